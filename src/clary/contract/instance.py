@@ -1,0 +1,150 @@
+"""What an instance is asked to run, what it reports, and how it ended. Standard library only: the control plane, the
+agent and what runs inside a sandbox all speak in these types. Everything is JSON both ways (`to_json`, `from_json`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Purpose = Literal["training", "serving"]
+InputMode = Literal["File", "FastFile", "Pipe"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A resolved image. kind "builtin": `algorithm` runs by a fork server of `environment` (a folder, a virtual
+    environment whose `bin/python` has the algorithm's libraries). Other kinds come with the images they run."""
+
+    kind: Literal["builtin"]
+    uri: str
+    algorithm: str
+    environment: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input channel. `source` is an S3 URI; `source_type` is S3Prefix or ManifestFile."""
+
+    name: str
+    source: str
+    source_type: str = "S3Prefix"
+    distribution: str = "FullyReplicated"
+    content_type: str = ""
+    compression: str = "None"
+    record_wrapper: str = "None"
+    mode: InputMode = "File"
+    shuffle_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class MetricDefinition:
+    """`regex` group 1 is the value, searched in every log line."""
+
+    name: str
+    regex: str
+
+
+@dataclass(frozen=True)
+class InstanceSpec:
+    """All an agent needs. `id` is unique and safe as a folder name; launching one id twice runs it once.
+
+    host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training);
+    `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
+    `endpoint` is the base URL (http) of this server for S3; `link` the unix socket of the control plane's agent port;
+    `token` proves to it that this agent is the one that was launched.
+    """
+
+    id: str
+    purpose: Purpose
+    image: Image
+    job_name: str
+    job_arn: str
+    account: str
+    region: str
+    role_arn: str
+    token: str
+    link: str
+    endpoint: str
+    log_group: str
+    log_stream: str
+    host: str = "algo-1"
+    hosts: tuple[str, ...] = ("algo-1",)
+    instance_type: str = "ml.m5.large"
+    environment: dict[str, str] = field(default_factory=dict)
+    hyperparameters: dict[str, str] = field(default_factory=dict)
+    channels: tuple[Channel, ...] = ()
+    output: str = ""
+    output_compression: str = "GZIP"
+    model_data: str = ""
+    metrics: tuple[MetricDefinition, ...] = ()
+    max_runtime: float = 86_400.0
+    stop_grace: float = 120.0
+    startup_timeout: float = 240.0
+    memory: int = 0
+    network_isolation: bool = False
+    isolation: str = "auto"
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> InstanceSpec:
+        data: dict[str, Any] = json.loads(text)
+        data["image"] = Image(**data["image"])
+        data["channels"] = tuple(Channel(**each) for each in data["channels"])
+        data["metrics"] = tuple(MetricDefinition(**each) for each in data["metrics"])
+        data["hosts"] = tuple(data["hosts"])
+        return cls(**data)
+
+
+PhaseName = Literal["Starting", "Downloading", "Training", "Uploading", "Serving"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The agent entered `name` at `at` (epoch seconds); `message` is what clients show. A later phase of the same name
+    with another message updates the message in place."""
+
+    name: PhaseName
+    at: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A session of the job's role, for the agent's S3 traffic. `expires` in epoch seconds."""
+
+    access_key: str
+    secret_key: str
+    session_token: str
+    expires: float
+
+
+Cause = Literal["completed", "failed", "stopped", "max-runtime", "lost"]
+
+
+@dataclass(frozen=True)
+class ExitRecord:
+    """How an instance ended, written once. `exit_code` is the first process's status (128+n for signal n; None when it
+    never ran). `failure` is the whole FailureReason ("AlgorithmError: ...", "ClientError: ...", "InternalServerError:
+    ..."), empty unless cause is "failed" or "lost". `model` is the S3 URI of the uploaded model, empty when none was.
+    `metrics` are the last values by name with their times: name -> (value, epoch seconds)."""
+
+    cause: Cause
+    exit_code: int | None
+    failure: str
+    started: float
+    ended: float
+    model: str = ""
+    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> ExitRecord:
+        data: dict[str, Any] = json.loads(text)
+        data["metrics"] = {name: (float(value), float(at)) for name, (value, at) in data["metrics"].items()}
+        return cls(**data)

@@ -1,0 +1,31 @@
+"""What an image URI means."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from clary.contract.instance import Image
+from clary.errors import ServiceError
+
+
+class ImageNotOffered(ServiceError):
+    """No such image here; the message says what exists instead."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("ValidationException", message)
+
+
+class ImageBuildFailed(Exception):
+    """The environment could not be built (no package source, no disk); the message says what to do."""
+
+
+class Images(Protocol):
+    """`resolve` is quick and answers from the catalogue alone (raises ImageNotOffered); `ready` says whether the
+    environment exists; `prepare` builds it if it has to (seconds to minutes; two callers build once; raises
+    ImageBuildFailed)."""
+
+    def resolve(self, uri: str) -> Image: ...
+
+    def ready(self, image: Image) -> bool: ...
+
+    def prepare(self, image: Image) -> None: ...

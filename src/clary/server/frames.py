@@ -1,0 +1,69 @@
+"""The private protocol between an edge and the control plane: frames over a pooled unix socket.
+
+A frame is a type byte, a big-endian u32 length and the payload. One exchange at a time on a connection.
+
+    edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect}, DATA*, then END or ABORT
+                      QUESTION {...}: what an edge asks for itself (a credential, a route); no body
+    control -> edge   CONTINUE at most once, when the handler first reads a body that the client holds back (`expect`)
+                      RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
+                      ANSWER {...} to a QUESTION
+
+The control plane may answer before the request's body has ended; the edge then sends ABORT in place of the rest, and the
+control plane reads up to END or ABORT before the next exchange.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from enum import IntEnum
+from typing import Any
+
+HEADER = struct.Struct("!BI")
+PIECE = 256 * 1024  # the largest DATA payload either side sends
+LONGEST = 4 * 1024 * 1024  # the largest payload either side accepts (heads are far smaller)
+
+
+class Frame(IntEnum):
+    REQUEST = 1
+    DATA = 2
+    END = 3
+    ABORT = 4
+    QUESTION = 5
+    CONTINUE = 6
+    RESPONSE = 7
+    ANSWER = 8
+
+
+def pack(kind: Frame, payload: bytes = b"") -> bytes:
+    return HEADER.pack(kind, len(payload)) + payload
+
+
+def pack_json(kind: Frame, value: Any) -> bytes:
+    return pack(kind, json.dumps(value, separators=(",", ":")).encode())
+
+
+def receive(connection: socket.socket) -> tuple[Frame, bytes] | None:
+    """The next frame from a blocking socket, None at a clean end. Raises ConnectionError on a torn or absurd one."""
+    head = _exactly(connection, HEADER.size, may_end=True)
+    if head is None:
+        return None
+    kind, length = HEADER.unpack(head)
+    if length > LONGEST:
+        raise ConnectionError(f"a frame of {length} bytes")
+    payload = _exactly(connection, length, may_end=False) if length else b""
+    return Frame(kind), payload or b""
+
+
+def _exactly(connection: socket.socket, size: int, may_end: bool) -> bytes | None:
+    data = bytearray(size)
+    view, at = memoryview(data), 0
+    while at < size:
+        count = connection.recv_into(view[at:])
+        if count == 0:
+            if may_end and at == 0:
+                return None
+            raise ConnectionError("the peer closed in the middle of a frame")
+        at += count
+    return bytes(data)

@@ -1,0 +1,70 @@
+"""What an operation is: a plain function of a call and its parameters, entered in its service's table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from clary.auth.principals import Principal
+from clary.context import Platform
+from clary.wire.messages import Body, Request
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One authenticated, authorised, validated request. `body` is the verified payload stream of operations with a
+    streaming input (the parameter itself holds the same object); `request` gives headers to those who need them."""
+
+    platform: Platform
+    principal: Principal
+    service: str
+    operation: str
+    account: str
+    region: str
+    request_id: str
+    request: Request
+    body: Body
+
+
+Handler = Callable[[Call, Document], Document]
+
+
+class Operations:
+    """The operations of one service, or of one resource of it: name -> function.
+
+    operations = Operations()
+
+    @operations.handles("CreateModel")
+    def create_model(call: Call, given: Document) -> Document: ...
+    """
+
+    def __init__(self) -> None:
+        self._table: dict[str, Handler] = {}
+
+    def handles(self, name: str) -> Callable[[Handler], Handler]:
+        def enter(handler: Handler) -> Handler:
+            self.add(name, handler)
+            return handler
+
+        return enter
+
+    def add(self, name: str, handler: Handler) -> None:
+        if name in self._table:
+            raise ValueError(f"two handlers for {name}")
+        self._table[name] = handler
+
+    def include(self, other: Operations) -> None:
+        for name, handler in other:
+            self.add(name, handler)
+
+    def find(self, name: str) -> Handler | None:
+        return self._table.get(name)
+
+    def __iter__(self) -> Iterator[tuple[str, Handler]]:
+        return iter(self._table.items())
+
+    def __len__(self) -> int:
+        return len(self._table)
