@@ -1,0 +1,97 @@
+"""Request heads: bytes -> Head, by httptools (llhttp, no leniency), with the limits and the framing rules on top."""
+
+from __future__ import annotations
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+LONGEST_HEAD = 64 * 1024  # bytes, request line included
+MOST_HEADERS = 100
+
+_ONCE = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization"))
+
+
+class BadRequest(Exception):
+    """A request that cannot be read; the connection is closed after the answer. `status` is 400, 431, 501 or 505."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+class Head:
+    """A request head as it came: `target` byte for byte, `headers` in order with their own spelling.
+
+    `index` has the first value of each lower-cased name. `length` is the declared body length, None when chunked, 0 when
+    there is no body. `keep_alive` says whether the client may send another request on this connection.
+    """
+
+    __slots__ = ("chunked", "expects_continue", "headers", "index", "keep_alive", "length", "method", "old", "target")
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.index: dict[bytes, bytes] = {}
+        self.length: int | None = 0
+        self.chunked = False
+        self.keep_alive = False
+        self.expects_continue = False
+        self.old = False  # HTTP/1.0
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        value = value.strip(b" \t")
+        self.headers.append((name, value))
+        lower = name.lower()
+        if lower not in self.index:
+            self.index[lower] = value
+        elif lower in _ONCE:
+            raise BadRequest(f"two {lower.decode()} headers")
+
+
+def parse(data: bytes) -> Head:
+    """The head that `data` is, the empty line included. Raises BadRequest."""
+    head = Head()
+    parser = HttpRequestParser(head)
+    try:
+        parser.feed_data(data)
+    except HttpParserUpgrade:
+        pass  # CONNECT is looked at by the caller; an Upgrade that is offered need not be taken
+    except HttpParserError as error:
+        if isinstance(error.__context__, BadRequest):
+            raise error.__context__ from None
+        raise BadRequest(f"the request head is malformed: {error}") from None
+    head.method = parser.get_method()
+    version = parser.get_http_version()
+    head.old = version == "1.0"
+    if not head.old and version != "1.1":
+        raise BadRequest(f"HTTP/{version} is not spoken here", 505)
+    head.keep_alive = parser.should_keep_alive()
+    _frame(head)
+    return head
+
+
+def _frame(head: Head) -> None:
+    """Decides how long the body is. What two readers could read differently is refused (request smuggling)."""
+    index = head.index
+    if len(head.headers) > MOST_HEADERS:
+        raise BadRequest(f"more than {MOST_HEADERS} headers", 431)
+    if not head.old and b"host" not in index:
+        raise BadRequest("there is no Host header")
+    length = index.get(b"content-length")
+    coding = index.get(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or head.old:
+            raise BadRequest("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+        if coding.lower() != b"chunked":
+            raise BadRequest("the only transfer coding known here is chunked", 501)
+        head.chunked, head.length = True, None
+    elif length is not None:
+        if not length.isdigit() or len(length) > 18:
+            raise BadRequest("Content-Length is not a number of bytes")
+        head.length = int(length)
+    if head.length != 0 and not head.old:
+        head.expects_continue = index.get(b"expect", b"").lower() == b"100-continue"

@@ -1,0 +1,64 @@
+"""Response heads as bytes, and the errors that an edge answers by itself, each in the shape its service's clients read."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+from xml.sax.saxutils import escape
+
+from clary.edge.heads import Head
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus} | {530: "Site Frozen"}
+_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)}
+_QUERY_SERVICES = (b"/sts/aws4_request", b"/iam/aws4_request", b"/sns/aws4_request", b"/monitoring/aws4_request")
+
+Pairs = Iterable[tuple[str, str]]
+
+
+class Dates:
+    """The Date header's line, made once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._line = b""
+
+    def line(self) -> bytes:
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._line = time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode()
+        return self._line
+
+
+def status_line(status: int) -> bytes:
+    """Raises KeyError for what is no HTTP status."""
+    return _LINES[status]
+
+
+def request_id() -> str:
+    """A random id in the form of a UUID, as x-amzn-RequestId carries it."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def refusal(head: Head | None, status: int, code: str, message: str) -> tuple[list[tuple[str, str]], bytes]:
+    """(headers, body) of an error, in JSON or XML by what the request's signature and headers say it speaks."""
+    identity = request_id()
+    scope = head.index.get(b"authorization", b"") if head else b""
+    if any(service in scope for service in _QUERY_SERVICES) and b"x-amz-target" not in (head.index if head else ()):
+        kind = "Sender" if status < 500 else "Receiver"
+        error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        text = f"<ErrorResponse>{error}<RequestId>{identity}</RequestId></ErrorResponse>"
+        return [("Content-Type", "text/xml"), ("x-amzn-RequestId", identity)], text.encode()
+    if b"/aws4_request" in scope and b"/s3/" not in scope:
+        body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
+        kind_of = "application/x-amz-json-1.1" if head and b"x-amz-target" in head.index else "application/json"
+        return [("Content-Type", kind_of), ("x-amzn-ErrorType", code), ("x-amzn-RequestId", identity)], body
+    text = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
+        f"<RequestId>{identity}</RequestId></Error>"
+    )
+    return [("Content-Type", "application/xml"), ("x-amz-request-id", identity)], text.encode()
