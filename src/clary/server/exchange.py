@@ -1,0 +1,168 @@
+"""One exchange on a frame connection, control plane's side: request and response, or question and answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from clary.server.frames import PIECE, Frame, pack, pack_json, receive
+from clary.wire.messages import Headers, Request, Response
+
+_LOG = logging.getLogger(__name__)
+
+
+class ClientGone(ConnectionError):
+    """The client went away (or sent less than it declared) before its body ended."""
+
+
+class FrameBody:
+    """A request's body, read from the connection when it is asked for. `length` is what the client declared.
+
+    The first read of a body that the client holds back (`expect`) sends CONTINUE. Raises ClientGone when the edge
+    reports that the rest will not come, or the edge itself is lost (then `broken` is set).
+    """
+
+    def __init__(self, connection: socket.socket, length: int | None, expect: bool) -> None:
+        self.length = length
+        self._connection = connection
+        self._held_back = expect
+        self._piece = memoryview(b"")
+        self._ended = False
+        self._gone = False
+        self.broken = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size >= 0:
+            return self._some(size)
+        pieces = []
+        while piece := self._some(PIECE):
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _some(self, size: int) -> bytes:
+        if not self._piece and not self._ended and size:
+            if self._held_back:
+                self._held_back = False
+                self._connection.sendall(pack(Frame.CONTINUE))
+            self._next()
+        if self._gone:
+            raise ClientGone("the client went away in the middle of its request")
+        piece, self._piece = self._piece[:size], self._piece[size:]
+        return bytes(piece)
+
+    def _next(self) -> None:
+        while not self._piece and not self._ended:
+            kind, payload = self._receive()
+            self._piece = memoryview(payload)
+            self._ended = kind is not Frame.DATA
+            self._gone = kind is Frame.ABORT
+
+    def _receive(self) -> tuple[Frame, bytes]:
+        try:
+            frame = receive(self._connection)
+        except (OSError, ValueError) as error:
+            _LOG.info("an edge's connection broke in the middle of a body: %s", error)
+            frame = None
+        if frame is None or frame[0] not in (Frame.DATA, Frame.END, Frame.ABORT):
+            self.broken = True
+            return Frame.ABORT, b""
+        return frame
+
+    def finish(self) -> None:
+        """Reads what the application left, up to END or ABORT, so that the connection can serve the next exchange."""
+        self._held_back = False
+        self._piece = memoryview(b"")
+        while not self._ended:
+            self._next()
+            self._piece = memoryview(b"")
+
+
+def serve_exchange(
+    connection: socket.socket,
+    application: Callable[[Request], Response],
+    answer: Callable[[dict[str, Any]], dict[str, Any]],
+) -> bool:
+    """Serves one exchange; returns whether the connection may carry another. Raises OSError when it broke."""
+    try:
+        frame = receive(connection)
+        if frame is None:
+            return False
+        kind, value = frame[0], json.loads(frame[1])
+        if kind is not Frame.QUESTION:
+            body = FrameBody(connection, value.get("length"), bool(value.get("expect")))
+            request = _request(value, body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConnectionError(f"no frame that begins an exchange: {error!r}") from error
+    if kind is Frame.QUESTION:
+        connection.sendall(pack_json(Frame.ANSWER, _answered(answer, value)))
+        return True
+    _send(connection, _responded(application, request))
+    body.finish()
+    return not body.broken
+
+
+def _request(head: dict[str, Any], body: FrameBody) -> Request:
+    headers = Headers([(name, value) for name, value in head["headers"]])
+    return Request(head["method"], head["target"], headers, body, head.get("scheme", "http"), head.get("peer", ""))
+
+
+def _responded(application: Callable[[Request], Response], request: Request) -> Response:
+    try:
+        return application(request)
+    except ClientGone:
+        return Response(400, [("Connection", "close")])  # nobody reads it; it only ends the exchange
+    except Exception:
+        _LOG.exception("%s %s failed", request.method, request.path)
+        return Response(500, [("Content-Type", "text/plain")], b"Internal error; the server's log has the details.\n")
+
+
+def _answered(answer: Callable[[dict[str, Any]], dict[str, Any]], question: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return answer(question)
+    except Exception:
+        _LOG.exception("the question %r failed", question.get("ask"))
+        return {"error": "Internal error; the server's log has the details."}
+
+
+def _send(connection: socket.socket, response: Response) -> None:
+    head = pack_json(Frame.RESPONSE, {"status": response.status, "headers": response.headers})
+    if not isinstance(response.body, bytes):
+        connection.sendall(head)
+        _stream(connection, response.body)
+    elif len(response.body) <= PIECE:
+        data = pack(Frame.DATA, response.body) if response.body else b""
+        connection.sendall(head + data + pack(Frame.END))
+    else:
+        connection.sendall(head)
+        _send_data(connection, response.body)
+        connection.sendall(pack(Frame.END))
+
+
+def _stream(connection: socket.socket, pieces: Iterator[bytes]) -> None:
+    """Sends an iterator's pieces. When it breaks midway the client is cut off: a short body must not look whole."""
+    end = Frame.END
+    try:
+        while True:
+            try:
+                piece = next(pieces, None)
+            except Exception:
+                _LOG.exception("a response's body broke midway")
+                end = Frame.ABORT
+                break
+            if piece is None:
+                break
+            _send_data(connection, piece)
+    finally:
+        if close := getattr(pieces, "close", None):
+            close()
+    connection.sendall(pack(end))
+
+
+def _send_data(connection: socket.socket, data: bytes) -> None:
+    view = memoryview(data)
+    for at in range(0, len(view), PIECE):
+        piece = view[at : at + PIECE]
+        connection.sendall(pack(Frame.DATA, bytes(piece)))
