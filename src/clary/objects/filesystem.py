@@ -1,0 +1,214 @@
+"""The embedded object store: one file per blob, in 256 folders, under a random name that no client chose."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clary.objects.base import Writer
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_PIECE = 256 * 1024
+
+
+class FilesystemStore:
+    """Blobs under `folder`: `incoming/` holds what is being written, `00/` to `ff/` what is committed.
+
+    A blob that is being read when it is deleted stays until its last reader is done (or the next sweep after a crash).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for shard in range(256):
+            (folder / f"{shard:02x}").mkdir(exist_ok=True, mode=0o700)
+        _sync_folder(folder)
+        self._pins = _Pins()
+
+    def writer(self) -> Writer:
+        return _FileWriter(self._incoming, self._file)
+
+    def read(self, blob: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Raises FileNotFoundError at once when there is no such blob; a later delete does not disturb the reading."""
+        file = self._file(blob)
+        self._pins.add(blob)
+        try:
+            size = file.stat().st_size
+        except BaseException:
+            self._release(blob)
+            raise
+        left = max(0, size - offset) if length is None else length
+        return _Reading(file, offset, left, lambda: self._release(blob))
+
+    def path(self, blob: str) -> str | None:
+        return str(self._file(blob))
+
+    def delete(self, blob: str) -> None:
+        """Unknown names are fine."""
+        if self._pins.doom(blob):
+            self._file(blob).unlink(missing_ok=True)
+
+    def sweep(self, known: Callable[[str], bool], grace: float) -> int:
+        """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs that are not
+        `known`. Returns how many files went."""
+        limit, swept = time.time() - grace, 0
+        for entry in self._entries():
+            if entry.stat().st_mtime > limit:
+                continue
+            if Path(entry.path).parent != self._incoming and known(entry.name):
+                continue
+            Path(entry.path).unlink(missing_ok=True)
+            swept += 1
+        return swept
+
+    def _entries(self) -> Iterator[os.DirEntry[str]]:
+        for folder in (self._incoming, *(self._folder / f"{shard:02x}" for shard in range(256))):
+            with os.scandir(folder) as entries:
+                yield from entries
+
+    def _file(self, blob: str) -> Path:
+        if not _NAME.fullmatch(blob):
+            raise FileNotFoundError(f"no blob is named {blob!r}")
+        return self._folder / blob[:2] / blob
+
+    def _release(self, blob: str) -> None:
+        if self._pins.drop(blob):
+            self._file(blob).unlink(missing_ok=True)
+
+
+class _Pins:
+    """Which blobs are being read, and which of those are to go."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._readers: dict[str, int] = {}
+        self._doomed: set[str] = set()
+
+    def add(self, blob: str) -> None:
+        with self._mutex:
+            self._readers[blob] = self._readers.get(blob, 0) + 1
+
+    def drop(self, blob: str) -> bool:
+        """Whether the blob has to be deleted now."""
+        with self._mutex:
+            left = self._readers[blob] - 1
+            if left:
+                self._readers[blob] = left
+                return False
+            del self._readers[blob]
+            doomed = blob in self._doomed
+            self._doomed.discard(blob)
+            return doomed
+
+    def doom(self, blob: str) -> bool:
+        """Whether the blob may be deleted now; if not, its last reader does it."""
+        with self._mutex:
+            if blob not in self._readers:
+                return True
+            self._doomed.add(blob)
+            return False
+
+
+class _Reading:
+    """The pieces of a blob. The file is opened by the first `next`, so that an object of 10,000 parts costs no 10,000
+    descriptors."""
+
+    def __init__(self, file: Path, offset: int, left: int, done: Callable[[], None]) -> None:
+        self._file = file
+        self._offset = offset
+        self._left = left
+        self._done: Callable[[], None] | None = done
+        self._descriptor = -1
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._left <= 0 or self._done is None:
+            self.close()
+            raise StopIteration
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
+        piece = os.pread(self._descriptor, min(_PIECE, self._left), self._offset)
+        if not piece:
+            self.close()
+            raise OSError(f"{self._file.name} ends {self._left} bytes early")
+        self._offset += len(piece)
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Ends the reading; a second call changes nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        done, self._done = self._done, None
+        if done is not None:
+            done()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class _FileWriter:
+    def __init__(self, incoming: Path, place: Callable[[str], Path]) -> None:
+        self._name = secrets.token_hex(16)
+        self._place = place
+        self._temporary = incoming / self._name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._descriptor = os.open(self._temporary, flags, stat.S_IRUSR | stat.S_IWUSR)
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            self.abort()
+            raise
+
+    def commit(self) -> str:
+        file = self._place(self._name)
+        try:
+            os.fsync(self._descriptor)
+            self._temporary.rename(file)
+            _sync_folder(file.parent)
+        except OSError:
+            file.unlink(missing_ok=True)
+            self.abort()
+            raise
+        self._close()
+        return self._name
+
+    def abort(self) -> None:
+        """Fine after a commit or another abort, where it changes nothing."""
+        if self._close():
+            self._temporary.unlink(missing_ok=True)
+
+    def _close(self) -> bool:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return False
+        with contextlib.suppress(OSError):  # EIO here was reported by fsync already
+            os.close(descriptor)
+        return True
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.abort()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,76 @@
+"""The object index: buckets, objects, multipart uploads. Keys are bytes: every database orders them bytewise."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from clary.store.schema import OBJECTS
+
+buckets = sa.Table(
+    "buckets",
+    OBJECTS,
+    sa.Column("name", sa.String, primary_key=True),  # one name space for all accounts, as in S3
+    sa.Column("account", sa.String, nullable=False, index=True),
+    sa.Column("region", sa.String, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+)
+
+# An object's bytes are one blob (`blob`), or the parts of the multipart upload that made it (`upload`), in order.
+# `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
+# type} or {}. `version` is "null" for buckets that were never versioned.
+objects = sa.Table(
+    "objects",
+    OBJECTS,
+    sa.Column("bucket", sa.String, primary_key=True),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("version", sa.String, primary_key=True, server_default="null"),
+    sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
+    sa.Column("upload", sa.String, nullable=False, server_default=""),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.String, nullable=False),
+    sa.Column("modified", sa.Float, nullable=False),
+    sa.Column("storage_class", sa.String, nullable=False),
+    sa.Column("checksum", sa.JSON, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+)
+
+uploads = sa.Table(
+    "uploads",
+    OBJECTS,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("bucket", sa.String, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    sa.Column("initiator", sa.String, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("storage_class", sa.String, nullable=False),
+    sa.Column("checksum", sa.JSON, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Index("uploads_by_key", "bucket", "key", "id"),
+)
+
+# Parts outlive their upload: once it is complete they are the object's bytes, `at` is where each begins in them.
+parts = sa.Table(
+    "parts",
+    OBJECTS,
+    sa.Column("upload", sa.String, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("blob", sa.String, nullable=False, index=True),
+    sa.Column("at", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.String, nullable=False),
+    sa.Column("modified", sa.Float, nullable=False),
+    sa.Column("checksum", sa.JSON, nullable=False),
+)
+
+# Keys of the index's own, made at first use: what signs continuation tokens.
+secrets = sa.Table(
+    "secrets",
+    OBJECTS,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
