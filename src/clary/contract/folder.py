@@ -65,8 +65,8 @@ class InstanceFolder:
 
 
 def socket_folder(link: str, instance: str) -> Path:
-    """The folder of an instance's model server socket. It is beside the agent link and not in the instance's folder, since
-    a unix socket's path has at most 107 bytes."""
+    """The folder of an instance's model server socket: beside the agent link and not in the instance's folder, since a
+    unix socket's path has at most 107 bytes."""
     return Path(link).parent / ("i-" + hashlib.sha256(instance.encode()).hexdigest()[:16])
 
 

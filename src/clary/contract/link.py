@@ -7,10 +7,10 @@ One JSON object per line. The agent speaks first:
     agent -> control   Report {position, kind, value}*, Refresh {}
     control -> agent   Acknowledged {position}, Stop {}, Renewed {credentials}
 
-A report's `position` is where it ends in the agent's spool. It is acknowledged after what it says is durable, and reports
-are sent again, in order, from the last acknowledged position after every reconnect; so each is handled at least once, and
-handling one twice changes nothing. Kinds of reports: "phase" (contract.instance.Phase), "logs" (LogBatch), "health"
-(Health), "exit" (ExitRecord, always the last).
+A report's `position` is where it ends in the agent's spool. It is acknowledged after what it says is durable, and
+reports are sent again, in order, from the last acknowledged position after every reconnect; so each is handled at least
+once, and handling one twice changes nothing. Kinds of reports: "phase" (contract.instance.Phase), "logs" (LogBatch),
+"health" (Health), "exit" (ExitRecord, always the last).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Refused:
 
 @dataclass(frozen=True)
 class LogBatch:
-    """Lines with their times in epoch milliseconds. `position` is the batch's byte offset in its source: the UTF-8 bytes of
-    all lines before it plus one for each line."""
+    """Lines with their times in epoch milliseconds. `position` is the batch's byte offset in its source: the UTF-8
+    bytes of all lines before it plus one for each line."""
 
     position: int
     events: tuple[tuple[int, str], ...]
@@ -115,7 +115,7 @@ _KINDS: dict[str, type[Any]] = {
 }
 
 
-class BadMessage(Exception):
+class MessageError(Exception):
     """Not a message of this protocol."""
 
 
@@ -126,7 +126,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """Raises BadMessage."""
+    """Raises MessageError."""
     try:
         data = json.loads(line)
         kind = _KINDS[data.pop("message")]
@@ -134,5 +134,5 @@ def decode(line: bytes) -> Message:
             data["credentials"] = Credentials(**data["credentials"])
         message: Message = kind(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadMessage(f"not a message of the agent link: {line[:80]!r}") from error
+        raise MessageError(f"not a message of the agent link: {line[:80]!r}") from error
     return message

@@ -1,0 +1,31 @@
+"""The way into a sandbox, for a process that was just forked and has one thread."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from typing import NoReturn
+
+from clary.sandbox import init, namespaces, plain
+from clary.sandbox.confinement import Confinement
+
+_RUNGS: dict[str, Callable[[Confinement, socket.socket, Callable[[], int]], NoReturn]] = {
+    "namespaces": namespaces.shut_in,
+    "plain": plain.shut_in,
+}
+
+
+def enter(confinement: Confinement, control: socket.socket, main: Callable[[], int]) -> NoReturn:
+    """Shuts the calling process in as `confinement` says and runs `main` there; its result is the job's exit status.
+    Never returns. What goes wrong before `main` is told on `control` (see clary.sandbox.init for what is said
+    there)."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.umask(0o022)
+        _RUNGS[confinement.rung](confinement, control, main)
+    except BaseException as error:
+        init.tell(control, error=f"{type(error).__name__}: {error}")
+    os._exit(1)

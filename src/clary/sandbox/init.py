@@ -1,0 +1,99 @@
+"""The first process of a sandbox: starts the job, hands signals on, reaps, and reports to the agent.
+
+It speaks over a socket that the agent made and that nobody else holds: one JSON object per datagram.
+
+    init -> agent   {"ready": true} (with the sender's pid as ancillary data), then {"exit": status} or {"error": text}
+    agent -> init   b"term": SIGTERM to the job; b"kill": the end of everything; end of file: the agent is gone, the
+    same
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from clary.sandbox import syscalls
+
+
+def tell(control: socket.socket, **message: Any) -> None:
+    with contextlib.suppress(OSError):  # the agent is gone; what follows from that is the end anyway
+        control.send(json.dumps(message).encode())
+
+
+def run(control: socket.socket, main: Callable[[], int], sweep: Callable[[int], None]) -> NoReturn:
+    """Starts `main` in a child of its own session and stays until it ended or the agent says so. `sweep` is given the
+    job's pid at the end and has to end what is left of it (in a pid namespace the kernel does)."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    tell(control, ready=True)
+    job = os.fork()
+    if job == 0:
+        _job(control, main)
+    syscalls.name_process("init")
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the job has this id too: keep its hands off this memory
+    status = _watch(control, job)
+    sweep(job)
+    tell(control, exit=status)
+    os._exit(0)
+
+
+def _job(control: socket.socket, main: Callable[[], int]) -> NoReturn:
+    status = 1
+    try:
+        control.close()
+        os.setsid()
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        status = main()
+    finally:
+        os._exit(status)
+
+
+def _watch(control: socket.socket, job: int) -> int:
+    """The job's status (128 + n for signal n)."""
+    handle = os.pidfd_open(job)
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    poll.register(control, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll(1000)}
+        if handle in ready:
+            return _status(os.waitpid(job, 0)[1])
+        if control.fileno() in ready:
+            _obey(control, job, poll)
+        _reap_others(job)
+
+
+def _obey(control: socket.socket, job: int, poll: select.poll) -> None:
+    try:
+        order = control.recv(64)
+    except OSError:
+        order = b""
+    if order == b"term":
+        os.kill(job, signal.SIGTERM)
+        return
+    os.kill(job, signal.SIGKILL)
+    poll.unregister(control)
+
+
+def _reap_others(job: int) -> None:
+    """Orphans of the job's tree end up here; the job itself is left to `_watch`."""
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid == job:
+            return
+        os.waitpid(found.si_pid, 0)
+
+
+def _status(raw: int) -> int:
+    code = os.waitstatus_to_exitcode(raw)
+    return code if code >= 0 else 128 - code

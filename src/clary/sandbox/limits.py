@@ -1,0 +1,116 @@
+"""Memory and processes of a sandbox: cgroups where they can be written, resource limits otherwise."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_MOST_PROCESSES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A cgroup of one instance. `limits_memory` and `limits_processes` say what it really bounds."""
+
+    paths: tuple[str, ...]
+    limits_memory: bool
+    limits_processes: bool
+
+    def was_out_of_memory(self) -> bool:
+        """Whether the kernel ended a process of this group for memory."""
+        return any(_out_of_memory_kills(Path(each)) > 0 for each in self.paths)
+
+    def remove(self) -> None:
+        """Removes the folders; they have to be empty of processes (else the next sweep finds them)."""
+        for each in self.paths:
+            with contextlib.suppress(OSError):
+                Path(each).rmdir()
+
+
+def make_group(name: str, memory: int) -> Group:
+    """A cgroup below the caller's own, of `memory` bytes (0: no limit), for as many controllers as can be had."""
+    folders: list[str] = []
+    bounds = {"memory": False, "pids": False}
+    for controller, folder in _own_groups():
+        made = _make(folder / f"clary-{name}", controller, memory)
+        if made:
+            folders.append(str(folder / f"clary-{name}"))
+            for each in made:
+                bounds[each] = True
+    return Group(tuple(folders), bounds["memory"], bounds["pids"])
+
+
+def join(groups: Sequence[str]) -> None:
+    """Moves the calling process into the groups."""
+    for each in groups:
+        Path(each, "cgroup.procs").write_text("0")
+
+
+def set_resource_limits(data_limit: int, bound_processes: bool) -> None:
+    """No core files; a bound on processes where the id is the instance's own; `data_limit` bytes of writable memory for
+    each process (0: none)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if bound_processes:
+        _lower(resource.RLIMIT_NPROC, _MOST_PROCESSES)
+    if data_limit:
+        _lower(resource.RLIMIT_DATA, data_limit)
+
+
+def _lower(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _own_groups() -> list[tuple[str, Path]]:
+    """(controller, folder) of the caller's own cgroups; controller "" is version 2."""
+    found: list[tuple[str, Path]] = []
+    own: dict[str, str] = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            own[controller] = path
+    for mount in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = mount.partition(" - ")
+        kind, _, options = right.split(" ", 2)
+        root, folder = left.split(" ")[3:5]
+        wanted = [""] if kind == "cgroup2" else options.split(",") if kind == "cgroup" else []
+        useful = [each for each in wanted if each in ("", "memory", "pids") and each in own]
+        found += [(each, Path(folder, os.path.relpath(own[each], root))) for each in useful]
+    return found
+
+
+def _make(folder: Path, controller: str, memory: int) -> list[str]:
+    """Makes the group and sets what it can bound; nothing is left of it when it cannot bound anything."""
+    settings: list[tuple[str, str, str]] = []
+    if controller in ("", "memory") and memory:
+        settings.append(("memory", "memory.max" if not controller else "memory.limit_in_bytes", str(memory)))
+    if controller in ("", "pids"):
+        settings.append(("pids", "pids.max", str(_MOST_PROCESSES)))
+    done: list[str] = []
+    try:
+        folder.mkdir(exist_ok=True)
+        for name, file, value in settings:
+            if (folder / file).exists():
+                (folder / file).write_text(value)
+                done.append(name)
+    except OSError:
+        done = []
+    if not done:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    return done
+
+
+def _out_of_memory_kills(folder: Path) -> int:
+    for file in ("memory.events", "memory.oom_control"):
+        with contextlib.suppress(OSError, ValueError):
+            for line in (folder / file).read_text().splitlines():
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    return 0

@@ -1,0 +1,101 @@
+"""The first rung: namespaces of its own, a private root, no capabilities, a system call filter.
+
+    caller (a child of the fork server, one thread)
+      └── init: pid 1 of a new pid namespace; builds the root, gives up every privilege
+            └── the job
+
+As root the mounts are made with the host's powers and the user namespace comes last, so that nothing inside can ever
+undo them; id 0 inside is an unprivileged host id of the instance's own. An ordinary user needs the user namespace
+first; id 0 inside is then that user. Unsharing comes after the fork: a process with threads cannot do it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from clary.sandbox import init, limits, root, seccomp, syscalls
+from clary.sandbox.confinement import Confinement
+from clary.sandbox.plan import plan
+
+_BEFORE_FORK = (
+    syscalls.CLONE_NEWPID
+    | syscalls.CLONE_NEWIPC
+    | syscalls.CLONE_NEWUTS
+    | syscalls.CLONE_NEWNET
+    | syscalls.CLONE_NEWCGROUP
+)
+
+
+def shut_in(confinement: Confinement, control: socket.socket, main: Callable[[], int]) -> NoReturn:
+    """Ends the calling process; `main` runs inside. Raises OSError while nothing has run yet."""
+    privileged = os.geteuid() == 0
+    limits.join(confinement.cgroups)
+    if not privileged:
+        uid, gid = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        _map_ids("self", uid, gid, one_group=True)
+    syscalls.unshare(_BEFORE_FORK)
+    ask, answer = socket.socketpair()
+    first = os.fork()
+    if first == 0:
+        ask.close()
+        _first(confinement, control, main, answer if privileged else None)
+    control.close()
+    answer.close()
+    if privileged and ask.recv(1):
+        _map_ids(str(first), confinement.identity, confinement.identity, one_group=False)
+        ask.send(b"!")
+    os._exit(0)
+
+
+def _first(
+    confinement: Confinement, control: socket.socket, main: Callable[[], int], outside: socket.socket | None
+) -> NoReturn:
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS)  # here: a pivot moves every process of a mount namespace
+        syscalls.loopback_up()
+        socket.sethostname(confinement.hostname)
+        root.enter(confinement.root, plan(confinement))
+        limits.set_resource_limits(confinement.data_limit, bound_processes=True)
+        if outside is not None:
+            _become_unprivileged(outside)
+        give_up_privileges()
+    except BaseException as error:
+        init.tell(control, error=str(error))
+        os._exit(1)
+    init.run(control, main, sweep=lambda _job: None)
+
+
+def _become_unprivileged(outside: socket.socket) -> None:
+    """Enters a user namespace whose id 0 a process outside maps to the instance's host id."""
+    syscalls.unshare(syscalls.CLONE_NEWUSER)
+    outside.send(b"?")
+    if not outside.recv(1):
+        raise PermissionError("the id map was not written")
+    outside.close()
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+
+
+def give_up_privileges() -> None:
+    """The order matters: the bounding set while CAP_SETPCAP is there, the filter last."""
+    with contextlib.suppress(PermissionError):  # an ordinary user outside a user namespace has none to drop
+        syscalls.drop_bounding_set()
+    syscalls.drop_capabilities()
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    if seccomp.offered():
+        seccomp.install()
+
+
+def _map_ids(process: str, uid: int, gid: int, one_group: bool) -> None:
+    folder = Path("/proc", process)
+    if one_group:
+        (folder / "setgroups").write_text("deny")
+    (folder / "uid_map").write_text(f"0 {uid} 1")
+    (folder / "gid_map").write_text(f"0 {gid} 1")
