@@ -1,14 +1,14 @@
-"""A database behind two calls: `read` and `write`, each taking a function of a connection.
+"""A database behind two calls: `read` and `write`, each taking a function of a connection; and the embedded one.
 
-SQLite: one write connection, group commit by leader and follower. Whoever finds nobody writing leads: it runs every
-queued write in a savepoint of its own, commits once, and wakes the others. A write that raises rolls back alone. An
-answer leaves only after the commit (WAL, synchronous=FULL).
-
-PostgreSQL: a transaction per write, serialisable, tried again when it lost against another.
+SQLite has one write connection (several starve each other for seconds and never share a sync) and group commit by
+leader and follower. Whoever finds nobody writing leads: it runs every queued write in a savepoint of its own, commits
+once, wakes the others and hands the lead to the next in the queue. A write that raises rolls back alone. An answer
+leaves only after the commit (WAL, synchronous=FULL).
 """
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -19,10 +19,21 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import QueuePool
 
+from clary.store import migrations
+from clary.store.errors import StoreClosed, StoreFailed, StoreFull
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 _BATCH = 256  # bounds how long one commit can make its first caller wait
+_READERS = 16
+_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=10000",
+    "case_sensitive_like=ON",  # as in PostgreSQL
+)
 
 
 class Database(Protocol):
@@ -30,7 +41,9 @@ class Database(Protocol):
 
     - `write` runs `work` inside a transaction, returns its result after the commit is durable; when `work` raises,
       nothing of it stays and the error reaches the caller. `work` may run more than once: no effects but SQL in it.
-    - `read` sees a consistent state that contains every write acknowledged before the call.
+    - `read` sees a consistent state that contains every write acknowledged before the call; it cannot write.
+    - A full disk raises StoreFull, a commit that failed otherwise StoreFailed; the database stays usable.
+    - `close` lets the writes that are under way end; a call after it raises StoreClosed.
     """
 
     def read(self, work: Work[T]) -> T: ...
@@ -55,81 +68,141 @@ class SqliteDatabase:
     """An embedded SQLite file. Only the control plane's process opens it."""
 
     def __init__(self, path: str, tables: sa.MetaData) -> None:
-        self._writer = _sqlite_engine(path, readers=1)
-        self._readers = _sqlite_engine(path, readers=16)
+        self._writer = _engine(path, 1, "BEGIN IMMEDIATE")
+        self._readers = _engine(path, _READERS, "BEGIN", "query_only=ON")
         self._connection = self._writer.connect()
-        tables.create_all(self._connection)
-        self._connection.commit()
-        self._mutex = threading.Lock()
+        try:
+            with self._connection.begin():
+                migrations.apply(self._connection, tables)
+        except BaseException:
+            self._dispose()
+            raise
+        self._state = threading.Condition()
         self._queue: deque[_Task] = deque()
         self._leading = False
+        self._closed = False
 
     def read(self, work: Work[T]) -> T:
+        if self._closed:
+            raise StoreClosed
         with self._readers.connect() as connection:
             return work(connection)
 
     def write(self, work: Work[T]) -> T:
         task = _Task(work)
-        with self._mutex:
+        with self._state:
+            if self._closed:
+                raise StoreClosed
             self._queue.append(task)
             lead = not self._leading
             self._leading = True
         if not lead:
-            task.done.wait()
+            self._wait(task)
             lead = task.leads
         if lead:
-            self._lead()
+            self._lead(task)
         if task.error is not None:
             raise task.error
         result: T = task.result
         return result
 
-    def _lead(self) -> None:
-        """Commits the batch that holds the caller's own task, then passes the lead on."""
-        with self._mutex:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
-        try:
-            self._commit(batch)
-        finally:
-            with self._mutex:
-                heir = self._queue[0] if self._queue else None
-                self._leading = heir is not None
-            for task in batch:
-                task.done.set()
-            if heir is not None:
-                heir.leads = True
-                heir.done.set()
-
-    def _commit(self, batch: list[_Task]) -> None:
-        try:
-            for task in batch:
-                self._run(task)
-            self._connection.commit()
-        except BaseException as error:  # the disk is full or broken: nobody in the batch was acknowledged
-            for task in batch:
-                task.error = task.error or error
-            self._connection.rollback()
-
-    def _run(self, task: _Task) -> None:
-        savepoint = self._connection.begin_nested()
-        try:
-            task.result = task.work(self._connection)
-            savepoint.commit()
-        except Exception as error:
-            task.error = error
-            savepoint.rollback()
-
     def close(self) -> None:
+        with self._state:
+            self._closed = True
+            self._state.wait_for(lambda: not self._leading)
+        self._dispose()
+
+    def _dispose(self) -> None:
         self._connection.close()
         self._writer.dispose()
         self._readers.dispose()
 
+    def _wait(self, task: _Task) -> None:
+        """Until `task` is done or leads. An interrupted wait (Ctrl-C) must not leave a lead that nobody takes."""
+        try:
+            task.done.wait()
+        except BaseException:
+            with self._state:
+                if not task.leads and task in self._queue:
+                    self._queue.remove(task)
+            if task.leads:
+                self._lead(task)
+            raise
 
-def _sqlite_engine(path: str, readers: int) -> Engine:
+    def _lead(self, own: _Task) -> None:
+        """Commits the batch that holds the caller's own task, then passes the lead on."""
+        with self._state:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH))]
+        try:
+            self._commit(batch)
+        except Exception as error:
+            self._recover()
+            for task in batch:  # also those that had raised: what they saw was not there in the end
+                task.error = _failure(error)
+        except BaseException as interruption:  # the leader is interrupted, the others are not: they run again
+            self._recover()
+            with self._state:
+                self._queue.extendleft(task for task in reversed(batch) if task is not own)
+            batch, own.error = [own], interruption
+        finally:
+            self._pass_on(batch)
+
+    def _pass_on(self, batch: list[_Task]) -> None:
+        with self._state:
+            heir = self._queue[0] if self._queue else None
+            self._leading = heir is not None
+            if heir is None:
+                self._state.notify_all()
+        for task in batch:
+            task.done.set()
+        if heir is not None:
+            heir.leads = True
+            heir.done.set()
+
+    def _commit(self, batch: list[_Task]) -> None:
+        for task in batch:
+            task.result, task.error = None, None
+            savepoint = self._connection.begin_nested()
+            try:
+                task.result = task.work(self._connection)
+                savepoint.commit()
+            except Exception as error:
+                task.error = StoreFull() if _full(error) else error
+                savepoint.rollback()
+        self._connection.commit()
+
+    def _recover(self) -> None:
+        try:
+            self._connection.rollback()
+        except Exception:  # SQLite has rolled back by itself, or the file is gone: start from a new connection
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = self._writer.connect()
+
+
+def _failure(error: Exception) -> Exception:
+    if _full(error):
+        return StoreFull()
+    failed = StoreFailed("the transaction could not be committed")
+    failed.__cause__ = error
+    return failed
+
+
+def _full(error: BaseException | None) -> bool:
+    """Whether a full disk is behind `error` (SQLite may roll back by itself, so that a later step is what raises)."""
+    while error is not None:
+        source = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if getattr(source, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return True
+        error = error.__cause__ or error.__context__ if source is error else source
+    return False
+
+
+def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
     engine = sa.create_engine(
-        f"sqlite:///{path}",
+        sa.URL.create("sqlite", database=path),
         poolclass=QueuePool,
-        pool_size=readers,
+        pool_size=connections,
         max_overflow=0,
         connect_args={"check_same_thread": False},
     )
@@ -137,35 +210,11 @@ def _sqlite_engine(path: str, readers: int) -> Engine:
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy sends BEGIN itself, below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        for pragma in (*_PRAGMAS, *pragmas):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql(begin)
 
     return engine
-
-
-class PostgresDatabase:
-    """A PostgreSQL database, shared by several servers."""
-
-    def __init__(self, url: str, tables: sa.MetaData) -> None:
-        self._engine = sa.create_engine(url, pool_size=16, isolation_level="SERIALIZABLE")
-        tables.create_all(self._engine)
-
-    def read(self, work: Work[T]) -> T:
-        with self._engine.connect() as connection:
-            return work(connection)
-
-    def write(self, work: Work[T]) -> T:
-        while True:
-            try:
-                with self._engine.begin() as connection:
-                    return work(connection)
-            except sa.exc.OperationalError as error:
-                if getattr(error.orig, "sqlstate", "") not in ("40001", "40P01"):
-                    raise
-
-    def close(self) -> None:
-        self._engine.dispose()

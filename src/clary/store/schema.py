@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-RECORDS = sa.MetaData()
-OBJECTS = sa.MetaData()
-LOGS = sa.MetaData()
+RECORDS = sa.MetaData(info={"component": "records"})
+OBJECTS = sa.MetaData(info={"component": "objects"})
+LOGS = sa.MetaData(info={"component": "logs"})
+
+# Text that compares by code point in both databases, so that listings come in the same order and seek the same way.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite numbers rows only in INTEGER columns
 
 # A resource: its stored document is the AWS-shaped PascalCase dict, as JSON. `sort` columns exist for the listings.
 records = sa.Table(
     "records",
     RECORDS,
-    sa.Column("arn", sa.String, primary_key=True),
-    sa.Column("kind", sa.String, nullable=False),
-    sa.Column("account", sa.String, nullable=False),
-    sa.Column("region", sa.String, nullable=False),
-    sa.Column("name", sa.String),
-    sa.Column("parent", sa.String),
-    sa.Column("status", sa.String, nullable=False, server_default=""),
+    sa.Column("arn", TEXT, primary_key=True),
+    sa.Column("kind", TEXT, nullable=False),
+    sa.Column("account", TEXT, nullable=False),
+    sa.Column("region", TEXT, nullable=False),
+    sa.Column("name", TEXT),
+    sa.Column("parent", TEXT),
+    sa.Column("status", TEXT, nullable=False, server_default=""),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("modified", sa.Float, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
@@ -33,9 +37,9 @@ records = sa.Table(
 tags = sa.Table(
     "tags",
     RECORDS,
-    sa.Column("arn", sa.String, primary_key=True),
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("value", sa.String, nullable=False),
+    sa.Column("arn", TEXT, primary_key=True),
+    sa.Column("key", TEXT, primary_key=True),
+    sa.Column("value", TEXT, nullable=False),
 )
 
 # What agents reported of their instances; `spec` and `exit_record` are JSON texts of
@@ -43,13 +47,59 @@ tags = sa.Table(
 instances = sa.Table(
     "instances",
     RECORDS,
-    sa.Column("id", sa.String, primary_key=True),
-    sa.Column("owner", sa.String, nullable=False, index=True),
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("owner", TEXT, nullable=False, index=True),
     sa.Column("spec", sa.Text, nullable=False),
     sa.Column("phases", sa.JSON, nullable=False),
-    sa.Column("address", sa.String, nullable=False, server_default=""),
+    sa.Column("address", TEXT, nullable=False, server_default=""),
     sa.Column("healthy", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("stop_asked", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("exit_record", sa.Text),
     sa.Column("created", sa.Float, nullable=False),
+)
+
+log_groups = sa.Table(
+    "log_groups",
+    LOGS,
+    sa.Column("id", _NUMBER, primary_key=True),
+    sa.Column("account", TEXT, nullable=False),
+    sa.Column("region", TEXT, nullable=False),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),  # times in the log tables are epoch milliseconds
+    sa.Column("retention_days", sa.Integer),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.UniqueConstraint("account", "region", "name", name="log_groups_by_name"),
+)
+
+# `position` is where the next batch of an agent's source begins, `next_sequence` numbers the events within a stream.
+log_streams = sa.Table(
+    "log_streams",
+    LOGS,
+    sa.Column("id", _NUMBER, primary_key=True),
+    sa.Column("group_id", _NUMBER, sa.ForeignKey("log_groups.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("first_event", sa.BigInteger),
+    sa.Column("last_event", sa.BigInteger),
+    sa.Column("last_ingestion", sa.BigInteger),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("next_sequence", sa.BigInteger, nullable=False),
+    sa.UniqueConstraint("group_id", "name", name="log_streams_by_name"),
+    sa.Index("log_streams_by_last_event", "group_id", "last_event", "name"),
+)
+
+# Stored in the order of GetLogEvents; the index serves FilterLogEvents. A message is UTF-8, as bytes: PostgreSQL's text
+# has no NUL, printed lines may.
+log_events = sa.Table(
+    "log_events",
+    LOGS,
+    sa.Column("stream_id", _NUMBER, sa.ForeignKey("log_streams.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("timestamp", sa.BigInteger, primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    sa.Column("group_id", _NUMBER, nullable=False),
+    sa.Column("ingested", sa.BigInteger, nullable=False),
+    sa.Column("message", sa.LargeBinary, nullable=False),
+    sa.Index("log_events_by_group", "group_id", "timestamp", "stream_id", "sequence"),
+    sqlite_with_rowid=False,
 )

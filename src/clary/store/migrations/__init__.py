@@ -1,0 +1,48 @@
+"""From the tables as an earlier release left them to the tables of this one, inside the transaction that opens them.
+
+Version 1 is the first release. A component (`MetaData.info["component"]`: records, objects, logs) is at version
+1 + the number of its steps; step n takes it from version n to n + 1. A step changes tables that exist, by SQL of its
+own (never by today's schema, which later steps change again); wholly new tables need none. Steps are never edited or
+removed once released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from clary.store.errors import StoreTooNew
+
+Step = Callable[[Connection], None]
+
+STEPS: Mapping[str, Sequence[Step]] = {"records": (), "objects": (), "logs": ()}
+
+_VERSIONS = sa.Table(
+    "schema_version",
+    sa.MetaData(),
+    sa.Column("component", sa.String, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+)
+
+
+def apply(connection: Connection, tables: sa.MetaData, steps: Mapping[str, Sequence[Step]] = STEPS) -> None:
+    """Creates or migrates `tables` inside the caller's transaction. Raises StoreTooNew, and what a step raises."""
+    component = str(tables.info.get("component", ""))
+    due = steps.get(component, ())
+    _VERSIONS.create(connection, checkfirst=True)
+    mine = _VERSIONS.c.component == component
+    version = connection.execute(sa.select(_VERSIONS.c.version).where(mine)).scalar()
+    if version is None:
+        connection.execute(_VERSIONS.insert().values(component=component, version=1 + len(due)))
+    elif version > 1 + len(due):
+        raise StoreTooNew(
+            f"This home's data ({component}) was written by a newer Clary: it is at version {version}, "
+            f"this one knows {1 + len(due)}. Upgrade Clary, or use another --home."
+        )
+    else:
+        for step in due[version - 1 :]:
+            step(connection)
+        connection.execute(_VERSIONS.update().where(mine).values(version=1 + len(due)))
+    tables.create_all(connection)
