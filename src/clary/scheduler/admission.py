@@ -1,0 +1,63 @@
+"""Which waiting job may start: first come, first served, by job slots and memory.
+
+Cores are shared by weight and never reserved, and endpoints hold no slot, so a job waits only for other jobs. A job
+that is alone always starts, however large its instance type says it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+QUEUE = "job-slot"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`memory` in bytes."""
+
+    cores: int
+    memory: int
+
+    @classmethod
+    def this(cls) -> Machine:
+        return cls(len(os.sched_getaffinity(0)), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one job asks for: `instances` of `memory` bytes each. `arrived` orders the queue."""
+
+    arrived: tuple[float, str]
+    instances: int
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """`slots` jobs at once."""
+
+    slots: int
+    memory: int
+
+    @classmethod
+    def of(cls, machine: Machine, job_slots: int) -> Capacity:
+        """`job_slots` as in the settings: 0 means as many as there are cores, at least 2."""
+        return cls(job_slots or max(2, machine.cores), machine.memory)
+
+    def obstacle(self, claim: Claim, running: Sequence[Claim], waiting: Sequence[Claim]) -> str:
+        """Why `claim` has to wait, in words for the status message; empty when it may start now."""
+        if len(running) >= self.slots:
+            return f"Waiting for a free job slot: {len(running)} of {self.slots} are in use"
+        ahead = sum(other.arrived < claim.arrived for other in waiting)
+        if ahead:
+            return f"Waiting for {ahead} training job(s) that came first"
+        used = sum(self._need(other) for other in running)
+        if running and used + self._need(claim) > self.memory:
+            return f"Waiting for memory: running jobs hold {used >> 20} MiB of {self.memory >> 20} MiB"
+        return ""
+
+    def _need(self, claim: Claim) -> int:
+        """The lesser of what the type has and a slot's share: most jobs use far less than their type offers."""
+        return claim.instances * min(claim.memory, self.memory // self.slots)

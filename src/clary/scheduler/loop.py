@@ -1,0 +1,156 @@
+"""The scheduler's loop: for every record that is not at rest, reconcile what is wanted with what is observed.
+
+It is level-triggered: a wake-up says only "look", and every look starts from the records. So a lost wake-up, a crash
+between two steps, or a step run twice changes nothing in the end. One record is reconciled by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from clary.context import Platform
+from clary.scheduler.outcomes import AgainIn, Done, Outcome, Waiting
+from clary.scheduler.signal import Signal
+from clary.store import records
+from clary.store.records import Changed, Record
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_NAP = 30.0
+_FIRST_BACK_OFF = 0.2
+_LONGEST_BACK_OFF = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """`reconcile` is called for every record of its kind whose status is one of `statuses`. It is idempotent and
+    crash-safe, and may raise `records.Changed` when somebody else was faster."""
+
+    statuses: tuple[str, ...]
+    reconcile: Callable[[Platform, Record], Outcome]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What the loop remembers of one record. `due` is on the monotonic clock; `failures` counts errors in a row."""
+
+    due: float = 0.0
+    outcome: Outcome | None = None
+    failures: int = 0
+    running: bool = False
+    again: bool = False  # woken while it ran
+
+
+class Loop:
+    """`signal` is the platform's `wake`; `workers` bounds how many records are reconciled at once."""
+
+    def __init__(
+        self, platform: Platform, reconcilers: Mapping[str, Reconciler], signal: Signal, workers: int = 8
+    ) -> None:
+        self._platform = platform
+        self._reconcilers = reconcilers
+        self._signal = signal
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reconcile")
+        self._mutex = threading.Lock()
+        self._entries: dict[str, _Entry] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits for the steps that run now; instances live on."""
+        self._stopping.set()
+        self._signal()
+        self._thread.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self) -> None:
+        woken = True  # the first look adopts whatever an earlier life left
+        while not self._stopping.is_set():
+            try:
+                nap = self._look(woken)
+            except Exception:
+                _log.exception("the scheduler could not read the records; trying again")
+                nap = 1.0
+            woken = self._signal.wait(nap)
+
+    def _look(self, woken: bool) -> float:
+        """Hands what is due to the pool; returns how long nothing else will be due."""
+        with self._mutex:
+            # What runs now may have ended, and its record moved on, before the read below returns.
+            stale = {arn for arn, entry in self._entries.items() if entry.running}
+        active = self._platform.stores.records.read(self._active)
+        now = self._platform.clock.monotonic()
+        queues: set[str] = set()
+        with self._mutex:
+            self._forget_all_but({record.arn for record in active})
+            for record in active:
+                entry = self._entries.setdefault(record.arn, _Entry())
+                takes = self._takes(entry, now, woken, queues)
+                if takes and record.arn in stale:
+                    entry.due = 0.0
+                elif takes:
+                    entry.running = True
+                    self._pool.submit(self._step, record, entry)
+            pending = [entry.due - now for entry in self._entries.values() if not entry.running]
+        return min(max(min(pending, default=_LONGEST_NAP), 0.0), _LONGEST_NAP)
+
+    def _active(self, connection: Connection) -> list[Record]:
+        found: list[Record] = []
+        for kind, reconciler in self._reconcilers.items():
+            found += records.with_status(connection, kind, reconciler.statuses)
+        return sorted(found, key=lambda record: (record.created, record.arn))
+
+    def _forget_all_but(self, arns: Iterable[str]) -> None:
+        for arn in self._entries.keys() - arns:
+            if not self._entries[arn].running:
+                del self._entries[arn]
+
+    @staticmethod
+    def _takes(entry: _Entry, now: float, woken: bool, queues: set[str]) -> bool:
+        """Whether this record is looked at now. `queues` collects the queues whose head was met already."""
+        behind = isinstance(entry.outcome, Waiting) and entry.outcome.what in queues
+        if isinstance(entry.outcome, Waiting):
+            queues.add(entry.outcome.what)
+        if entry.running:
+            entry.again = entry.again or woken
+            return False
+        if behind:
+            entry.due = now + _LONGEST_NAP
+            return False
+        return entry.due <= now or (woken and entry.failures == 0)
+
+    def _step(self, record: Record, entry: _Entry) -> None:
+        try:
+            outcome, failures = self._reconcilers[record.kind].reconcile(self._platform, record), 0
+        except Changed:
+            outcome, failures = AgainIn(0), 0
+        except Exception:
+            failures = entry.failures + 1
+            wait = min(_FIRST_BACK_OFF * 2 ** (failures - 1), _LONGEST_BACK_OFF)
+            _log.exception("reconciling %s failed (attempt %d); trying again in %.1f s", record.arn, failures, wait)
+            outcome = AgainIn(wait)
+        with self._mutex:
+            left_queue = isinstance(entry.outcome, Waiting) and not isinstance(outcome, Waiting)
+            entry.due = 0.0 if entry.again else self._platform.clock.monotonic() + _nap(outcome)
+            entry.outcome, entry.failures, entry.running, entry.again = outcome, failures, False, False
+            if left_queue or isinstance(outcome, Done):  # there may be room for the next in line
+                self._recheck_queues()
+        self._signal.nudge()
+
+    def _recheck_queues(self) -> None:
+        for entry in self._entries.values():
+            if isinstance(entry.outcome, Waiting):
+                entry.due = 0.0
+
+
+def _nap(outcome: Outcome) -> float:
+    return outcome.seconds if isinstance(outcome, AgainIn) else _LONGEST_NAP

@@ -1,0 +1,234 @@
+"""The resource engine: a declaration gives a resource its Describe, List and Delete, and the durable half of Create.
+
+It rests on a measured fact: for almost every creatable SageMaker resource, each input member of Create* except Tags
+comes back in Describe*. So the stored document is the request itself, plus what the service adds. Members whose name
+begins with an underscore are the service's own and never leave.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy.engine import Connection
+
+from clary.arns import Arn
+from clary.errors import ServiceError, option_not_built
+from clary.services import paging, tagging
+from clary.services.operation import Call, Document, Operations
+from clary.store import records
+from clary.store.records import NameTaken, Query, Record
+
+Check = Callable[[Connection], None]
+View = Callable[[Record], Document]
+
+_PAGE = 10
+_SORTS: dict[str, Literal["name", "created", "modified", "status"]] = {
+    "Name": "name",
+    "CreationTime": "created",
+    "LastModifiedTime": "modified",
+    "Status": "status",
+}
+_BOUNDS = {
+    "CreationTimeAfter": "created_after",
+    "CreationTimeBefore": "created_before",
+    "LastModifiedTimeAfter": "modified_after",
+    "LastModifiedTimeBefore": "modified_before",
+}
+_LISTING_MEMBERS = {*_BOUNDS, "NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "StatusEquals"}
+
+
+def public(record: Record) -> Document:
+    """The document without the service's own members."""
+    return {name: value for name, value in record.document.items() if not name.startswith("_")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One kind of resource.
+
+    `kind` is the record kind and the ARN's type; `noun` the stem of its operations and members ("Model" gives
+    CreateModel, ModelName, ModelArn); `listing` the list member of List*, whose entries have the `summary` members.
+    `missing` and `taken` are AWS's texts with `{arn}` in them; `edges` says which status may follow which.
+    `view` makes of a record what Describe adds to its name, ARN, times and status.
+    """
+
+    kind: str
+    noun: str
+    plural: str
+    listing: str
+    summary: Sequence[str]
+    missing: str
+    taken: str
+    taken_code: str = "ValidationException"
+    edges: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    shows_modified: bool = False
+    descending: bool = True
+    view: View = public
+
+    def arn(self, account: str, region: str, name: str) -> str:
+        return str(Arn("sagemaker", region, account, f"{self.kind}/{name}"))
+
+    def is_missing(self, arn: str) -> ServiceError:
+        return ServiceError("ValidationException", self.missing.format(arn=arn))
+
+    def is_taken(self, arn: str) -> ServiceError:
+        return ServiceError(self.taken_code, self.taken.format(arn=arn))
+
+
+def create(
+    resource: Resource, call: Call, document: Document, *, status: str = "", check: Check | None = None
+) -> Document:
+    """Commits the new record and its tags in one transaction and answers its ARN.
+
+    `document` is the request, with what the service adds; `check` runs inside the transaction, before the insert.
+    Raises the resource's `taken` error.
+    """
+    name = document[f"{resource.noun}Name"]
+    arn = resource.arn(call.account, call.region, name)
+    tags = tagging.checked(document.get("Tags", ()))
+    now = call.platform.clock.now()
+    kept = _plain({member: value for member, value in document.items() if member != "Tags"})
+    record = Record(resource.kind, call.account, call.region, arn, name, status, now, now, kept)
+
+    def commit(connection: Connection) -> None:
+        if check is not None:
+            check(connection)
+        try:
+            records.insert(connection, record)
+        except NameTaken as error:
+            raise resource.is_taken(error.arn) from None
+        tagging.put(connection, arn, tags)
+
+    call.platform.stores.records.write(commit)
+    call.platform.wake()
+    return {f"{resource.noun}Arn": arn}
+
+
+def require(connection: Connection, resource: Resource, call: Call, name: str) -> Record:
+    """The record of that name in the caller's account and region. Raises the resource's `missing` error."""
+    found = records.find(connection, resource.kind, call.account, call.region, name)
+    if found is None:
+        raise resource.is_missing(resource.arn(call.account, call.region, name))
+    return found
+
+
+def describe(resource: Resource, call: Call, given: Document) -> Document:
+    name = given[f"{resource.noun}Name"]
+    record = call.platform.stores.records.read(lambda connection: require(connection, resource, call, name))
+    return present(resource, record)
+
+
+def present(resource: Resource, record: Record) -> Document:
+    """A record as Describe* shows it."""
+    shown = resource.view(record)
+    shown |= {
+        f"{resource.noun}Name": record.name,
+        f"{resource.noun}Arn": record.arn,
+        "CreationTime": record.created,
+    }
+    if resource.shows_modified:
+        shown["LastModifiedTime"] = record.modified
+    if record.status:
+        shown[f"{resource.noun}Status"] = record.status
+    return shown
+
+
+def listing(resource: Resource, call: Call, given: Document) -> Document:
+    """One page. NextToken is absent when nothing is left."""
+    for member in given.keys() - _LISTING_MEMBERS:
+        raise option_not_built(f"List{resource.plural}", member)
+    database = call.platform.stores.records
+    binding = [call.operation, call.account, call.region, _filters(given)]
+    key = paging.signing_key(database)
+    after = paging.redeem(key, binding, given["NextToken"]) if given.get("NextToken") else None
+    query = _query(resource, call, given, after)
+    found = database.read(lambda connection: records.select(connection, query))
+    size = query.limit - 1
+    answer: Document = {resource.listing: [_summary(resource, record) for record in found[:size]]}
+    if len(found) > size:
+        last = found[size - 1]
+        answer["NextToken"] = paging.issue(key, binding, (getattr(last, query.sort), last.arn))
+    return answer
+
+
+def delete(resource: Resource, call: Call, given: Document) -> Document:
+    """At once and for good: for resources that nothing runs for."""
+    name = given[f"{resource.noun}Name"]
+
+    def commit(connection: Connection) -> None:
+        remove(connection, require(connection, resource, call, name))
+
+    call.platform.stores.records.write(commit)
+    return {}
+
+
+def remove(connection: Connection, record: Record) -> None:
+    """Deletes a record and its tags. Raises records.Changed."""
+    records.delete(connection, record)
+    tagging.drop_all(connection, record.arn)
+
+
+def move(
+    connection: Connection, resource: Resource, record: Record, document: Document, now: float, status: str = ""
+) -> Record:
+    """Writes a new document and, along a declared edge, a new status, if nobody changed the record since it was read
+    (else records.Changed). LastModifiedTime never goes back."""
+    status = status or record.status
+    if status != record.status and status not in resource.edges.get(record.status, frozenset()):
+        raise ValueError(f"{record.arn}: no edge from {record.status} to {status}")
+    return records.replace(connection, record, document=document, status=status, modified=max(now, record.modified))
+
+
+def serve(operations: Operations, resource: Resource, *verbs: Literal["Describe", "List", "Delete"]) -> None:
+    """Enters the engine's own operations for a resource."""
+    for verb in verbs:
+        match verb:
+            case "Describe":
+                operations.add(f"Describe{resource.noun}", functools.partial(describe, resource))
+            case "List":
+                operations.add(f"List{resource.plural}", functools.partial(listing, resource))
+            case "Delete":
+                operations.add(f"Delete{resource.noun}", functools.partial(delete, resource))
+
+
+def _query(resource: Resource, call: Call, given: Document, after: paging.Position | None) -> Query:
+    order = given.get("SortOrder")
+    bounds: dict[str, Any] = {column: _plain(given[member]) for member, column in _BOUNDS.items() if member in given}
+    return Query(
+        resource.kind,
+        call.account,
+        call.region,
+        sort=_SORTS[given.get("SortBy", "CreationTime")],
+        descending=resource.descending if order is None else order == "Descending",
+        after=after,
+        limit=given.get("MaxResults", _PAGE) + 1,  # one more tells whether there is a next page
+        name_contains=given.get("NameContains", ""),
+        statuses=(given["StatusEquals"],) if "StatusEquals" in given else (),
+        **bounds,
+    )
+
+
+def _filters(given: Document) -> Document:
+    return {member: _plain(value) for member, value in given.items() if member not in ("NextToken", "MaxResults")}
+
+
+def _summary(resource: Resource, record: Record) -> Document:
+    shown = present(resource, record)
+    return {member: shown[member] for member in resource.summary if member in shown}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: times become epoch seconds."""
+    match value:
+        case datetime.datetime():
+            return value.timestamp()
+        case dict():
+            return {key: _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case _:
+            return value
