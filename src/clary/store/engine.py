@@ -172,14 +172,14 @@ class SqliteDatabase:
         self._connection.commit()
 
     def _recover(self) -> None:
-        """Rolls back whatever is open. After a failed COMMIT SQLAlchemy holds the transaction for ended while SQLite has
-        it open; giving the connection back to its pool rolls back in earnest."""
+        """Rolls back whatever is open."""
         try:
-            self._connection.close()
+            self._connection.rollback()
+            self._connection.connection.rollback()  # after a failed COMMIT only SQLite knows that it is open
         except Exception:  # the file is gone or broken: this connection is of no more use
             self._connection.invalidate()
             self._connection.close()
-        self._connection = self._writer.connect()
+            self._connection = self._writer.connect()
 
 
 def _failure(error: Exception) -> Exception:

@@ -141,7 +141,7 @@ def test_streams_page_by_name_and_by_time(database: SqliteDatabase, put: Put) ->
         names: list[str] = []
         after = None
         while True:
-            found = database.read(lambda c: logs.streams(c, group, after=after, limit=1, **options))
+            found = database.read(lambda c, after=after: logs.streams(c, group, after=after, limit=1, **options))
             if not found:
                 return names
             names.append(found[0].name)
