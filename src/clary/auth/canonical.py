@@ -1,0 +1,95 @@
+"""The canonical form of a request that SigV4 signs. Text is latin-1, one character for each byte on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from clary.wire.messages import Headers
+
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~/]*", re.ASCII)
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~&=]*", re.ASCII)
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ENCODED = tuple(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256))
+_UNIT = re.compile(r"%([0-9A-Fa-f]{2})|([^A-Za-z0-9\-._~])")
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9\-._~/]")
+_BLANKS = re.compile(r"[ \t\r\n]+")
+
+
+def reencoded(text: str, keep: str = "") -> str:
+    """`text` with exactly the reserved bytes percent-encoded, in upper case, whatever way it came encoded.
+
+    Escapes stay escapes ("%2F" does not become "/"); the characters of `keep` stay as they are.
+    """
+
+    def unit(match: re.Match[str]) -> str:
+        escape, character = match.groups()
+        if escape:
+            return _ENCODED[int(escape, 16)]
+        return character if character in keep else _ENCODED[ord(character)]
+
+    return _UNIT.sub(unit, text)
+
+
+def s3_path(path: str) -> str:
+    """S3 signs the path as it stands: encoded once, never normalised."""
+    if _PLAIN_PATH.fullmatch(path):
+        return path or "/"
+    return reencoded(path, keep="/")
+
+
+def service_path(path: str, normalize: bool = True) -> str:
+    """Other services sign the path with dot segments and empty segments removed, and encoded once more."""
+    if normalize and ("//" in path or "/." in path):
+        path = _without_dots(path)
+    if _PLAIN_PATH.fullmatch(path):
+        return path or "/"
+    return _NOT_PLAIN.sub(lambda match: _ENCODED[ord(match[0])], path)
+
+
+def _without_dots(path: str) -> str:
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment not in ("", "."):
+            kept.append(segment)
+    last = "/" if kept and path.endswith(("/", "/.", "/..")) else ""
+    return f"/{'/'.join(kept)}{last}"
+
+
+def query(text: str, without: Sequence[str] = ()) -> str:
+    """The parameters sorted by encoded name and value; those named in `without` left out."""
+    if not text:
+        return ""
+    pairs = []
+    for piece in text.split("&"):
+        name, _, value = piece.partition("=")
+        if not piece or name in without:
+            continue
+        pairs.append((name, value))
+    if not _PLAIN_QUERY.fullmatch(text):
+        pairs = [(_parameter(name), _parameter(value)) for name, value in pairs]
+    pairs.sort()
+    return "&".join([f"{name}={value}" for name, value in pairs])
+
+
+def _parameter(text: str) -> str:
+    return reencoded(text.replace("+", "%20")) if text else text
+
+
+def headers(given: Headers, names: Sequence[str]) -> str:
+    """One line for each name in `names`, values trimmed, runs of blanks made one, repeated headers joined by commas."""
+    lines = []
+    for name in names:
+        values = given.all(name)
+        value = _trimmed(values[0]) if len(values) == 1 else ",".join([_trimmed(each) for each in values])
+        lines.append(f"{name}:{value}\n")
+    return "".join(lines)
+
+
+def _trimmed(value: str) -> str:
+    # str.split() would also split at U+0085 and U+00A0, which are bytes of UTF-8 sequences here.
+    if "  " in value or "\t" in value or "\n" in value:
+        value = _BLANKS.sub(" ", value)
+    return value.strip(" \r")

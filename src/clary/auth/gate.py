@@ -1,0 +1,192 @@
+"""The one gate: a request comes in, exactly one principal comes out, or an error.
+
+The credential schemes are a closed list. To add one (a form, a web identity, a registry token, a console session, a
+notebook's cookie, a job's token), give it a name in `Scheme`, say in `schemes_of` how its proof is recognised, and add
+its branch to `Gate.admit`. A request that carries two proofs is refused, whichever they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from clary.auth import claims, refusals, sigv2, sigv4
+from clary.auth.bodies import HashedBody, PlainBody, VerifiedBody
+from clary.auth.chunked import ChunkedBody, ChunkSignatures
+from clary.auth.claims import Claim
+from clary.auth.principals import ANONYMOUS, Credential, Keyring, Principal
+from clary.auth.refusals import Family
+from clary.auth.sigv4 import UNSIGNED, Rules, SigningKeys
+from clary.clock import Clock
+from clary.config import Settings
+from clary.errors import ServiceError
+from clary.wire.messages import Body, BytesBody, Request
+
+Scheme = Literal["sigv4-header", "sigv4-query", "sigv2-query"]
+
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SIGNED_CHUNKS = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
+_UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """`request` is to be used in place of the one that came: its body is decoded and verifies itself while it is read
+    (see `clary.auth.bodies`; of services other than S3 it is in memory, verified). `region` is the one signed for;
+    without a signature it is empty."""
+
+    principal: Principal
+    request: Request
+    region: str
+    signing_service: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """A SigV4 claim with the key it was checked against."""
+
+    claim: Claim
+    credential: Credential
+    rules: Rules
+
+
+def schemes_of(request: Request, s3: bool) -> list[Scheme]:
+    """The schemes of which `request` carries a proof."""
+    found: list[Scheme] = ["sigv4-header"] * len(request.headers.all("authorization"))
+    if "=" in request.target:
+        names = [piece.partition("=")[0] for piece in request.query.split("&")]
+        if "X-Amz-Algorithm" in names or "X-Amz-Signature" in names or "X-Amz-Credential" in names:
+            found.append("sigv4-query")
+        if s3 and ("Signature" in names or "AWSAccessKeyId" in names):
+            found.append("sigv2-query")
+    return found
+
+
+class Gate:
+    """Safe between threads; remembers nothing but derived signing keys."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, settings: Settings) -> None:
+        self._keyring = keyring
+        self._clock = clock
+        self._window = settings.clock_window_seconds
+        self._limit = settings.payload_limit_bytes
+        self._keys = SigningKeys()
+
+    def admit(self, request: Request, service: str, protocol: str, bucket_in_host: str = "") -> Admitted:
+        """Raises ServiceError, worded for the service.
+
+        `service` is the routed service's signing name, `protocol` botocore's name of the protocol that the request
+        speaks. `bucket_in_host` is the bucket where routing took it from the host (S3, virtual-host style).
+        Anonymous requests pass for S3 alone; whether they may do what they ask is for the policies to say.
+        """
+        kind = refusals.family(service, protocol)
+        found = schemes_of(request, kind == "s3")
+        if len(found) > 1:
+            raise refusals.two_proofs(kind)
+        if not found:
+            return self._anonymous(request, service, kind)
+        if found[0] == "sigv2-query":
+            return self._sigv2(request, bucket_in_host)
+        rules = Rules(service, kind, self._window)
+        proof = self._claimed(request, found[0], rules)
+        body = self._s3_body(request, proof) if kind == "s3" else self._small_body(request, proof)
+        return Admitted(proof.credential.principal, replace(request, body=body), proof.claim.region, service)
+
+    def _anonymous(self, request: Request, service: str, kind: Family) -> Admitted:
+        if kind != "s3":
+            raise refusals.missing_token(kind)
+        declared = request.headers.get("x-amz-content-sha256") or UNSIGNED
+        return Admitted(ANONYMOUS, replace(request, body=_unsigned_body(request, declared)), "", service)
+
+    def _sigv2(self, request: Request, bucket_in_host: str) -> Admitted:
+        claim = sigv2.from_query(request, bucket_in_host)
+        credential = self._credential(claim.access_key, "s3")
+        merged = sigv2.verify(request, claim, credential, self._clock.now())
+        declared = merged.headers.get("x-amz-content-sha256") or UNSIGNED
+        return Admitted(credential.principal, replace(merged, body=_unsigned_body(merged, declared)), "", "s3")
+
+    def _claimed(self, request: Request, scheme: Scheme, rules: Rules) -> _Proof:
+        """The claim of a SigV4 request, checked but for its signature."""
+        kind = rules.kind
+        if scheme == "sigv4-query":
+            claim = claims.from_query(request, kind)
+        else:
+            authorization = request.headers.get("authorization") or ""
+            if not authorization.startswith(f"{claims.ALGORITHM} "):
+                raise refusals.unsupported_scheme(kind, authorization)
+            claim = claims.from_header(request, kind)
+        credential = self._credential(claim.access_key, kind)
+        sigv4.check_claim(claim, credential, request, rules, self._clock.now())
+        return _Proof(claim, credential, rules)
+
+    def _credential(self, access_key: str, kind: Family) -> Credential:
+        credential = self._keyring.find(access_key)
+        if credential is None:
+            raise refusals.unknown_key(kind, access_key)
+        return credential
+
+    def _check(self, request: Request, proof: _Proof, payload: str) -> bytes:
+        return sigv4.check_signature(proof.claim, proof.credential, request, payload, proof.rules, self._keys)
+
+    def _small_body(self, request: Request, proof: _Proof) -> Body:
+        """The signature covers the body's own hash, whatever the head says of it: read first, then compare."""
+        data = _read_all(request.body, self._limit)
+        self._check(request, proof, hashlib.sha256(data).hexdigest())
+        return BytesBody(data)
+
+    def _s3_body(self, request: Request, proof: _Proof) -> VerifiedBody:
+        declared = claims.single(request.headers, "x-amz-content-sha256", "s3")
+        if not declared:
+            if not proof.claim.presigned:
+                message = "Missing required header for this request: x-amz-content-sha256"
+                raise ServiceError("InvalidRequest", message, 400)
+            declared = UNSIGNED
+        key = self._check(request, proof, declared)
+        if declared in _SIGNED_CHUNKS:
+            claim = proof.claim
+            chain = ChunkSignatures(key, claim.stamp, claim.scope, claim.signature, claim.access_key)
+            return _chunked(request, declared, chain)
+        return _unsigned_body(request, declared)
+
+
+def _unsigned_body(request: Request, declared: str) -> VerifiedBody:
+    """A body that no key signed byte by byte; a hash that the head declares of it holds all the same."""
+    if declared == UNSIGNED:
+        return PlainBody(request.body)
+    if declared == _UNSIGNED_CHUNKS:
+        return _chunked(request, declared, None)
+    if _SHA256.fullmatch(declared):
+        return HashedBody(request.body, declared)
+    message = (
+        f"x-amz-content-sha256 must be {UNSIGNED}, {_UNSIGNED_CHUNKS}, {_SIGNED_CHUNKS[0]}, {_SIGNED_CHUNKS[1]} "
+        "or a valid sha256 value."
+    )
+    members = {"ArgumentName": "x-amz-content-sha256", "ArgumentValue": declared}
+    raise ServiceError("InvalidArgument", message, 400, members)
+
+
+def _chunked(request: Request, declared: str, chain: ChunkSignatures | None) -> ChunkedBody:
+    length = request.headers.get("x-amz-decoded-content-length") or ""
+    if not (length.isascii() and length.isdigit() and len(length) <= 19):
+        raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
+    announced = frozenset[str]()
+    if declared.endswith("-TRAILER"):
+        named = ",".join(request.headers.all("x-amz-trailer")).lower().split(",")
+        announced = frozenset(name.strip() for name in named if name.strip())
+    return ChunkedBody(request.body, int(length), announced, chain)
+
+
+def _read_all(body: Body, limit: int) -> bytes:
+    if body.length is not None and body.length > limit:
+        raise refusals.too_large(limit)
+    read: Callable[[int], bytes] = body.read
+    pieces, total = [], 0
+    while data := read(limit + 1 - total):
+        pieces.append(data)
+        total += len(data)
+        if total > limit:
+            raise refusals.too_large(limit)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
