@@ -1,0 +1,141 @@
+"""Virtual environments of images: one per content of a lock file and Python, built once, read-only from then on.
+
+A virtual environment cannot be moved, so it is built in place under a file lock; a mark written last says that it is
+whole. What a crash leaves behind has no mark and is built anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+
+from clary.config import Settings
+from clary.images.base import ImageBuildFailed
+
+Report = Callable[[str], None]
+
+_MARK = ".complete"
+
+
+def path(settings: Settings, name: str) -> Path:
+    """Where the environment of that name is or will be; changes with its lock file and with the Python under it."""
+    base = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()} {_base_python()}"
+    digest = hashlib.sha256(f"{base}\n{lock_text(name)}".encode()).hexdigest()[:16]
+    return settings.images_home / "environments" / f"{name}-{digest}"
+
+
+def ready(environment: Path) -> bool:
+    return (environment / _MARK).exists()
+
+
+def build(settings: Settings, name: str, report: Report) -> Path:
+    """The path of the environment, built if it has to be (seconds with uv). Others who ask meanwhile wait for this
+    build. Raises ImageBuildFailed with what to do."""
+    place = path(settings, name)
+    if ready(place):
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with _only_one(place.with_name(place.name + ".lock")):
+        if not ready(place):
+            shutil.rmtree(place, ignore_errors=True)
+            report(f"Building image environment {name} in {place}")
+            _install(name, place, report)
+            (place / _MARK).touch()
+            report(f"Image environment {name} is ready")
+    return place
+
+
+def lock_text(name: str) -> str:
+    return resources.files("clary.images").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _install(name: str, place: Path, report: Report) -> None:
+    lock = place.with_name(place.name + ".txt")
+    lock.write_text(lock_text(name), encoding="utf-8")
+    try:
+        uv = _uv()
+        if uv:
+            _with_uv(uv, place, lock, report)
+        else:
+            report("uv was not found; building with pip, which takes longer")
+            _with_pip(place, lock, report)
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _with_uv(uv: list[str], place: Path, lock: Path, report: Report) -> None:
+    _run([*uv, "venv", "--quiet", "--no-project", "--python", _base_python(), str(place)], report)
+    # copies, not hard links: a job must not be able to reach uv's cache through its environment
+    install = [*uv, "pip", "install", "--python", str(place / "bin" / "python"), "--require-hashes", "--no-deps"]
+    install += ["--compile-bytecode", "--link-mode", "copy", "-r", str(lock)]
+    try:
+        _run([*install, "--offline"], lambda _: None)
+    except ImageBuildFailed:
+        _run(install, report)
+
+
+def _with_pip(place: Path, lock: Path, report: Report) -> None:
+    python = str(place / "bin" / "python")
+    _run([_base_python(), "-m", "venv", str(place)], report)
+    _run([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "-r", str(lock)], report)
+
+
+def _run(command: list[str], report: Report) -> None:
+    """Runs it, reports its lines; raises ImageBuildFailed with the last of them."""
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME")
+    }
+    try:
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        ) as child:
+            assert child.stdout is not None
+            lines = []
+            for line in child.stdout:
+                lines.append(line.rstrip())
+                report(lines[-1])
+    except OSError as problem:
+        raise ImageBuildFailed(f"{command[0]} could not be started: {problem}") from problem
+    if child.returncode:
+        tail = "\n".join(lines[-15:])
+        raise ImageBuildFailed(
+            "The image environment could not be built. The first build needs a package index that pip or uv can reach "
+            f"(or their filled cache) and about 500 MB of disk; then try again.\n{tail}"
+        )
+
+
+def _uv() -> list[str] | None:
+    found = shutil.which("uv")
+    if found:
+        return [found]
+    return [sys.executable, "-m", "uv"] if find_spec("uv") else None
+
+
+def _base_python() -> str:
+    """The interpreter under this process's own virtual environment: environments must not depend on that one."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
