@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-from clary.edge.heads import BadRequest
+from clary.edge.heads import BadRequestError
 
 _LONGEST_LINE = 4096  # a chunk's size line with its extensions
 _MOST_TRAILERS = 16 * 1024
@@ -12,9 +13,13 @@ _HEX = frozenset(b"0123456789abcdefABCDEF")
 _HEX_DIGITS = 15  # below 2**60
 
 
+# Takes (data, position, pieces), gives the next position, -1 for "needs more", None for the end of the body.
+_State = Callable[[bytes, int, list[bytes]], int | None]
+
+
 class Framing(Protocol):
     """`feed(data)` takes bytes of the connection and returns (body pieces, bytes after the body, whether it ended).
-    Bytes after the body are b"" until it ended. Raises BadRequest on broken framing."""
+    Bytes after the body are b"" until it ended. Raises BadRequestError on broken framing."""
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes, bool]: ...
 
@@ -45,7 +50,7 @@ class Chunked:
     def __init__(self) -> None:
         self._data = b""  # an incomplete line
         self._left = 0
-        self._state = self._size
+        self._state: _State = self._size
         self._trailers = 0
 
     def feed(self, data: bytes) -> tuple[list[bytes], bytes, bool]:
@@ -60,15 +65,13 @@ class Chunked:
                 return pieces, b"", False
             at = after
 
-    # Each state takes (data, position, pieces) and returns the next position, -1 for "needs more", None for the end.
-
     def _size(self, data: bytes, at: int, _: list[bytes]) -> int | None:
         end = _line(data, at)
         if end < 0:
             return -1
         digits = data[at:end].partition(b";")[0].rstrip(b" \t")
         if not digits or len(digits) > _HEX_DIGITS or not _HEX.issuperset(digits):
-            raise BadRequest("a chunk's size is malformed")
+            raise BadRequestError("a chunk's size is malformed")
         self._left = int(digits, 16)
         self._state = self._content if self._left else self._trailer
         return end + 2
@@ -87,7 +90,7 @@ class Chunked:
         if len(data) - at < 2:
             return -1
         if data[at : at + 2] != b"\r\n":
-            raise BadRequest("a chunk is longer than its size")
+            raise BadRequestError("a chunk is longer than its size")
         self._state = self._size
         return at + 2
 
@@ -97,12 +100,12 @@ class Chunked:
             return -1
         self._trailers += end - at
         if self._trailers > _MOST_TRAILERS:
-            raise BadRequest("the trailers are too long", 431)
+            raise BadRequestError("the trailers are too long", 431)
         if end == at:
             self._state = self._done
         return end + 2
 
-    def _done(self, _data: bytes, _at: int, _: list[bytes]) -> int | None:
+    def _done(self, data: bytes, at: int, _: list[bytes]) -> int | None:
         return None
 
 
@@ -118,8 +121,8 @@ def _line(data: bytes, at: int) -> int:
     end = data.find(b"\n", at, at + _LONGEST_LINE + 2)
     if end < 0:
         if len(data) - at > _LONGEST_LINE:
-            raise BadRequest("a chunk's size line is too long")
+            raise BadRequestError("a chunk's size line is too long")
         return -1
     if end == at or data[end - 1] != 0x0D or data.find(b"\r", at, end - 1) >= 0:
-        raise BadRequest("a line in the chunked body does not end in CRLF")
+        raise BadRequestError("a line in the chunked body does not end in CRLF")
     return end - 1

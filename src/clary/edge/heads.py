@@ -10,7 +10,7 @@ MOST_HEADERS = 100
 _ONCE = frozenset((b"host", b"content-length", b"transfer-encoding", b"authorization"))
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """A request that cannot be read; the connection is closed after the answer. `status` is 400, 431, 501 or 505."""
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -22,8 +22,8 @@ class BadRequest(Exception):
 class Head:
     """A request head as it came: `target` byte for byte, `headers` in order with their own spelling.
 
-    `index` has the first value of each lower-cased name. `length` is the declared body length, None when chunked, 0 when
-    there is no body. `keep_alive` says whether the client may send another request on this connection.
+    `index` has the first value of each lower-cased name. `length` is the declared body length, None when chunked, 0
+    when there is no body. `keep_alive` says whether the client may send another request on this connection.
     """
 
     __slots__ = ("chunked", "expects_continue", "headers", "index", "keep_alive", "length", "method", "old", "target")
@@ -49,11 +49,11 @@ class Head:
         if lower not in self.index:
             self.index[lower] = value
         elif lower in _ONCE:
-            raise BadRequest(f"two {lower.decode()} headers")
+            raise BadRequestError(f"two {lower.decode()} headers")
 
 
 def parse(data: bytes) -> Head:
-    """The head that `data` is, the empty line included. Raises BadRequest."""
+    """The head that `data` is, the empty line included. Raises BadRequestError."""
     head = Head()
     parser = HttpRequestParser(head)
     try:
@@ -61,14 +61,14 @@ def parse(data: bytes) -> Head:
     except HttpParserUpgrade:
         pass  # CONNECT is looked at by the caller; an Upgrade that is offered need not be taken
     except HttpParserError as error:
-        if isinstance(error.__context__, BadRequest):
+        if isinstance(error.__context__, BadRequestError):
             raise error.__context__ from None
-        raise BadRequest(f"the request head is malformed: {error}") from None
+        raise BadRequestError(f"the request head is malformed: {error}") from None
     head.method = parser.get_method()
     version = parser.get_http_version()
     head.old = version == "1.0"
     if not head.old and version != "1.1":
-        raise BadRequest(f"HTTP/{version} is not spoken here", 505)
+        raise BadRequestError(f"HTTP/{version} is not spoken here", 505)
     head.keep_alive = parser.should_keep_alive()
     _frame(head)
     return head
@@ -78,20 +78,20 @@ def _frame(head: Head) -> None:
     """Decides how long the body is. What two readers could read differently is refused (request smuggling)."""
     index = head.index
     if len(head.headers) > MOST_HEADERS:
-        raise BadRequest(f"more than {MOST_HEADERS} headers", 431)
+        raise BadRequestError(f"more than {MOST_HEADERS} headers", 431)
     if not head.old and b"host" not in index:
-        raise BadRequest("there is no Host header")
+        raise BadRequestError("there is no Host header")
     length = index.get(b"content-length")
     coding = index.get(b"transfer-encoding")
     if coding is not None:
         if length is not None or head.old:
-            raise BadRequest("Transfer-Encoding with Content-Length, or in HTTP/1.0")
+            raise BadRequestError("Transfer-Encoding with Content-Length, or in HTTP/1.0")
         if coding.lower() != b"chunked":
-            raise BadRequest("the only transfer coding known here is chunked", 501)
+            raise BadRequestError("the only transfer coding known here is chunked", 501)
         head.chunked, head.length = True, None
     elif length is not None:
         if not length.isdigit() or len(length) > 18:
-            raise BadRequest("Content-Length is not a number of bytes")
+            raise BadRequestError("Content-Length is not a number of bytes")
         head.length = int(length)
     if head.length != 0 and not head.old:
         head.expects_continue = index.get(b"expect", b"").lower() == b"100-continue"

@@ -1,15 +1,15 @@
-"""Response heads as bytes, and the errors that an edge answers by itself, each in the shape its service's clients read."""
+"""Response heads as bytes, and the errors that an edge answers by itself, in the shape that the client reads."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from clary.edge.heads import Head
+from clary.serving.request_ids import request_id
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus} | {530: "Site Frozen"}
 _LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)}
@@ -36,12 +36,6 @@ class Dates:
 def status_line(status: int) -> bytes:
     """Raises KeyError for what is no HTTP status."""
     return _LINES[status]
-
-
-def request_id() -> str:
-    """A random id in the form of a UUID, as x-amzn-RequestId carries it."""
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def refusal(head: Head | None, status: int, code: str, message: str) -> tuple[list[tuple[str, str]], bytes]:

@@ -1,0 +1,293 @@
+"""A client's connection: HTTP/1.1 on an asyncio transport, one exchange at a time, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from clary.edge.bodies import Framing, Sized, framing
+from clary.edge.deadlines import NEVER, Deadlines
+from clary.edge.exchange import Consumer, Exchange
+from clary.edge.heads import LONGEST_HEAD, BadRequestError, Head, parse
+from clary.edge.replies import Dates, refusal, status_line
+
+log = logging.getLogger(__name__)
+
+HEAD_SECONDS = 10.0  # from the first byte of a head to its last
+IDLE_SECONDS = 75.0  # between two requests
+BODY_SECONDS = 60.0  # without a byte of a body that is waited for
+STALL_SECONDS = 60.0  # without the client taking any of a response
+LINGER_SECONDS = 5.0  # reading over the rest of a body that nobody wants, so that the client sees the answer
+
+_DRAIN = 256 * 1024  # the rest of a body that is read over rather than ending the connection
+_LINGER = 256 * 1024 * 1024
+
+Dispatch = Callable[[Exchange], Consumer | None]
+Takeover = Callable[["ClientConnection", Head, bytes], bool]
+
+
+class ClientConnection(asyncio.Protocol):
+    """`dispatch` gives each request its consumer (None: answered already). `takeover` is offered every head first with
+    the bytes after it, and returns True when it has taken the whole connection (the proxy does)."""
+
+    def __init__(
+        self, scheme: str, peer: str, dispatch: Dispatch, takeover: Takeover, deadlines: Deadlines, dates: Dates
+    ) -> None:
+        self.scheme = scheme
+        self.peer = peer
+        self.dates = dates
+        self.deadline = NEVER
+        self.transport: asyncio.Transport
+        self._dispatch = dispatch
+        self._takeover = takeover
+        self._deadlines = deadlines
+        self._exchange: Exchange | None = None
+        self._body: Framing | None = None  # of the current request, while it has not ended
+        self._kept = b""  # an incomplete head, or what the client sent ahead
+        self._advancing = False
+        self._held = False
+        self._last = False  # no request after this one
+        self._ended = False  # nothing more will come from the client
+        self._continue_owed = False
+        self._lingering = 0  # bytes that may still be read over; the response is out
+        self._gone = False
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.deadline = self._deadlines.now() + HEAD_SECONDS
+        self._deadlines.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._deadlines.discard(self)
+        self._leave()
+
+    def eof_received(self) -> bool:
+        if self._exchange is None or self._body is not None or self.scheme != "http":
+            self._leave()
+            return False
+        self._ended = True  # it closed its sending side only: it still gets its answers
+        return True
+
+    def pause_writing(self) -> None:
+        self.deadline = self._deadlines.now() + STALL_SECONDS
+        if self._exchange and self._exchange.consumer:
+            self._exchange.consumer.pause()
+
+    def resume_writing(self) -> None:
+        self.deadline = NEVER if self._exchange else self._deadlines.now() + IDLE_SECONDS
+        if self._exchange and self._exchange.consumer:
+            self._exchange.consumer.resume()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering:
+            self._lingering -= len(data)
+            if self._lingering <= 0:
+                self.transport.close()
+        elif self._last and self._exchange is None:
+            return
+        elif self._exchange is not None and self._body is None:
+            self._kept += data
+            if len(self._kept) > LONGEST_HEAD:
+                self.hold(True)
+        else:
+            self._advance(self._kept + data if self._kept else data)
+
+    # What the deadlines call.
+
+    def expire(self) -> None:
+        if self._kept and self._exchange is None and self._body is None:
+            self._refuse(408, "RequestTimeout", "The request head did not come in time.")
+        else:
+            self.transport.abort()
+
+    def stop(self) -> None:
+        """Ends the connection as soon as no exchange runs on it."""
+        self._last = True
+        if self._exchange is None:
+            self.transport.close()
+
+    # What the exchange calls.
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def write_pieces(self, pieces: tuple[bytes, ...]) -> None:
+        self.transport.writelines(pieces)
+
+    def send_continue(self) -> None:
+        if self._continue_owed:
+            self._continue_owed = False
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def hold(self, held: bool) -> None:
+        """Stops or goes on reading from the client."""
+        if held == self._held or self._gone:
+            return
+        self._held = held
+        if held:
+            self.transport.pause_reading()
+            if self._body is not None:
+                self.deadline = NEVER
+        else:
+            self.transport.resume_reading()
+            if self._body is not None:
+                self.deadline = self._deadlines.now() + BODY_SECONDS
+
+    def closing_line(self, head: Head) -> bytes:
+        """The Connection header of the response that is about to go out, decided here for good."""
+        if not head.keep_alive or (self._body is not None and not self._drainable()):
+            self._last = True
+        if self._last:
+            return b"Connection: close\r\n"
+        return b"Connection: keep-alive\r\n" if head.old else b""
+
+    def exchange_ended(self) -> None:
+        self._exchange = None
+        self._continue_owed = False
+        now = self._deadlines.now()
+        if self._last:
+            self._close(now)
+            return
+        self.deadline = now + (IDLE_SECONDS if self._body is None else LINGER_SECONDS)
+        self.hold(False)
+        if self._kept and not self._advancing:
+            self._advance(self._kept)
+        if self._ended and self._exchange is None and not self._advancing:
+            self._close(now)
+
+    def abort(self) -> None:
+        self._exchange = None
+        self._last = True
+        self.transport.abort()
+
+    # Reading requests.
+
+    def _advance(self, data: bytes) -> None:
+        self._kept = b""
+        self._advancing = True
+        try:
+            while data and not self._gone:
+                if self._body is not None:
+                    data = self._take_body(self._body, data)
+                elif self._exchange is not None:
+                    self._kept = data
+                    break
+                elif self._last:
+                    break
+                else:
+                    data = self._take_head(data)
+        except BadRequestError as error:
+            self._broken(error)
+        finally:
+            self._advancing = False
+
+    def _take_head(self, data: bytes) -> bytes:
+        """Begins an exchange; returns the bytes after the head, b"" when the head is incomplete (it is kept)."""
+        if data[:2] == b"\r\n":
+            return data[2:]  # RFC 9112 §2.2: an empty line before a request is read over
+        end = data.find(b"\r\n\r\n", 0, LONGEST_HEAD)
+        if end < 0:
+            self._keep_head(data)
+            return b""
+        head = parse(data[: end + 4])
+        rest = data[end + 4 :]
+        if self._takeover(self, head, rest):
+            self._gone = True
+            self._deadlines.discard(self)
+            return b""
+        self._begin(head)
+        return rest
+
+    def _keep_head(self, data: bytes) -> None:
+        if len(data) >= LONGEST_HEAD:
+            raise BadRequestError(f"the request head is longer than {LONGEST_HEAD} bytes", 431)
+        if b"\n\n" in data:
+            raise BadRequestError("the lines of the request head do not end in CRLF")
+        self.deadline = min(self.deadline, self._deadlines.now() + HEAD_SECONDS)
+        self._kept = data
+
+    def _begin(self, head: Head) -> None:
+        exchange = self._exchange = Exchange(self, head, self.scheme, self.peer)
+        self._body = framing(head.length)
+        self._continue_owed = head.expects_continue
+        self.deadline = NEVER if self._body is None else self._deadlines.now() + BODY_SECONDS
+        try:
+            consumer = self._dispatch(exchange)
+        except Exception:
+            log.exception("serving %s %s", head.method.decode(), head.target.decode("latin-1"))
+            exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+            return
+        if self._exchange is exchange and consumer is not None:
+            exchange.consumer = consumer
+            if self._body is None:
+                consumer.body_end()
+
+    def _take_body(self, body: Framing, data: bytes) -> bytes:
+        pieces, rest, ended = body.feed(data)
+        if ended:
+            self._body = None
+            self.deadline = NEVER if self._exchange else self._deadlines.now() + IDLE_SECONDS
+        elif not self._held and self._exchange is not None:
+            self.deadline = self._deadlines.now() + BODY_SECONDS
+        self._continue_owed = False  # the client did not wait for it
+        consumer = self._exchange.consumer if self._exchange else None
+        if consumer is not None:
+            if pieces:
+                consumer.body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            if ended and self._exchange and self._exchange.consumer is consumer:
+                consumer.body_end()
+        return rest
+
+    # Ending.
+
+    def _drainable(self) -> bool:
+        return isinstance(self._body, Sized) and self._body.left <= _DRAIN and not self._continue_owed
+
+    def _broken(self, error: BadRequestError) -> None:
+        code = "NotImplemented" if error.status == 501 else "BadRequest"
+        message = f"The request could not be read: {error.message}."
+        exchange = self._exchange
+        if exchange is None:
+            self._refuse(error.status, code, message)
+            return
+        # The body is broken: nobody can tell where the next request begins.
+        consumer, exchange.consumer = exchange.consumer, None
+        if consumer is not None:
+            consumer.client_gone()
+        self._last = True
+        exchange.refuse(error.status, code, message)
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answers a request that has no exchange, then closes."""
+        self._last = True
+        headers, body = refusal(None, status, code, message)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
+        length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
+        self.transport.write(status_line(status) + lines + self.dates.line() + length + body)
+        self._close(self._deadlines.now())
+
+    def _close(self, now: float) -> None:
+        """Closes once all is written. A client that still sends is read over for a while: a reset would take the
+        answer from it."""
+        self.deadline = now + STALL_SECONDS
+        if self._body is None:
+            self.transport.close()
+            return
+        self._lingering = _LINGER
+        self.deadline = now + LINGER_SECONDS
+        self.hold(False)
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _leave(self) -> None:
+        """The client is gone."""
+        self._gone = True
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.detach()
+            if exchange.consumer is not None:
+                exchange.consumer.client_gone()

@@ -1,0 +1,198 @@
+"""The edge's end of the frames to the control plane: pooled connections, one exchange at a time on each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+from clary.server.frames import HEADER, LONGEST, PIECE, Frame, pack
+
+PATIENCE_SECONDS = 10.0  # how long a request waits for a control plane that is being restarted, or for a free link
+_RETRY_SECONDS = 0.05
+
+
+class LinkUser(Protocol):
+    """Who has a link: told of each frame, of back-pressure, and of the loss of the link (nothing follows it)."""
+
+    def linked(self, link: Link) -> None: ...
+
+    def unavailable(self) -> None:
+        """No link could be had in time; `linked` was never called."""
+
+    def link_frame(self, kind: int, payload: bytes) -> None:
+        """A whole frame, other than DATA."""
+
+    def link_data(self, data: bytes) -> None: ...
+
+    def link_flush(self) -> None:
+        """All frames that have come are delivered; what was held to be sent as one may go."""
+
+    def link_lost(self) -> None: ...
+
+    def link_pause(self) -> None: ...
+
+    def link_resume(self) -> None: ...
+
+
+class Link(asyncio.Protocol):
+    """One connection to the control plane. `user` is whoever has taken it from its pool."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self.user: LinkUser | None = None
+        self.transport: asyncio.Transport
+        self._pool = pool
+        self._kept = b""
+        self._left = 0  # of the DATA payload that is coming
+
+    def send(self, frames: bytes) -> None:
+        self.transport.write(frames)
+
+    def send_data(self, data: bytes) -> None:
+        if len(data) <= PIECE:
+            self.transport.writelines((HEADER.pack(Frame.DATA, len(data)), data))
+            return
+        for at in range(0, len(data), PIECE):
+            self.transport.write(pack(Frame.DATA, data[at : at + PIECE]))
+
+    def release(self) -> None:
+        """The exchange is over: the link may serve another."""
+        self.user = None
+        self._pool.released(self)
+
+    def close(self) -> None:
+        self.user = None
+        self.transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._pool.lost(self)
+        user, self.user = self.user, None
+        if user:
+            user.link_lost()
+
+    def pause_writing(self) -> None:
+        if self.user:
+            self.user.link_pause()
+
+    def resume_writing(self) -> None:
+        if self.user:
+            self.user.link_resume()
+
+    def data_received(self, data: bytes) -> None:
+        if self._kept:
+            data, self._kept = self._kept + data, b""
+        at, size = 0, len(data)
+        while at < size:
+            if self._left:
+                piece = data[at : at + self._left]
+                at += len(piece)
+                self._left -= len(piece)
+                if self.user:
+                    self.user.link_data(piece)
+                continue
+            if size - at < HEADER.size:
+                break
+            kind, length = HEADER.unpack_from(data, at)
+            if length > LONGEST:
+                self.transport.abort()
+                return
+            if kind == Frame.DATA:
+                self._left = length
+                at += HEADER.size
+                continue
+            end = at + HEADER.size + length
+            if end > size:
+                break
+            if self.user:
+                self.user.link_frame(kind, data[at + HEADER.size : end])
+            at = end
+        self._kept = data[at:]
+        if self.user:
+            self.user.link_flush()
+
+
+class LinkPool:
+    """At most `limit` links to the socket at `path`. Users that find none wait in order, at most PATIENCE_SECONDS."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, path: str, limit: int, patience: float = PATIENCE_SECONDS
+    ) -> None:
+        self._loop = loop
+        self._path = path
+        self._limit = limit
+        self._patience = patience
+        self._idle: list[Link] = []
+        self._links: set[Link] = set()
+        self._waiting: deque[tuple[LinkUser, float]] = deque()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self, user: LinkUser) -> None:
+        """Calls `user.linked`, now when a link is free; or `user.unavailable` later."""
+        if self._idle:
+            link = self._idle.pop()
+            link.user = user
+            user.linked(link)
+            return
+        self._waiting.append((user, self._loop.time() + self._patience))
+        self._open_more()
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._patience / 20, self._expire)
+
+    def cancel(self, user: LinkUser) -> None:
+        """`user` waits no longer."""
+        self._waiting = deque(each for each in self._waiting if each[0] is not user)
+
+    def released(self, link: Link) -> None:
+        if link not in self._links:
+            return
+        if self._waiting:
+            user, _ = self._waiting.popleft()
+            link.user = user
+            user.linked(link)
+        else:
+            self._idle.append(link)
+
+    def lost(self, link: Link) -> None:
+        self._links.discard(link)
+        if link in self._idle:
+            self._idle.remove(link)
+        self._open_more()
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        for task in self._opening:
+            task.cancel()
+        for link in tuple(self._links):
+            link.transport.abort()
+
+    def _open_more(self) -> None:
+        if len(self._waiting) > len(self._opening) and len(self._links) + len(self._opening) < self._limit:
+            task = self._loop.create_task(self._open())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _open(self) -> None:
+        """Until there is a link or nobody waits: the control plane may be on its way up."""
+        while self._waiting:
+            try:
+                _, link = await self._loop.create_unix_connection(lambda: Link(self), self._path)
+            except OSError:
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            self._links.add(link)
+            self.released(link)
+            return
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._waiting and self._waiting[0][1] <= now:
+            self._waiting.popleft()[0].unavailable()
+        if self._waiting:
+            self._timer = self._loop.call_later(self._patience / 20, self._expire)

@@ -1,0 +1,58 @@
+"""Deadlines of many connections at the price of one attribute each: a sweep looks at them all once a second."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Protocol
+
+NEVER = math.inf
+_SWEEP_SECONDS = 1.0
+
+
+class Expiring(Protocol):
+    """`deadline` is a time of the loop's clock; `expire` is called at most one sweep after it has passed."""
+
+    deadline: float
+
+    def expire(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Deadlines:
+    """The open connections of one loop. `stop` asks all of them to end; `empty` is set while there is none."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.now = loop.time
+        self.empty = asyncio.Event()
+        self.empty.set()
+        self._members: set[Expiring] = set()
+        self._stopping = False
+        self._timer = loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def add(self, member: Expiring) -> None:
+        self._members.add(member)
+        self.empty.clear()
+        if self._stopping:
+            member.stop()
+
+    def discard(self, member: Expiring) -> None:
+        self._members.discard(member)
+        if not self._members:
+            self.empty.set()
+
+    def stop(self) -> None:
+        self._stopping = True
+        for member in tuple(self._members):
+            member.stop()
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+    def _sweep(self) -> None:
+        now = self.now()
+        for member in [each for each in self._members if each.deadline < now]:
+            member.expire()
+        self._timer = self._loop.call_later(_SWEEP_SECONDS, self._sweep)

@@ -1,0 +1,169 @@
+"""Keys and routes, asked of the control plane and remembered: for a second while it answers, longer while it is away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from clary.auth.principals import Credential, Principal
+from clary.edge.control import Link, LinkPool
+from clary.server.frames import Frame, pack_json
+from clary.serving.directory import Route, UnavailableError, Variant
+
+FRESH_SECONDS = 1.0  # how late a change of a key or an endpoint may be noticed
+STALE_SECONDS = 300.0  # how long an earlier answer serves while the control plane is away
+_SLOW_SECONDS = 1.0  # without an answer for so long, an earlier one is used
+_KEPT = 10_000
+
+_SERVING = frozenset(("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"))
+
+T = TypeVar("T")
+Answer = dict[str, Any]
+
+
+class _Question:
+    """One question on its way."""
+
+    def __init__(self, pool: LinkPool, value: Answer) -> None:
+        self.answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self._value = value
+        self._link: Link | None = None
+        pool.take(self)
+
+    def linked(self, link: Link) -> None:
+        self._link = link
+        link.send(pack_json(Frame.QUESTION, self._value))
+
+    def link_frame(self, kind: int, payload: bytes) -> None:
+        link, self._link = self._link, None
+        if link is not None and kind == Frame.ANSWER:
+            link.release()
+            value = json.loads(payload)
+            self._settle(None if "error" in value else value)
+        elif link is not None:
+            link.close()
+            self._settle(None)
+
+    def unavailable(self) -> None:
+        self._settle(None)
+
+    def link_lost(self) -> None:
+        self._settle(None)
+
+    def link_data(self, data: bytes) -> None: ...
+
+    def link_flush(self) -> None: ...
+
+    def link_pause(self) -> None: ...
+
+    def link_resume(self) -> None: ...
+
+    def _settle(self, value: Answer | None) -> None:
+        if not self.answer.done():
+            self.answer.set_result(value)
+
+
+class _Entry(Generic[T]):
+    __slots__ = ("answer", "answered", "checked", "value")
+
+    def __init__(self) -> None:
+        self.value: T | None = None
+        self.answer: Answer | None = None
+        self.answered = -STALE_SECONDS
+        self.checked = -STALE_SECONDS  # when last asked, whether answered or not
+
+
+class Remembered(Generic[T]):
+    """Answers to one kind of question. The same question is asked once at a time; `read` makes a value of an answer."""
+
+    def __init__(self, pool: LinkPool, read: Callable[[Answer], T | None]) -> None:
+        self._pool = pool
+        self._read = read
+        self._entries: OrderedDict[Any, _Entry[T]] = OrderedDict()
+        self._asking: dict[Any, asyncio.Task[T | None]] = {}
+
+    def fresh(self, key: Any) -> T | None:
+        entry = self._entries.get(key)
+        if entry is not None and time.monotonic() - entry.checked < FRESH_SECONDS:
+            return entry.value
+        return None
+
+    async def get(self, key: Any, question: Answer) -> T | None:
+        """Raises UnavailableError."""
+        entry = self._entries.get(key)
+        if entry is not None and time.monotonic() - entry.checked < FRESH_SECONDS:
+            return entry.value
+        task = self._asking.get(key)
+        if task is None:
+            task = self._asking[key] = asyncio.create_task(self._ask(key, question))
+            task.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _ask(self, key: Any, question: Answer) -> T | None:
+        entry = self._entries.pop(key, None) or _Entry[T]()
+        usable = entry.value is not None and time.monotonic() - entry.answered < STALE_SECONDS
+        asked = _Question(self._pool, question)
+        await asyncio.wait((asked.answer,), timeout=_SLOW_SECONDS if usable else None)
+        answer = asked.answer.result() if asked.answer.done() else None
+        now = time.monotonic()
+        if answer is not None:
+            if answer != entry.answer:  # an unchanged value stays the same object
+                entry.value, entry.answer = self._read(answer), answer
+            entry.answered = now
+        elif not usable:
+            raise UnavailableError
+        entry.checked = now
+        self._entries[key] = entry
+        if len(self._entries) > _KEPT:
+            self._entries.popitem(last=False)
+        return entry.value
+
+
+class ControlDirectory:
+    """`clary.serving.directory.Directory` over questions to the control plane."""
+
+    def __init__(self, pool: LinkPool) -> None:
+        self._credentials = Remembered(pool, _credential)
+        self._routes = Remembered(pool, _route)
+
+    def fresh_credential(self, access_key: str) -> Credential | None:
+        return self._credentials.fresh(access_key)
+
+    async def credential(self, access_key: str) -> Credential | None:
+        found = await self._credentials.get(access_key, {"ask": "credential", "access_key": access_key})
+        return found
+
+    def fresh_route(self, account: str, region: str, endpoint: str) -> Route | None:
+        return self._routes.fresh((account, region, endpoint))
+
+    async def route(self, account: str, region: str, endpoint: str) -> Route | None:
+        question = {"ask": "route", "account": account, "region": region, "endpoint": endpoint}
+        return await self._routes.get((account, region, endpoint), question)
+
+
+def _credential(answer: Answer) -> Credential | None:
+    if not answer.get("found"):
+        return None
+    principal = Principal(**answer["principal"])
+    token, expires = answer.get("session_token") or "", answer.get("expires")
+    return Credential(principal.access_key, answer["secret_key"], principal, token, expires)
+
+
+def _route(answer: Answer) -> Route | None:
+    if not answer.get("found") or answer.get("status") not in _SERVING:
+        return None
+    variants = tuple(
+        Variant(
+            each["name"],
+            float(each.get("weight", 1.0)),
+            tuple(each["instances"]),
+            float(each.get("timeout") or 60.0),
+            int(each.get("concurrency") or 64),
+        )
+        for each in answer["variants"]
+    )
+    return Route(answer.get("arn", ""), variants)

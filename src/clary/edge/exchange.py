@@ -1,0 +1,158 @@
+"""One request and its response on a client's connection, as those who serve it see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from clary.edge.heads import Head
+from clary.edge.replies import Pairs, refusal, status_line
+
+if TYPE_CHECKING:
+    from clary.edge.connection import ClientConnection
+
+_FRAMING_HEADERS = frozenset(("connection", "keep-alive", "transfer-encoding", "date", "content-length"))
+_BODYLESS = frozenset((204, 304))
+
+
+class Consumer(Protocol):
+    """Who serves an exchange. Called by the connection, in this order: `body` for each piece, `body_end` once.
+
+    `client_gone` may come at any time instead; nothing follows it. `pause` and `resume` say whether the client takes
+    more of the response (the connection buffers what is written meanwhile, so pausing late is no error)."""
+
+    def body(self, data: bytes) -> None: ...
+
+    def body_end(self) -> None: ...
+
+    def client_gone(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+
+class Exchange:
+    """What a consumer does with its client: hold the body back, answer whole (`respond`) or in pieces (`start`,
+    `write`, `finish`), or `cut` the connection. After the last of these every call is without effect."""
+
+    __slots__ = ("_bodyless", "_chunked", "_connection", "_left", "consumer", "head", "peer", "scheme", "started")
+
+    def __init__(self, connection: ClientConnection, head: Head, scheme: str, peer: str) -> None:
+        self._connection: ClientConnection | None = connection
+        self.head = head
+        self.scheme = scheme
+        self.peer = peer
+        self.consumer: Consumer | None = None
+        self.started = False
+        self._bodyless = False
+        self._chunked = False
+        self._left: int | None = None
+
+    def send_continue(self) -> None:
+        """Asks a client that waits for it (Expect: 100-continue) to send the body."""
+        if self._connection and not self.started:
+            self._connection.send_continue()
+
+    def pause_body(self) -> None:
+        if self._connection:
+            self._connection.hold(True)
+
+    def resume_body(self) -> None:
+        if self._connection:
+            self._connection.hold(False)
+
+    def send(self, status: int, lines: bytes, body: bytes) -> None:
+        """The whole response; `lines` are header lines, each with its CRLF, without those that frame the message."""
+        connection = self._connection
+        if connection is None or self.started:
+            return
+        self.started = True
+        bodyless = self.head.method == b"HEAD" or status in _BODYLESS
+        length = b"" if status in _BODYLESS else b"Content-Length: %d\r\n" % len(body)
+        closing = connection.closing_line(self.head)
+        start = status_line(status) + lines + connection.dates.line() + length + closing + b"\r\n"
+        connection.write(start if bodyless else start + body)
+        self._end(connection)
+
+    def respond(self, status: int, headers: Pairs, body: bytes) -> None:
+        self.send(status, _lines(headers), body)
+
+    def refuse(self, status: int, code: str, message: str) -> None:
+        """Answers an error of the edge's own; cuts the client off when a response is on its way already."""
+        if self.started:
+            self.cut()
+        else:
+            headers, body = refusal(self.head, status, code, message)
+            self.respond(status, headers, body)
+
+    def start(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Sends the head. A Content-Length among the headers frames the body, else it goes out in chunks."""
+        connection = self._connection
+        if connection is None or self.started:
+            return
+        length = next((value for name, value in headers if name.lower() == "content-length"), None)
+        framing = b""
+        # A HEAD response may declare the length of the body that it leaves out; 204 and 304 have none to declare.
+        self._bodyless = status in _BODYLESS or self.head.method == b"HEAD"
+        if length is not None and status != 204:
+            self._left = int(length)
+            framing = b"Content-Length: %d\r\n" % self._left
+        elif not self._bodyless and self.head.old:
+            self.head.keep_alive = False  # HTTP/1.0 knows no chunks: the end of the connection ends the body
+        elif not self._bodyless:
+            self._chunked = True
+            framing = b"Transfer-Encoding: chunked\r\n"
+        lines = status_line(status) + _lines(headers) + connection.dates.line() + framing
+        self.started = True
+        connection.write(lines + connection.closing_line(self.head) + b"\r\n")
+
+    def write(self, data: bytes) -> None:
+        connection = self._connection
+        if connection is None or self._bodyless or not data:
+            return
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
+                self.cut()  # more than was declared: the client would take the rest for another response
+                return
+            connection.write(data)
+        elif self._chunked:
+            connection.write_pieces((b"%x\r\n" % len(data), data, b"\r\n"))
+        else:
+            connection.write(data)
+
+    def finish(self) -> None:
+        connection = self._connection
+        if connection is None:
+            return
+        if self._left and not self._bodyless:
+            self.cut()
+            return
+        if self._chunked:
+            connection.write(b"0\r\n\r\n")
+        self._end(connection)
+
+    def cut(self) -> None:
+        """Ends the connection at once, so that a body that broke off does not look complete."""
+        connection, self._connection = self._connection, None
+        if connection:
+            self.consumer = None
+            connection.abort()
+
+    def detach(self) -> None:
+        """The connection is lost: further calls have no effect."""
+        self._connection = None
+
+    def _end(self, connection: ClientConnection) -> None:
+        self._connection = None
+        self.consumer = None
+        connection.exchange_ended()
+
+
+def _lines(headers: Pairs) -> bytes:
+    """Header lines of `headers` without those that belong to the connection. Raises ValueError on a line break."""
+    kept = [f"{name}: {value}" for name, value in headers if name.lower() not in _FRAMING_HEADERS]
+    text = "\r\n".join(kept)
+    if text.count("\n") != max(len(kept) - 1, 0) or text.count("\r") != max(len(kept) - 1, 0):
+        raise ValueError("a header holds a line break")
+    return text.encode("latin-1") + b"\r\n" if kept else b""

@@ -1,0 +1,175 @@
+"""Passing a request on to the control plane and its response back, with back-pressure both ways."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from clary.edge.control import Link, LinkPool
+from clary.edge.exchange import Exchange
+from clary.server.frames import Frame, pack, pack_json
+
+log = logging.getLogger(__name__)
+
+_AWAY = "The control plane is not available. Please try again."
+_UNWANTED = 1024 * 1024  # of a response nobody waits for is read over; beyond that the link is closed
+
+
+class Forward:
+    """One exchange on its way: the consumer of the client's side, the user of the link's."""
+
+    def __init__(self, exchange: Exchange, pool: LinkPool) -> None:
+        self._exchange = exchange
+        self._pool = pool
+        self._link: Link | None = None
+        self._early: list[bytes] = []  # body pieces that came before there was a link
+        self._ended = False  # of the request's body, or that we gave it up
+        self._gone = False
+        self._unwanted = 0
+        # A response whose head and first piece came in one read goes out in one write, with its length if it ended.
+        self._head: tuple[int, list[tuple[str, str]]] | None = None
+        self._piece = b""
+
+    def begin(self) -> None:
+        self._pool.take(self)
+        if self._link is None and self._exchange.head.length != 0:
+            self._exchange.pause_body()
+
+    # The client's side.
+
+    def body(self, data: bytes) -> None:
+        if self._link is None:
+            self._early.append(data)
+        else:
+            self._link.send_data(data)
+
+    def body_end(self) -> None:
+        self._ended = True
+        if self._link is not None:
+            self._link.send(_END)
+
+    def client_gone(self) -> None:
+        self._gone = True
+        if self._link is None:
+            self._pool.cancel(self)
+            return
+        if not self._ended:
+            self._ended = True
+            self._link.send(_ABORT)
+        self._link.transport.resume_reading()
+
+    def pause(self) -> None:
+        if self._link is not None:
+            self._link.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._link is not None:
+            self._link.transport.resume_reading()
+
+    # The link's side.
+
+    def linked(self, link: Link) -> None:
+        self._link = link
+        link.send(pack_json(Frame.REQUEST, _request(self._exchange)))
+        for piece in self._early:
+            link.send_data(piece)
+        self._early.clear()
+        if self._ended:
+            link.send(_END)
+        self._exchange.resume_body()
+
+    def unavailable(self) -> None:
+        self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
+
+    def link_frame(self, kind: int, payload: bytes) -> None:
+        if kind == Frame.RESPONSE:
+            self._start(payload)
+        elif kind == Frame.END:
+            self._finish()
+        elif kind == Frame.CONTINUE:
+            self._exchange.send_continue()
+        elif kind == Frame.ABORT:
+            self._release()
+            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+
+    def link_data(self, data: bytes) -> None:
+        if self._gone:
+            self._unwanted += len(data)
+            if self._unwanted > _UNWANTED and self._link:
+                self._link.close()
+        elif self._head is not None and not self._piece:
+            self._piece = data
+        else:
+            self.link_flush()
+            self._exchange.write(data)
+
+    def link_flush(self) -> None:
+        if self._head is None:
+            return
+        (status, headers), self._head = self._head, None
+        try:
+            self._exchange.start(status, headers)
+        except (ValueError, KeyError):
+            log.exception("an unusable response head from the control plane")
+            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+        self._exchange.write(self._piece)
+        self._piece = b""
+
+    def link_lost(self) -> None:
+        # Never sent again by us: whether the control plane has acted on it, nobody here can know.
+        self._link = None
+        self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
+
+    def link_pause(self) -> None:
+        self._exchange.pause_body()
+
+    def link_resume(self) -> None:
+        self._exchange.resume_body()
+
+    def _start(self, payload: bytes) -> None:
+        if self._gone:
+            return
+        try:
+            answer: dict[str, Any] = json.loads(payload)
+            headers = [(str(name), str(value)) for name, value in answer["headers"]]
+            self._head = int(answer["status"]), headers
+        except (ValueError, KeyError, TypeError):
+            log.exception("an unusable response head from the control plane")
+            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+
+    def _finish(self) -> None:
+        self._release()
+        if self._head is not None and self._exchange.head.method != b"HEAD":
+            headers = self._head[1]
+            if not any(name.lower() == "content-length" for name, _ in headers):
+                headers.append(("Content-Length", str(len(self._piece))))
+        self.link_flush()
+        self._exchange.finish()
+
+    def _release(self) -> None:
+        link, self._link = self._link, None
+        if link is None:
+            return
+        if not self._ended:
+            self._ended = True
+            link.send(_ABORT)
+        link.transport.resume_reading()
+        link.release()
+
+
+_END = pack(Frame.END)
+_ABORT = pack(Frame.ABORT)
+
+
+def _request(exchange: Exchange) -> dict[str, Any]:
+    head = exchange.head
+    return {
+        "method": head.method.decode("ascii"),
+        "target": head.target.decode("latin-1"),
+        "headers": [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers],
+        "scheme": exchange.scheme,
+        "peer": exchange.peer,
+        "length": head.length,
+        "expect": head.expects_continue,
+    }

@@ -1,0 +1,46 @@
+"""What the gateway has to know of the rest of the server: keys, and where an endpoint's instances listen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from clary.auth.principals import Credential
+
+
+class UnavailableError(Exception):
+    """The control plane cannot be asked, and nothing that it said before may still be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """`instances` are paths of unix sockets; `timeout` is in seconds; `concurrency` bounds requests per instance."""
+
+    name: str
+    weight: float
+    instances: tuple[str, ...]
+    timeout: float = 60.0
+    concurrency: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint that takes requests. One object as long as nothing changed."""
+
+    arn: str
+    variants: tuple[Variant, ...]
+
+
+class Directory(Protocol):
+    """`fresh_*` answer from memory what was learnt within the last second, None when it has to be asked.
+
+    The others ask; they answer None when there is no such key or no such endpoint in service, or raise
+    UnavailableError."""
+
+    def fresh_credential(self, access_key: str) -> Credential | None: ...
+
+    async def credential(self, access_key: str) -> Credential | None: ...
+
+    def fresh_route(self, account: str, region: str, endpoint: str) -> Route | None: ...
+
+    async def route(self, account: str, region: str, endpoint: str) -> Route | None: ...

@@ -1,0 +1,161 @@
+"""InvokeEndpoint: from a signed request to the model server's answer, in callbacks from end to end.
+
+A request whose key and route are known takes no task, no future and no lock: check the signature, pick an instance,
+write to one of its connections, and write its answer to the client. Only what must be asked for first is awaited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+from clary.auth.claims import Claim
+from clary.auth.principals import Credential
+from clary.errors import ServiceError, internal
+from clary.serving import model_errors
+from clary.serving.attempt import Attempt, Target
+from clary.serving.counters import Counters
+from clary.serving.directory import Directory, Route, UnavailableError
+from clary.serving.fleet import EndpointFleet
+from clary.serving.signature import Signatures
+from clary.wire.messages import Request
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+_NOT_BUILT = (
+    b"x-amzn-sagemaker-target-container-hostname",
+    b"x-amzn-sagemaker-inference-component",
+    b"x-amzn-sagemaker-enable-explanations",
+    b"x-amzn-sagemaker-prefix-aware-id",
+)
+_KEPT_FLEETS = 4096
+_AWAY = "The service is temporarily unable to handle the request. Please try again."
+
+
+class Call(Protocol):
+    """A client's request, its body in memory. `index` has the first value of each lower-cased header name.
+
+    `answer` is called once: status, header lines (each with its CRLF), body. It is harmless after the client has gone.
+    """
+
+    @property
+    def request(self) -> Request: ...
+
+    @property
+    def index(self) -> Mapping[bytes, bytes]: ...
+
+    @property
+    def content(self) -> bytes: ...
+
+    def answer(self, status: int, lines: bytes, body: bytes) -> None: ...
+
+
+class Gateway:
+    """Serves invocations of the endpoints that `directory` knows. Belongs to one event loop.
+
+    `limit` bounds request and response bodies, in bytes.
+    """
+
+    def __init__(self, directory: Directory, signatures: Signatures, limit: int) -> None:
+        self.limit = limit
+        self._directory = directory
+        self._signatures = signatures
+        self._fleets: OrderedDict[tuple[str, str, str], EndpointFleet] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def invoke(self, call: Call, endpoint: str) -> None:
+        """Answers the call, now or later, whatever happens."""
+        try:
+            claim = self._signatures.claim(call.request)
+            credential = self._directory.fresh_credential(claim.access_key)
+            route = None
+            if credential is not None:
+                route = self._directory.fresh_route(credential.principal.account, claim.region, endpoint)
+            if credential is not None and route is not None:
+                self._signatures.prove(claim, call.request, call.content, credential)
+                self._forward(call, endpoint, credential, claim.region, route)
+                return
+        except ServiceError as error:
+            refuse(call, error)
+            return
+        task = asyncio.get_running_loop().create_task(self._ask_and_invoke(call, endpoint, claim))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def counters(self) -> Iterator[tuple[str, str, str, str, Counters]]:
+        """(account, region, endpoint, variant, counters) of each variant that was called."""
+        for (account, region, endpoint), fleet in self._fleets.items():
+            for name, variant in fleet.variants.items():
+                yield account, region, endpoint, name, variant.counters
+
+    def close(self) -> None:
+        for fleet in self._fleets.values():
+            fleet.update(Route(fleet.route.arn, ()))
+        for task in self._tasks:
+            task.cancel()
+
+    async def _ask_and_invoke(self, call: Call, endpoint: str, claim: Claim) -> None:
+        try:
+            credential = await self._credential(call, claim)
+            route = await self._route(credential.principal.account, claim.region, endpoint)
+            self._forward(call, endpoint, credential, claim.region, route)
+        except ServiceError as error:
+            refuse(call, error)
+        except UnavailableError:
+            refuse(call, model_errors.unavailable(_AWAY))
+        except Exception:
+            log.exception("invoking endpoint %s", endpoint)
+            refuse(call, internal())
+
+    async def _credential(self, call: Call, claim: Claim) -> Credential:
+        """The proven one."""
+        credential = await self._directory.credential(claim.access_key)
+        if credential is None:
+            raise self._signatures.unknown(claim)
+        self._signatures.prove(claim, call.request, call.content, credential)
+        return credential
+
+    async def _route(self, account: str, region: str, endpoint: str) -> Route:
+        if len(endpoint) > 63 or not _NAME.fullmatch(endpoint):
+            raise model_errors.bad_endpoint_name(endpoint)
+        route = await self._directory.route(account, region, endpoint)
+        if route is None:
+            raise model_errors.endpoint_not_found(endpoint, account)
+        return route
+
+    def _forward(self, call: Call, endpoint: str, credential: Credential, region: str, route: Route) -> None:
+        account = credential.principal.account
+        index = call.index
+        for header in _NOT_BUILT:
+            if header in index:
+                raise model_errors.not_built(header.decode())
+        wanted = index.get(b"x-amzn-sagemaker-target-variant")
+        name = wanted.decode("latin-1") if wanted is not None else None
+        variant = self._fleet((account, region, endpoint), route).choose(name)
+        if variant is None:
+            raise model_errors.variant_not_found(name or "", endpoint, account)
+        Attempt(call, Target(account, region, endpoint, self.limit), variant, time.perf_counter()).begin()
+
+    def _fleet(self, key: tuple[str, str, str], route: Route) -> EndpointFleet:
+        fleet = self._fleets.get(key)
+        if fleet is None:
+            fleet = self._fleets[key] = EndpointFleet(route)
+            if len(self._fleets) > _KEPT_FLEETS:
+                _, oldest = self._fleets.popitem(last=False)
+                oldest.update(Route(oldest.route.arn, ()))
+        elif fleet.route is not route:
+            fleet.update(route)
+            self._fleets.move_to_end(key)
+        return fleet
+
+
+def refuse(call: Call, error: ServiceError) -> None:
+    """Answers the call with the error."""
+    lines, body = model_errors.render(error)
+    call.answer(error.status, lines, body)
