@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,7 +112,7 @@ class DatabaseConformance:
         database.write(lambda connection: records.replace(connection, stale, status="Deleting"))
         for change in (records.delete, records.replace):
             with pytest.raises(Changed):
-                database.write(lambda connection, change=change: change(connection, stale))  # type: ignore[misc]
+                database.write(functools.partial(change, record=stale))
 
     def test_among_concurrent_writes_only_the_broken_ones_fail(self, database: Database) -> None:
         def work(number: int) -> Callable[[Connection], int]:
@@ -173,7 +174,7 @@ def _pages(database: Database, sort: str, descending: bool) -> Iterator[Record]:
     after = None
     while True:
         query = Query("thing", "1", "r", sort=sort, descending=descending, after=after, limit=2)  # type: ignore[arg-type]
-        page = database.read(lambda connection, query=query: records.select(connection, query))
+        page = database.read(functools.partial(records.select, query=query))
         yield from page
         if len(page) < 2:
             return

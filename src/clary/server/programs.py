@@ -1,0 +1,53 @@
+"""The programs of a server, as the supervisor starts them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clary.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """`name` names its pid file and its log; `descriptors` are inherited under the same numbers; `grace` seconds pass
+    between asking it to end and ending it."""
+
+    name: str
+    command: tuple[str, ...]
+    descriptors: tuple[int, ...] = ()
+    grace: float = 10.0
+
+
+def programs(listeners: Sequence[int]) -> list[Program]:
+    """The programs in the order in which they are stopped: edges finish what they serve while the control plane is
+    still there. `listeners` are the listening sockets' descriptors, one for each edge."""
+    edges = [
+        Program(
+            f"edge-{number}", _module("clary.edge", "--fd", str(descriptor), "--name", f"edge-{number}"), (descriptor,)
+        )
+        for number, descriptor in enumerate(listeners)
+    ]
+    control = Program("control", _module("clary.app"), grace=20.0)
+    launcher = Program("launcher", _module("clary.agent.launcher"), grace=5.0)
+    return [*edges, control, launcher]
+
+
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    # -P: never a module from the folder that Clary happened to be started in.
+    return (sys.executable, "-P", "-m", name, *arguments)
+
+
+def environment(settings: Settings, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What the programs see: the environment that was `given` (default: this process's) and every setting in it."""
+    values = dict(os.environ if given is None else given)
+    values.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every start costs seconds
+    for field in dataclasses.fields(settings):
+        if (value := getattr(settings, field.name)) != "":
+            values[f"CLARY_{field.name.upper()}"] = str(value)
+        else:
+            values.pop(f"CLARY_{field.name.upper()}", None)
+    return values
