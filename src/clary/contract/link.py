@@ -7,10 +7,11 @@ One JSON object per line. The agent speaks first:
     agent -> control   Report {position, kind, value}*, Refresh {}
     control -> agent   Acknowledged {position}, Stop {}, Renewed {credentials}
 
-A report's `position` is where it ends in the agent's spool. It is acknowledged after what it says is durable, and
-reports are sent again, in order, from the last acknowledged position after every reconnect; so each is handled at least
-once, and handling one twice changes nothing. Kinds of reports: "phase" (contract.instance.Phase), "logs" (LogBatch),
-"health" (Health), "exit" (ExitRecord, always the last).
+A report's `position` is where it begins in the agent's spool; `Acknowledged.position` is where the last report handled
+ends (its position plus the bytes of its line). It is acknowledged after what it says is durable, and reports are sent
+again, in order, from the last acknowledged position after every reconnect; so each is handled at least once, and
+handling one twice changes nothing. Kinds of reports: "phase" (contract.instance.Phase), "logs" (LogBatch), "health"
+(Health), "exit" (ExitRecord, always the last).
 """
 
 from __future__ import annotations

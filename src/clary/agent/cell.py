@@ -1,0 +1,146 @@
+"""One sandbox as the agent sees it: start it through a fork server, order it about, learn its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from clary.agent.failures import InternalFailure
+from clary.sandbox import Confinement
+
+_TRIES = 5  # fork servers that may die before a sandbox is there
+_ANSWER = 60.0  # seconds for a fork server to load its libraries and for a sandbox to be made
+_CREDENTIALS = struct.Struct("iII")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a fork server is asked for (clary.runner.forkserver)."""
+
+    entry: str
+    confinement: Confinement
+    environment: dict[str, str] = field(repr=False)
+
+    def encode(self) -> bytes:
+        confinement = json.loads(self.confinement.to_json())
+        data = {"entry": self.entry, "confinement": confinement, "environment": self.environment}
+        return json.dumps(data, separators=(",", ":")).encode()
+
+
+class Cell:
+    """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
+    something (then call `hear`). `status` is the job's exit status once it ended."""
+
+    def __init__(self, control: socket.socket, stdout: int, stderr: int) -> None:
+        self.control = control
+        self.stdout = stdout
+        self.stderr = stderr
+        self.status: int | None = None
+        self.ended = False
+        self._handle = -1
+
+    def hear(self) -> None:
+        """Reads what init said. At its end without a status the whole sandbox was killed."""
+        message, pid = _receive(self.control)
+        if pid and self._handle < 0:
+            with contextlib.suppress(ProcessLookupError):
+                self._handle = os.pidfd_open(pid)
+        if message is None:
+            self.status = 128 + signal.SIGKILL if self.status is None else self.status
+            self.ended = True
+        elif "exit" in message:
+            self.status = int(message["exit"])
+            self.ended = True
+        elif "error" in message:
+            raise InternalFailure(f"The sandbox could not be made: {message['error']}")
+
+    def terminate(self) -> None:
+        """SIGTERM to the job."""
+        self._order(b"term")
+
+    def kill(self) -> None:
+        """The end of every process in it."""
+        self._order(b"kill")
+
+    def destroy(self) -> None:
+        """As `kill`, where init itself does not answer: its death is the end of its namespace."""
+        self._order(b"kill")
+        if self._handle >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def _order(self, order: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended
+            self.control.send(order)
+
+    def close(self) -> None:
+        """Ends what still runs, by closing the socket that init watches."""
+        self.control.close()
+        for descriptor in (self.stdout, self.stderr):
+            os.close(descriptor)
+
+
+def start(request: Request, fork_server: Callable[[], str], pause: Callable[[float], None]) -> Cell:
+    """fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
+    raises when the instance is not wanted any more. Returns when init runs. Raises InternalFailure."""
+    for attempt in range(_TRIES):
+        path = fork_server()
+        cell = _ask(request, path)
+        if cell is not None:
+            return cell
+        pause(0.05 * 2**attempt)
+    raise InternalFailure(
+        "The fork server ends before it can start a job; its log is in Clary's logs folder (fork-*.log)."
+    )
+
+
+def _ask(request: Request, path: str) -> Cell | None:
+    """None when the fork server died before anything ran: the control socket has no other end then."""
+    control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    stdout, out = os.pipe()
+    stderr, err = os.pipe()
+    cell = Cell(control, stdout, stderr)
+    try:
+        with inits, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.connect(path)
+            socket.send_fds(connection, [request.encode()], [inits.fileno(), out, err])
+    except OSError:
+        cell.close()
+        return None
+    finally:
+        os.close(out)
+        os.close(err)
+    control.settimeout(_ANSWER)
+    try:
+        cell.hear()
+    except TimeoutError:
+        cell.close()
+        raise InternalFailure(f"The fork server did not start the job within {_ANSWER:.0f} s.") from None
+    except InternalFailure:
+        cell.close()
+        raise
+    if cell.ended:
+        cell.close()
+        return None
+    return cell
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int]:
+    """One message (None at the end) and its sender's pid (0 when it is not told)."""
+    try:
+        data, ancillary, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(_CREDENTIALS.size))
+    except ConnectionError:
+        return None, 0
+    pid = 0
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            pid = _CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0]
+    return (json.loads(data) if data else None), pid

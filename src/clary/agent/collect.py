@@ -1,0 +1,67 @@
+"""Outputs: what goes to S3 when a training job has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from clary.agent import failures
+from clary.agent.s3 import S3, S3Error, split_uri
+from clary.archives import pack
+from clary.contract.instance import InstanceSpec
+from clary.contract.layout import Layout
+
+
+class Collector:
+    """`scratch` is a folder of the agent's own for archives on their way out."""
+
+    def __init__(self, s3: S3, spec: InstanceSpec, layout: Layout, scratch: Path) -> None:
+        self._s3 = s3
+        self._compressed = spec.output_compression != "NONE"
+        self._output = spec.output.rstrip("/")
+        self._layout = layout
+        self._scratch = scratch
+
+    def model(self) -> str:
+        """Uploads /opt/ml/model; returns its S3 URI. Raises ClientFailure, InternalFailure."""
+        return self._send(self._layout.model, "model", "model.tar.gz")
+
+    def has_model(self) -> bool:
+        return any(self._layout.model.iterdir())
+
+    def data(self) -> None:
+        """Uploads /opt/ml/output/data, if there is anything in it."""
+        if any(self._layout.output_data.iterdir()):
+            self._send(self._layout.output_data, "data", "output.tar.gz")
+
+    def _send(self, folder: Path, plain: str, archive: str) -> str:
+        uri = f"{self._output}/{archive}" if self._compressed else f"{self._output}/{plain}/"
+        bucket, key = split_uri(uri)
+        try:
+            if self._compressed:
+                self._send_archive(folder, archive, bucket, key)
+            else:
+                for path in files(folder):
+                    self._s3.upload(path, bucket, key + path.relative_to(folder).as_posix())
+        except S3Error as error:
+            raise failures.of_upload(error, uri) from error
+        return uri
+
+    def _send_archive(self, folder: Path, name: str, bucket: str, key: str) -> None:
+        self._scratch.mkdir(exist_ok=True)
+        packed = self._scratch / name
+        with packed.open("wb") as file:
+            pack(folder, file)
+        self._s3.upload(packed, bucket, key)
+        packed.unlink()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Every regular file below; links are left out, since the job may have pointed them anywhere."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from files(path)
+        elif path.is_file():
+            yield path

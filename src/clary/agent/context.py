@@ -1,0 +1,116 @@
+"""What an agent works with: one value, made at its start."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clary.agent.cell import Cell, Request, start
+from clary.agent.failures import InternalFailure
+from clary.agent.link import Link
+from clary.agent.orders import Orders
+from clary.agent.s3 import S3, Unwanted
+from clary.agent.spool import Spool
+from clary.contract import launch
+from clary.contract.folder import InstanceFolder, write_durably
+from clary.contract.instance import Credentials, ExitRecord, InstanceSpec, Phase, PhaseName
+from clary.contract.layout import Layout
+from clary.contract.link import Health, LogBatch
+from clary.sandbox import Isolation, IsolationError, Rung, choose
+
+_BATCH = 512 * 1024  # bytes of text in one batch
+
+
+@dataclass
+class Context:
+    spec: InstanceSpec
+    folder: InstanceFolder
+    inside: str
+    isolation: Isolation
+    orders: Orders
+    spool: Spool
+    link: Link
+    collecting: bool = False
+    _position: int = field(default=0, repr=False)
+
+    @property
+    def layout(self) -> Layout:
+        """The tree as it lies on the host."""
+        return Layout(self.folder.base)
+
+    @property
+    def rung(self) -> Rung:
+        """Raises InternalFailure when what is asked for cannot be had here."""
+        try:
+            return choose(self.spec.isolation, self.isolation)
+        except IsolationError as error:
+            raise InternalFailure(str(error)) from error
+
+    def wanted(self) -> bool:
+        """Whether to go on. A stop ends the staging but not the upload of what there is."""
+        return not (self.orders.down or self.orders.refused) and (self.collecting or not self.orders.stop)
+
+    def s3(self) -> S3:
+        return S3(self.spec.endpoint, self.spec.region, self._credentials, self.wanted)
+
+    def _credentials(self, refresh: bool) -> Credentials:
+        credentials = self.link.credentials(refresh)
+        if credentials is None:
+            raise Unwanted
+        return credentials
+
+    def phase(self, name: PhaseName, message: str) -> None:
+        self.report(Phase(name, time.time(), message))
+
+    def logs(self, events: list[tuple[int, str]]) -> None:
+        """Sends lines (epoch milliseconds, text) in batches that fit a message."""
+        batch: list[tuple[int, str]] = []
+        size = 0
+        for event in events:
+            batch.append(event)
+            size += len(event[1].encode()) + 1
+            if size >= _BATCH:
+                self._send(batch, size)
+                batch, size = [], 0
+        if batch:
+            self._send(batch, size)
+
+    def say(self, text: str) -> None:
+        """A log line of Clary's own."""
+        self.logs([(int(time.time() * 1000), text)])
+
+    def _send(self, batch: list[tuple[int, str]], size: int) -> None:
+        self.report(LogBatch(self._position, tuple(batch)))
+        self._position += size
+
+    def report(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
+        self.spool.append(content)
+        self.link.wake()
+
+    def begin(self, request: Request) -> Cell:
+        """Starts the sandbox. The mark comes first: whoever finds it never runs this instance again."""
+        write_durably(self.folder.started, str(time.time()))
+        return start(request, self._fork_server, self._pause)
+
+    def _fork_server(self) -> str:
+        image = self.spec.image
+        question = launch.ForkServer(image.environment, image.algorithm, self.inside)
+        while True:
+            try:
+                return launch.ask(Path(self.spec.link).parent, question).socket
+            except launch.LauncherAway:
+                self._pause(0.2)
+
+    def _pause(self, seconds: float) -> None:
+        if not self.wanted():
+            raise Unwanted
+        time.sleep(seconds)
+
+
+def own(paths: list[Path], identity: int) -> None:
+    """Gives folders to the instance's id, where the server may."""
+    if os.geteuid() == 0:
+        for each in paths:
+            os.chown(each, identity, identity)

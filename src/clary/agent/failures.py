@@ -1,0 +1,79 @@
+"""Why an instance failed, in the words that clients read as FailureReason."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from clary.agent.s3 import S3Error
+
+LONGEST = 1024  # characters of a FailureReason
+_CLASSES = ("AlgorithmError:", "ClientError:", "InternalServerError:")
+
+
+class ClientFailure(Exception):
+    """Something in the request or its data; the message says what to change."""
+
+
+class InternalFailure(Exception):
+    """Something of ours."""
+
+
+def of_job(failure_file: Path, status: int, out_of_memory: bool) -> str:
+    """From what the job left in /opt/ml/output/failure and its exit status. A class at the start of the file is
+    kept."""
+    text = _read(failure_file)
+    kind = next((each for each in _CLASSES if text.startswith(each)), "AlgorithmError:")
+    text = text.removeprefix(kind).strip()
+    if out_of_memory and not text:
+        text = "Out of memory: the job needed more than its instance type has. Please use a larger instance type"
+    end = f", exit code: {status}"
+    return f"{kind} {text}"[: LONGEST - len(end)] + end
+
+
+def of_error(error: Exception) -> str:
+    """From what went wrong in the agent itself."""
+    match error:
+        case ClientFailure():
+            text = f"ClientError: {error}"
+        case InternalFailure():
+            text = f"InternalServerError: {error}"
+        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            text = "ClientError: No space left on the instance's volume. Please free disk space on this machine."
+        case _:
+            text = f"InternalServerError: {type(error).__name__}: {error}"
+    return text[:LONGEST]
+
+
+def of_download(error: S3Error, what: str, uri: str) -> ClientFailure | InternalFailure:
+    """`what` names the thing in the client's words ("Data", "Model data")."""
+    if error.status >= 500:
+        return InternalFailure(f"{what} download failed:{error} ({uri})")
+    return ClientFailure(f"{what} download failed:{error} ({uri}). {_advice(error)}")
+
+
+def of_upload(error: S3Error, uri: str) -> ClientFailure | InternalFailure:
+    if error.status >= 500:
+        return InternalFailure(f"Artifact upload failed:{error} ({uri})")
+    return ClientFailure(f"Artifact upload failed:{error} ({uri}). {_advice(error)}")
+
+
+def _advice(error: S3Error) -> str:
+    match error.code:
+        case "NoSuchBucket":
+            return "Please ensure that the bucket exists."
+        case "NoSuchKey":
+            return "Please ensure that the object exists."
+        case "AccessDenied":
+            return "Please ensure that the role's policies allow this access."
+        case "ObjectChanged":
+            return "Please ensure that input objects do not change while a job reads them."
+    return "Please check the S3 URI and the role's permissions."
+
+
+def _read(path: Path) -> str:
+    """The first LONGEST characters; "" when there is no such regular file. A link is not followed: the job made it."""
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(LONGEST * 4).decode("utf-8", "replace")[:LONGEST].strip()

@@ -1,0 +1,139 @@
+"""The tree and the environment a job finds, and the sandbox around it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clary.agent.context import Context, own
+from clary.contract.folder import socket_folder, write_durably
+from clary.contract.instance import InstanceSpec
+from clary.contract.layout import BASE_VARIABLE, Layout
+from clary.sandbox import Confinement, host_id
+from clary.sandbox.limits import Group
+
+MODEL_SOCKET = "model.sock"
+MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
+ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
+
+
+def make_tree(context: Context) -> None:
+    """All folders of the contract; those that the job writes belong to its id."""
+    layout = context.layout
+    for each in (*layout.inputs(), *layout.outputs()):
+        each.mkdir(parents=True, exist_ok=True)
+    context.folder.root.mkdir(exist_ok=True)
+    if context.rung == "namespaces":
+        writable = [layout.base, *layout.inputs(), *layout.outputs(), layout.output / "metrics"]
+        own(writable, host_id(context.spec.id))
+
+
+def write_configs(spec: InstanceSpec, layout: Layout) -> None:
+    """The three JSON files, each whole before the job starts."""
+    write_durably(layout.hyperparameters, json.dumps(spec.hyperparameters))
+    write_durably(layout.input_data_config, json.dumps(_channels(spec)))
+    write_durably(layout.resource_config, json.dumps(_resources(spec)))
+
+
+def _channels(spec: InstanceSpec) -> dict[str, dict[str, str]]:
+    described = {}
+    for each in spec.channels:
+        described[each.name] = {
+            "TrainingInputMode": "Pipe" if each.mode == "Pipe" else "File",
+            "S3DistributionType": each.distribution,
+            "RecordWrapperType": each.record_wrapper,
+            **({"ContentType": each.content_type} if each.content_type else {}),
+        }
+    return described
+
+
+def _resources(spec: InstanceSpec) -> dict[str, Any]:
+    group = "homogeneousCluster"
+    hosts = sorted(spec.hosts)
+    return {
+        "current_host": spec.host,
+        "current_instance_type": spec.instance_type,
+        "current_group_name": group,
+        "current_instance_group": group,
+        "hosts": hosts,
+        "instance_groups": [{"instance_group_name": group, "instance_type": spec.instance_type, "hosts": hosts}],
+        "network_interface_name": "eth0",
+    }
+
+
+def environment(context: Context, confinement: Confinement, service: Mapping[str, str]) -> dict[str, str]:
+    """The user's pairs, under what the service sets; AWS_ENDPOINT_URL* stays the user's to choose."""
+    spec = context.spec
+    ours = {
+        "PATH": f"{spec.image.environment}/bin:/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        "AWS_REGION": spec.region,
+        "AWS_DEFAULT_REGION": spec.region,
+        ALGORITHM_VARIABLE: spec.image.algorithm,
+        **service,
+    }
+    if confinement.rung == "plain":
+        ours[BASE_VARIABLE] = confinement.inside_base
+    return {**spec.environment, **ours}
+
+
+def confinement(context: Context, group: Group, readonly: Sequence[str] = (), sockets: str = "") -> Confinement:
+    spec, folder = context.spec, context.folder
+    return Confinement(
+        rung=context.rung,
+        base=str(folder.base),
+        root=str(folder.root),
+        hostname=spec.host,
+        hosts=spec.hosts,
+        identity=host_id(spec.id),
+        readonly=tuple(readonly),
+        shown=_shown(context),
+        sockets=sockets,
+        cgroups=group.paths,
+        data_limit=0 if group.limits_memory else spec.memory,
+    )
+
+
+def _shown(context: Context) -> tuple[str, ...]:
+    """The environment, its base Python (lazy imports need both where they were) and the inside tree."""
+    prefix = context.spec.image.environment
+    base = _base_python(Path(prefix))
+    paths = (prefix, base, os.path.realpath(base), context.inside)
+    return tuple(dict.fromkeys(paths))
+
+
+def _base_python(environment: Path) -> str:
+    """The installation that a virtual environment was made from, as its pyvenv.cfg says; itself when it is none."""
+    try:
+        lines = (environment / "pyvenv.cfg").read_text().splitlines()
+    except FileNotFoundError:
+        return str(environment)
+    pairs = dict(line.partition("=")[::2] for line in lines)
+    home = next((value.strip() for name, value in pairs.items() if name.strip() == "home"), "")
+    return str(Path(home).parent) if home else str(environment)
+
+
+def make_socket_folder(context: Context) -> Path:
+    """The folder of the model server's socket, empty."""
+    folder = socket_folder(context.spec.link, context.spec.id)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / MODEL_SOCKET).unlink(missing_ok=True)
+    if context.rung == "namespaces":
+        own([folder], host_id(context.spec.id))
+    return folder
+
+
+def announce(context: Context, group: Group) -> None:
+    """Says in the job's log what this machine could not isolate or bound."""
+    if context.rung == "plain":
+        context.say(
+            "Clary: this instance is NOT isolated: it runs as a plain process that can see this machine's files and "
+            f"network. Reason: {context.isolation.reason or 'CLARY_ISOLATION=plain'}."
+        )
+    if context.spec.memory and not group.limits_memory:
+        context.say("Clary: no cgroup can be written here; memory is bounded for each process, not for the whole job.")

@@ -1,0 +1,94 @@
+"""What a job prints, as log lines, and the metrics in them."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import signal
+from collections.abc import Sequence
+from types import FrameType
+
+from clary.contract.instance import MetricDefinition
+
+LONGEST_EVENT = 256 * 1024 - 26  # bytes of one log event
+_PATIENCE = 0.2  # seconds for all metrics of one line
+_SLOW_LINES = 3  # after so many a definition is given up
+
+
+class LineSplitter:
+    """Bytes of one stream -> lines. Invalid UTF-8 becomes U+FFFD; a carriage return ends a line as a newline does
+    (progress bars); what is longer than an event is cut into several."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, data: bytes, final: bool = False) -> list[str]:
+        text = self._rest + self._decoder.decode(data, final)
+        # "\r" at the end may be the first half of "\r\n"
+        held = "\r" if text.endswith("\r") and not final else ""
+        parts = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._rest = parts.pop() + held
+        if final or len(self._rest) > LONGEST_EVENT:
+            parts += [self._rest] if self._rest else []
+            self._rest = ""
+        return [piece for line in parts for piece in _cut(line)]
+
+
+def _cut(line: str) -> list[str]:
+    if len(line) * 4 <= LONGEST_EVENT or len(line.encode()) <= LONGEST_EVENT:
+        return [line]
+    size = LONGEST_EVENT // 4
+    return [line[at : at + size] for at in range(0, len(line), size)]
+
+
+class MetricScraper:
+    """Searches every definition in every line. `values`: name -> (last value, epoch seconds).
+
+    A regex of a stranger can take for ever, so the search is interrupted by a timer (the main thread only: that is
+    where Python runs signal handlers, which its regex engine polls)."""
+
+    def __init__(self, definitions: Sequence[MetricDefinition]) -> None:
+        self.values: dict[str, tuple[float, float]] = {}
+        self._patterns: dict[str, re.Pattern[str]] = {}
+        self._slow: dict[str, int] = {}
+        for each in definitions:
+            try:
+                self._patterns[each.name] = re.compile(each.regex)
+            except re.error:
+                continue  # validated at Create; a definition that does not compile matches nothing
+        if self._patterns:
+            signal.signal(signal.SIGALRM, _interrupt)
+
+    def scan(self, line: str, at: float) -> None:
+        if not self._patterns:
+            return
+        # CloudWatch shows a tab as "#011", and published regexes are written for that
+        forms = (line, line.replace("\t", "#011")) if "\t" in line else (line,)
+        for name, pattern in list(self._patterns.items()):
+            value = self._search(name, pattern, forms)
+            if value is not None:
+                self.values[name] = (value, at)
+
+    def _search(self, name: str, pattern: re.Pattern[str], forms: Sequence[str]) -> float | None:
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+        try:
+            found = next((match for form in forms if (match := pattern.search(form))), None)
+            return float(found[1]) if found else None
+        except _TooSlow:
+            self._slow[name] = self._slow.get(name, 0) + 1
+            if self._slow[name] >= _SLOW_LINES:
+                del self._patterns[name]
+        except (ValueError, TypeError, IndexError):
+            return None  # not a number, or no group: skipped
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return None
+
+
+class _TooSlow(Exception):
+    pass
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise _TooSlow

@@ -1,0 +1,161 @@
+"""The agent's end of the agent link: a thread that claims, sends what the spool holds, and hears orders."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+
+from clary.agent.orders import Orders
+from clary.agent.spool import Spool
+from clary.contract.instance import Credentials, InstanceSpec
+from clary.contract.link import (
+    LONGEST_LINE,
+    Acknowledged,
+    Claim,
+    Claimed,
+    MessageError,
+    Refresh,
+    Refused,
+    Renewed,
+    Stop,
+    decode,
+    encode,
+)
+
+_WINDOW = 256 * 1024  # bytes sent and not acknowledged; bounds what both ends hold in their sockets
+_LONGEST_PAUSE = 1.0
+_EARLY = 300.0  # seconds before their end at which credentials are renewed
+_ANSWER = 30.0  # seconds without an answer after which a connection counts as dead
+
+
+class Link:
+    """Never gives up: a server that is away is tried again until the agent ends."""
+
+    def __init__(self, spec: InstanceSpec, spool: Spool, orders: Orders) -> None:
+        self._spec = spec
+        self._spool = spool
+        self._orders = orders
+        self._more = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._changed = threading.Condition()
+        self._credentials: Credentials | None = None
+        self._refresh = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="link", daemon=True).start()
+
+    def wake(self) -> None:
+        """There is more in the spool."""
+        os.eventfd_write(self._more, 1)
+
+    def credentials(self, refresh: bool = False) -> Credentials | None:
+        """The role's session, waiting for one while the server is away; None when the instance is not wanted any
+        more."""
+        with self._changed:
+            old = self._credentials
+            if refresh or (old and old.expires - time.time() < _EARLY):
+                self._refresh = True
+                self.wake()
+            stale = old if refresh else None
+            while self._credentials is None or self._credentials is stale:
+                gone = self._orders.down or self._orders.refused
+                if gone or (self._orders.stop and self._credentials is None):
+                    break
+                self._changed.wait(0.2)
+            return self._credentials
+
+    def _run(self) -> None:
+        pause = 0.02
+        while not self._orders.refused:
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                    connection.settimeout(_ANSWER)
+                    connection.connect(self._spec.link)
+                    self._claim(connection)
+                    pause = 0.02
+                    _Exchange(connection, self._spool, self._more, self).run()
+            except (OSError, MessageError):
+                time.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _claim(self, connection: socket.socket) -> None:
+        connection.sendall(encode(Claim(self._spec.id, self._spec.token)))
+        self._refresh = False
+
+    def take_refresh(self) -> bool:
+        wanted, self._refresh = self._refresh, False
+        return wanted
+
+    def hear(self, line: bytes) -> None:
+        match decode(line):
+            case Claimed(credentials, stop):
+                self._set(credentials)
+                if stop:
+                    self._orders.ask_stop()
+            case Renewed(credentials):
+                self._set(credentials)
+            case Acknowledged(position):
+                self._spool.acknowledge(position)
+            case Stop():
+                self._orders.ask_stop()
+            case Refused(reason):
+                self._orders.refuse(reason)
+                raise ConnectionError(reason)
+            case other:
+                raise MessageError(f"{type(other).__name__} is not for an agent")
+
+    def _set(self, credentials: Credentials) -> None:
+        with self._changed:
+            self._credentials = credentials
+            self._changed.notify_all()
+
+
+class _Exchange:
+    """One connection, from after the claim to its end."""
+
+    def __init__(self, connection: socket.socket, spool: Spool, more: int, link: Link) -> None:
+        self._connection = connection
+        self._spool = spool
+        self._more = more
+        self._link = link
+        self._sent = spool.acknowledged
+        self._buffer = bytearray()
+        self._claimed = False
+
+    def run(self) -> None:
+        """Until the connection breaks (OSError)."""
+        while True:
+            if self._claimed:
+                self._send()
+            waiting = not self._claimed or self._sent > self._spool.acknowledged
+            watched: list[socket.socket | int] = [self._connection, self._more]
+            ready = select.select(watched, [], [], _ANSWER if waiting else None)[0]
+            if not ready:
+                raise ConnectionError("the control plane does not answer")
+            if self._more in ready:
+                os.eventfd_read(self._more)
+            if self._connection in ready:
+                self._receive()
+
+    def _send(self) -> None:
+        if self._link.take_refresh():
+            self._connection.sendall(encode(Refresh()))
+        while self._sent < self._spool.end and self._sent - self._spool.acknowledged < _WINDOW:
+            data = self._spool.read(self._sent, _WINDOW)
+            self._connection.sendall(data)
+            self._sent += len(data)
+
+    def _receive(self) -> None:
+        data = self._connection.recv(65536)
+        if not data:
+            raise ConnectionError("the control plane closed")
+        self._buffer += data
+        if len(self._buffer) > LONGEST_LINE:
+            raise MessageError("a message without end")
+        *lines, rest = bytes(self._buffer).split(b"\n")
+        self._buffer = bytearray(rest)
+        for line in lines:
+            self._link.hear(line)
+            self._claimed = True

@@ -1,0 +1,263 @@
+"""The agent's S3 client: what staging and collecting need, and patience with a server that is away. Standard library
+only.
+
+A connection that cannot be made or breaks is tried again for as long as the instance is wanted; an answer of 5xx or 429
+is tried again a number of times; a body that breaks off is continued where it ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote_plus, urlsplit
+
+from clary.agent.sigv4 import EMPTY, path_of, query_of, sign
+from clary.contract.instance import Credentials
+
+PIECE = 1 << 20
+_PART = 64 * 1024 * 1024  # bytes in a part of a multipart upload
+_TIMEOUT = 60.0  # seconds without a byte
+_ATTEMPTS = 8  # answers of 5xx in a row before it is given up
+_LONGEST_PAUSE = 2.0
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidToken", "RequestExpired")
+
+
+class S3Error(Exception):
+    """S3 refused. `code` is its error code ("NoSuchBucket", "AccessDenied", "SlowDown", ...)."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.status = status
+
+
+class Unwanted(Exception):
+    """The instance was stopped while a transfer ran or waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    key: str
+    size: int
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """(bucket, key or prefix) of `s3://bucket/key`. Raises ValueError."""
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not separator or not bucket:
+        raise ValueError(f"{uri!r} is not an S3 URI")
+    return bucket, key
+
+
+class S3:
+    """credentials(refresh) gives the role session, a new one when `refresh`; wanted() says whether to go on. One object
+    is used by several threads: every request has a connection of its own."""
+
+    def __init__(
+        self, endpoint: str, region: str, credentials: Callable[[bool], Credentials], wanted: Callable[[], bool]
+    ) -> None:
+        address = urlsplit(endpoint)
+        self._address = (address.hostname or "127.0.0.1", address.port or 80)
+        self._host = address.netloc
+        self._region = region
+        self._credentials = credentials
+        self._wanted = wanted
+
+    def list(self, bucket: str, prefix: str) -> Iterator[Object]:
+        """Every object under the prefix, in key order."""
+        token = ""
+        while True:
+            query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
+            if token:
+                query["continuation-token"] = token
+            tree = ET.fromstring(self._request("GET", bucket, "", query))
+            for item in tree.iterfind("{*}Contents"):
+                key = unquote_plus(item.findtext("{*}Key", ""))
+                yield Object(key, int(item.findtext("{*}Size", "0")))
+            token = tree.findtext("{*}NextContinuationToken", "")
+            if not token:
+                return
+
+    def read(self, bucket: str, key: str) -> Reader:
+        """The object's bytes as a stream, continued after a break."""
+        return Reader(self, bucket, key)
+
+    def download(self, bucket: str, key: str, target: Path) -> None:
+        with self.read(bucket, key) as source, target.open("wb") as file:
+            while piece := source.read(PIECE):
+                file.write(piece)
+
+    def upload(self, source: Path, bucket: str, key: str) -> None:
+        """Puts a file, in parts when it is large; nothing of it is visible before it is complete."""
+        size = source.stat().st_size
+        with source.open("rb") as file:
+            if size <= _PART:
+                self._request("PUT", bucket, key, {}, _Slice(file, 0, size))
+            else:
+                self._upload_parts(file, size, bucket, key)
+
+    def _upload_parts(self, file: BinaryIO, size: int, bucket: str, key: str) -> None:
+        part = max(_PART, -(-size // 10_000))
+        tree = ET.fromstring(self._request("POST", bucket, key, {"uploads": ""}))
+        upload = tree.findtext("{*}UploadId", "")
+        listing = ET.Element("CompleteMultipartUpload")
+        for number, at in enumerate(range(0, size, part), start=1):
+            query = {"partNumber": str(number), "uploadId": upload}
+            answer = self.exchange("PUT", bucket, key, query, _Slice(file, at, min(part, size - at)))
+            answer.read()
+            entry = ET.SubElement(listing, "Part")
+            ET.SubElement(entry, "PartNumber").text = str(number)
+            ET.SubElement(entry, "ETag").text = answer.getheader("ETag", "")
+        self._request("POST", bucket, key, {"uploadId": upload}, _Whole(ET.tostring(listing)))
+
+    def _request(self, method: str, bucket: str, key: str, query: dict[str, str], body: Payload | None = None) -> bytes:
+        while True:
+            try:
+                return self.exchange(method, bucket, key, query, body).read()
+            except (http.client.HTTPException, OSError):  # broke off within the answer
+                self.pause(_LONGEST_PAUSE / 10)
+
+    def exchange(
+        self, method: str, bucket: str, key: str, query: dict[str, str], body: Payload | None = None, start: int = 0
+    ) -> http.client.HTTPResponse:
+        """An answer of 2xx whose body is still to be read. Raises S3Error, Unwanted."""
+        refused, pause, refresh = 0, 0.05, False
+        while True:
+            try:
+                return self._once(method, bucket, key, query, body, start, refresh)
+            except S3Error as error:
+                refused += 1
+                again = error.status >= 500 or error.status == 429 or error.code in _EXPIRED
+                if not again or refused >= _ATTEMPTS or (refresh and error.code in _EXPIRED):
+                    raise
+                refresh = error.code in _EXPIRED
+            except (http.client.HTTPException, OSError):
+                refresh = False
+            self.pause(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _once(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: dict[str, str],
+        body: Payload | None,
+        start: int,
+        refresh: bool,
+    ) -> http.client.HTTPResponse:
+        path, text = path_of(bucket, key), query_of(query)
+        digest = body.digest() if body else EMPTY
+        credentials = self._credentials(refresh)
+        headers = sign(method, self._host, path, text, digest, credentials, self._region, time.time())
+        headers["content-length"] = str(body.size if body else 0)
+        if start:
+            headers["range"] = f"bytes={start}-"
+        connection = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT)
+        connection.request(method, f"{path}?{text}" if text else path, body.pieces() if body else None, headers)
+        answer = connection.getresponse()
+        if answer.status >= 300:
+            raise _refusal(answer)
+        return answer
+
+    def pause(self, seconds: float) -> None:
+        """Raises Unwanted when the instance is not wanted any more."""
+        end = time.monotonic() + seconds
+        while True:
+            if not self._wanted():
+                raise Unwanted
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.1))
+
+
+class Reader:
+    """A one-way stream of an object's bytes."""
+
+    def __init__(self, s3: S3, bucket: str, key: str) -> None:
+        self._s3, self._bucket, self._key = s3, bucket, key
+        self._at = 0
+        self._answer = s3.exchange("GET", bucket, key, {})
+        self._size = int(self._answer.getheader("Content-Length", "0"))
+        self._tag = self._answer.getheader("ETag", "")
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, b"" at the end. Raises S3Error when the object changed while it was read."""
+        while self._at < self._size:
+            try:
+                piece = self._answer.read(self._size - self._at if size < 0 else size)
+            except (http.client.HTTPException, OSError):
+                piece = b""
+            if piece:
+                self._at += len(piece)
+                return piece
+            self._continue()
+        return b""
+
+    def _continue(self) -> None:
+        self._answer.close()
+        self._s3.pause(_LONGEST_PAUSE / 10)
+        self._answer = self._s3.exchange("GET", self._bucket, self._key, {}, start=self._at)
+        if self._answer.getheader("ETag", "") != self._tag:
+            raise S3Error("ObjectChanged", f"s3://{self._bucket}/{self._key} changed while it was read", 409)
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._answer.close()
+
+
+class Payload:
+    """A request body that can be sent again."""
+
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def digest(self) -> str:
+        """SHA-256, in hexadecimal."""
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
+
+
+class _Whole(Payload):
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size = len(data)
+
+    def pieces(self) -> Iterator[bytes]:
+        yield self._data
+
+
+class _Slice(Payload):
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        self._file, self._start, self.size = file, start, size
+
+    def pieces(self) -> Iterator[bytes]:
+        self._file.seek(self._start)
+        left = self.size
+        while left and (piece := self._file.read(min(left, PIECE))):
+            left -= len(piece)
+            yield piece
+
+
+def _refusal(answer: http.client.HTTPResponse) -> S3Error:
+    text = answer.read(65536)
+    try:
+        tree = ET.fromstring(text)
+        code, message = tree.findtext("Code", ""), tree.findtext("Message", "")
+    except ET.ParseError:
+        code, message = "", ""
+    return S3Error(code or f"HTTP{answer.status}", message or answer.reason, answer.status)

@@ -1,0 +1,170 @@
+"""A serving instance: the model in place, its model server up, watched until it is stopped."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+from pathlib import Path
+
+from clary.agent import failures, furnish
+from clary.agent.cell import Request
+from clary.agent.context import Context
+from clary.agent.failures import ClientFailure
+from clary.agent.lines import MetricScraper
+from clary.agent.s3 import Unwanted
+from clary.agent.stage import stage_model
+from clary.agent.training import DOWN
+from clary.agent.watch import End, LogShipper, Watch
+from clary.contract.instance import ExitRecord
+from clary.contract.link import Health
+from clary.sandbox import host_id
+from clary.sandbox.limits import Group, make_group
+
+_GRACE = 30.0  # seconds between SIGTERM and SIGKILL
+_PING_TIMEOUT = 2.0
+_PING_PERIOD = 5.0  # seconds, once it is healthy
+_FIRST_PERIOD, _LONGEST_FIRST_PERIOD = 0.01, 0.25  # while it starts
+_FAILURES = 3  # pings in a row before it counts as unhealthy
+
+
+class StartupTimeout(Exception):
+    """No ping was answered in time."""
+
+
+def run(context: Context) -> ExitRecord:
+    """Never raises but for defects: what goes wrong is in the record."""
+    started = time.time()
+    group = Group((), limits_memory=False, limits_processes=False)
+    status: int | None = None
+    try:
+        context.phase("Starting", "Preparing the instance")
+        furnish.make_tree(context)
+        context.phase("Downloading", "Downloading the model")
+        if context.spec.model_data:
+            stage_model(context.s3(), context.spec.model_data, context.layout.model)
+        group = make_group(str(host_id(context.spec.id)), context.spec.memory)
+        furnish.announce(context, group)
+        end, status = _serve(context, group)
+        return _record(context, end, status, started, group)
+    except Unwanted:
+        if context.orders.stop and not context.orders.down:
+            return ExitRecord("stopped", status, "", started, time.time())
+        return ExitRecord("lost", status, DOWN, started, time.time())
+    except StartupTimeout:
+        text = (
+            f"AlgorithmError: The model server did not pass the ping health check within "
+            f"{context.spec.startup_timeout:g} seconds. Please check CloudWatch logs for this endpoint."
+        )
+        return ExitRecord("failed", status, text, started, time.time())
+    except Exception as error:
+        return ExitRecord("failed", status, failures.of_error(error), started, time.time())
+    finally:
+        group.remove()
+
+
+def _serve(context: Context, group: Group) -> tuple[End, int | None]:
+    sockets = furnish.make_socket_folder(context)
+    confinement = furnish.confinement(context, group, ["model"], str(sockets))
+    if context.spec.network_isolation and confinement.rung == "plain":
+        raise ClientFailure(
+            "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
+        )
+    service = {furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}"}
+    cell = context.begin(Request("serving", confinement, furnish.environment(context, confinement, service)))
+    context.phase("Serving", "The model server is starting")
+    pinger = Pinger(context, sockets / furnish.MODEL_SOCKET)
+    pinger.start()
+    try:
+        logs = LogShipper(context.logs, MetricScraper(context.spec.metrics))
+        grace = min(context.spec.stop_grace, _GRACE)
+        end = Watch(cell, context.orders, logs, grace, tick=pinger.until_timeout).follow()
+    finally:
+        pinger.stop()
+    return end, cell.status
+
+
+def _record(context: Context, end: End, status: int | None, started: float, group: Group) -> ExitRecord:
+    if end == "stopped":
+        return ExitRecord("stopped", status, "", started, time.time())
+    if end == "down":
+        return ExitRecord("lost", status, DOWN, started, time.time())
+    out_of_memory = status == 137 and group.was_out_of_memory()
+    text = failures.of_job(context.layout.failure, status or 0, out_of_memory)
+    return ExitRecord("failed", status, text, started, time.time())
+
+
+class Pinger:
+    """A thread that asks GET /ping over the model server's socket and reports changes of its health."""
+
+    def __init__(self, context: Context, path: Path) -> None:
+        self._context = context
+        self._path = path
+        self._ended = threading.Event()
+        self._healthy = False
+        self._was_healthy = False
+        self._deadline = time.monotonic() + context.spec.startup_timeout
+        self._thread = threading.Thread(target=self._run, name="ping", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """After this no report follows; the last says that it is not healthy."""
+        self._ended.set()
+        self._thread.join()
+        self._report(False)
+
+    def until_timeout(self) -> float | None:
+        """Seconds until it has to be healthy, None once it was. Raises StartupTimeout."""
+        if self._was_healthy:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise StartupTimeout
+        return left
+
+    def _run(self) -> None:
+        period, failed = _FIRST_PERIOD, 0
+        while not self._ended.wait(period):
+            if ping(self._path):
+                failed, period = 0, _PING_PERIOD
+                self._was_healthy = True
+                self._report(True)
+                continue
+            failed += 1
+            if failed >= _FAILURES:
+                self._report(False)
+            period = _LONGEST_FIRST_PERIOD if self._was_healthy else min(period * 1.5, _LONGEST_FIRST_PERIOD)
+
+    def _report(self, healthy: bool) -> None:
+        if healthy != self._healthy:
+            self._healthy = healthy
+            self._context.report(Health(healthy, str(self._path) if healthy else ""))
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_PING_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_PING_TIMEOUT)
+        self.sock.connect(str(self._path))
+
+
+def ping(path: Path) -> bool:
+    """Whether GET /ping is answered with 200. A link in the socket's place is not followed: the model server made
+    it."""
+    if not path.is_socket() or path.is_symlink():
+        return False
+    connection = _UnixConnection(path)
+    try:
+        connection.request("GET", "/ping")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,81 @@
+"""Reports for the control plane, kept in a file until it has acknowledged them, in order.
+
+A position counts bytes since the spool was made; the file is cut when everything in it was acknowledged. Written by the
+agent's main thread, read by the link's thread. Whoever finds the file after the agent's death can read it (`reports`):
+each report may be handled twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from pathlib import Path
+
+from clary.contract.instance import ExitRecord, Phase
+from clary.contract.link import Health, LogBatch, Report, ReportKind, encode
+
+_WORTH_CUTTING = 4 * 1024 * 1024
+_KINDS: dict[type, ReportKind] = {Phase: "phase", LogBatch: "logs", Health: "health", ExitRecord: "exit"}
+
+
+class Spool:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab+", buffering=0)
+        self._lock = threading.Condition()
+        self._start = 0  # the position of the file's first byte
+        self._end = 0
+        self._acknowledged = 0
+        self._file.truncate(0)
+
+    def append(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
+        """Waits, and so holds the job back, while the disk is full."""
+        value = dataclasses.asdict(content)
+        with self._lock:
+            line = encode(Report(self._end, _KINDS[type(content)], value))
+            self._write(line)
+            self._end += len(line)
+            self._lock.notify_all()
+
+    def _write(self, line: bytes) -> None:
+        while True:
+            size = self._end - self._start
+            try:
+                if self._file.write(line) == len(line):
+                    return
+            except OSError:
+                pass
+            self._file.truncate(size)
+            time.sleep(1)
+
+    def read(self, position: int, size: int) -> bytes:
+        """Whole lines from `position` on: `size` bytes or, where the next line is longer, that line."""
+        with self._lock:
+            self._file.seek(position - self._start)
+            data = self._file.read(size)
+            whole = data.rfind(b"\n") + 1
+            if not whole and data:
+                self._file.seek(position - self._start)
+                return self._file.readline()
+            return data[:whole]
+
+    def acknowledge(self, position: int) -> None:
+        with self._lock:
+            self._acknowledged = max(self._acknowledged, position)
+            if self._acknowledged == self._end and self._end - self._start > _WORTH_CUTTING:
+                self._file.truncate(0)
+                self._start = self._end
+            self._lock.notify_all()
+
+    @property
+    def acknowledged(self) -> int:
+        return self._acknowledged
+
+    @property
+    def end(self) -> int:
+        return self._end
+
+    def wait_empty(self, timeout: float) -> bool:
+        """Whether all is acknowledged, after at most `timeout` seconds."""
+        with self._lock:
+            return self._lock.wait_for(lambda: self._acknowledged == self._end, timeout)

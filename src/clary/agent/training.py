@@ -1,0 +1,114 @@
+"""A training instance from its inputs to its exit record."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from clary.agent import failures, furnish
+from clary.agent.cell import Cell, Request
+from clary.agent.collect import Collector
+from clary.agent.context import Context
+from clary.agent.failures import ClientFailure, InternalFailure
+from clary.agent.lines import MetricScraper
+from clary.agent.s3 import S3, Unwanted
+from clary.agent.stage import stage_channel
+from clary.agent.watch import End, LogShipper, Watch
+from clary.contract.instance import Cause, ExitRecord
+from clary.sandbox import host_id
+from clary.sandbox.limits import Group, make_group
+
+DOWN = "InternalServerError: Clary was shut down while this instance ran."
+_CAUSES: dict[End, Cause] = {"stopped": "stopped", "max-runtime": "max-runtime", "down": "lost"}
+
+
+@dataclass
+class _Result:
+    """How it stands so far; becomes the exit record."""
+
+    started: float = field(default_factory=time.time)
+    cause: Cause = "completed"
+    failure: str = ""
+    model: str = ""
+    status: int | None = None
+    metrics: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def record(self) -> ExitRecord:
+        return ExitRecord(
+            self.cause, self.status, self.failure, self.started, time.time(), self.model, dict(self.metrics)
+        )
+
+
+def run(context: Context) -> ExitRecord:
+    """Never raises but for defects: what goes wrong is in the record."""
+    result = _Result()
+    group = Group((), limits_memory=False, limits_processes=False)
+    try:
+        s3 = context.s3()
+        context.phase("Starting", "Preparing the instances for training")
+        furnish.make_tree(context)
+        _stage(context, s3)
+        group = make_group(str(host_id(context.spec.id)), context.spec.memory)
+        furnish.announce(context, group)
+        end = _train(context, group, result)
+        _collect(context, s3, end, group, result)
+    except Unwanted:
+        result.cause = "stopped" if context.orders.stop and not context.orders.down else "lost"
+        result.failure = "" if result.cause == "stopped" else DOWN
+    except Exception as error:
+        result.cause, result.failure = "failed", failures.of_error(error)
+    finally:
+        group.remove()
+    return result.record()
+
+
+def _stage(context: Context, s3: S3) -> None:
+    spec = context.spec
+    if spec.channels:
+        context.phase("Downloading", "Downloading input data")
+    position = sorted(spec.hosts).index(spec.host)
+    for channel in spec.channels:
+        stage_channel(s3, channel, context.layout.channel(channel.name), position, len(spec.hosts))
+    furnish.write_configs(spec, context.layout)
+
+
+def _train(context: Context, group: Group, result: _Result) -> End:
+    spec = context.spec
+    readonly = [f"input/data/{each.name}" for each in spec.channels if each.mode == "FastFile"]
+    confinement = furnish.confinement(context, group, readonly)
+    if spec.network_isolation and confinement.rung == "plain":
+        raise ClientFailure(
+            "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
+        )
+    service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
+    request = Request("training", confinement, furnish.environment(context, confinement, service))
+    cell: Cell = context.begin(request)
+    result.started = time.time()
+    context.phase("Training", "Training image download completed. Training in progress.")
+    scraper = MetricScraper(spec.metrics)
+    deadline = time.monotonic() + spec.max_runtime if spec.max_runtime else None
+    end = Watch(cell, context.orders, LogShipper(context.logs, scraper), spec.stop_grace, deadline).follow()
+    result.status, result.metrics = cell.status, scraper.values
+    return end
+
+
+def _collect(context: Context, s3: S3, end: End, group: Group, result: _Result) -> None:
+    """What the end means, and what is uploaded after it."""
+    context.collecting = True
+    result.cause = _CAUSES.get(end, "completed" if result.status == 0 else "failed")
+    if result.cause == "lost":
+        result.failure = DOWN
+        return
+    collector = Collector(s3, context.spec, context.layout, context.folder.scratch)
+    if result.cause == "failed":
+        out_of_memory = result.status == 137 and group.was_out_of_memory()
+        result.failure = failures.of_job(context.layout.failure, result.status or 0, out_of_memory)
+    context.phase("Uploading", "Uploading generated training model")
+    try:
+        if result.cause == "completed" or (result.cause != "failed" and collector.has_model()):
+            result.model = collector.model()
+        collector.data()
+    except (ClientFailure, InternalFailure) as error:
+        if result.cause == "completed":
+            raise
+        context.say(f"Clary: the outputs of this job could not be uploaded: {error}")
