@@ -1,8 +1,4 @@
-"""The aws-chunked framing of S3 uploads, with and without a signature on each chunk and on the trailers.
-
-Chunks: size in hexadecimal, optionally ;chunk-signature=<64 hex>, CRLF, data, CRLF. The last one has size 0 and no data.
-Then trailers, name:value CRLF each, and a CRLF that ends it all.
-"""
+"""Bodies in S3's aws-chunked framing: with trailers, and with a signature on each chunk and on the trailers."""
 
 from __future__ import annotations
 
@@ -14,9 +10,8 @@ from clary.auth import refusals
 from clary.auth.sigv4 import EMPTY_HASH
 from clary.errors import ServiceError
 from clary.wire.messages import Body
+from clary.wire.stream import ChunkedReader, ChunkHeader
 
-_LONGEST_LINE = 16 * 1024
-_MOST_TRAILERS = 32
 _PIECE = 256 * 1024
 
 
@@ -53,88 +48,63 @@ class ChunkedBody:
     def __init__(
         self, source: Body, length: int, announced: frozenset[str], signatures: ChunkSignatures | None
     ) -> None:
-        self._source = source
+        self._chunks = ChunkedReader(source)
         self._announced = announced
         self._signatures = signatures
-        self._buffer = bytearray()
         self._hash = hashlib.sha256()
-        self._signature = ""
+        self._chunk = ChunkHeader(0)
         self._left = 0  # bytes of the current chunk not yet handed out
-        self._in_chunk = False
-        self._ended = False
         self._seen = 0
+        self._ended = False
         self.length: int | None = length
         self.trailers: dict[str, str] = {}
 
     def read(self, size: int = -1, /) -> bytes:
-        if size == 0:
-            return b""
         pieces: list[bytes] = []
         wanted = size
         while not self._ended and wanted != 0:
-            if not self._in_chunk:
+            if self._left == 0:
                 self._open_chunk()
                 continue
-            data = self._data(wanted)
+            data = self._data(min(wanted, _PIECE) if wanted > 0 else _PIECE)
             pieces.append(data)
             if size > 0:
                 wanted -= len(data)
-        # The last byte of the last chunk is handed out only with its proof.
-        if not self._ended and self._seen == self.length:
+        # The last declared byte is handed out only together with the proof of the whole.
+        if size != 0 and self._left == 0 and self._seen == self.length and not self._ended:
             self._open_chunk()
         return b"".join(pieces)
 
     def _open_chunk(self) -> None:
-        size_text, _, extension = self._line().partition(b";")
-        try:
-            size = int(size_text, 16) if size_text.isalnum() and len(size_text) <= 16 else -1
-        except ValueError:
-            size = -1
-        if size < 0:
-            raise _incomplete()
-        name, _, value = extension.partition(b"=")
-        self._signature = value.decode("latin-1").strip() if name.strip() == b"chunk-signature" else ""
+        self._chunk = self._chunks.header()
         self._hash = hashlib.sha256()
-        if self._seen + size > (self.length or 0):
+        self._left = self._chunk.size
+        if self.length is None or self._seen + self._left > self.length:
             raise _incomplete()
-        self._left = size
-        self._in_chunk = size > 0
-        if size == 0:
+        if self._left == 0:
             self._end()
 
-    def _data(self, wanted: int) -> bytes:
-        """Some bytes of the current chunk; at its end, after its signature was checked."""
-        most = min(self._left, _PIECE) if wanted < 0 else min(self._left, wanted, _PIECE)
-        if not self._buffer:
-            self._fill(most)
-        data = bytes(self._buffer[:most])
-        del self._buffer[: len(data)]
+    def _data(self, size: int) -> bytes:
+        """Some bytes of the current chunk; with its last ones, its signature is checked."""
+        data = self._chunks.data(size)
         self._left -= len(data)
         self._seen += len(data)
         if self._signatures is not None:
             self._hash.update(data)
         if self._left == 0:
-            self._in_chunk = False
             self._check_chunk()
-            if self._line():
-                raise _incomplete()
         return data
 
     def _check_chunk(self) -> None:
         if self._signatures is not None:
-            self._signatures.check_chunk(self._signature, self._hash.hexdigest())
+            signature = self._chunk.extensions.get("chunk-signature", "")
+            self._signatures.check_chunk(signature, self._hash.hexdigest())
 
     def _end(self) -> None:
         self._check_chunk()
-        lines: list[tuple[str, str]] = []
-        while line := self._line():
-            name, colon, value = line.decode("latin-1").partition(":")
-            if not colon or len(lines) >= _MOST_TRAILERS:
-                raise _malformed_trailer()
-            lines.append((name.strip().lower(), value.strip()))
-        self._check_trailers(lines)
-        if self._seen != self.length or self._buffer or self._source.read(1):
+        if self._seen != self.length:
             raise _incomplete()
+        self._check_trailers(self._chunks.trailers())
         self._ended = True
 
     def _check_trailers(self, lines: list[tuple[str, str]]) -> None:
@@ -149,27 +119,10 @@ class ChunkedBody:
             self._signatures.check_trailers(signature, signed.encode("latin-1"))
         self.trailers.update(found)
 
-    def _line(self) -> bytes:
-        """Up to CR LF, without it."""
-        searched = 0
-        while (end := self._buffer.find(b"\r\n", max(0, searched - 1))) < 0:
-            searched = len(self._buffer)
-            if searched > _LONGEST_LINE:
-                raise _incomplete()
-            self._fill(_PIECE)
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 2]
-        return line
-
-    def _fill(self, size: int) -> None:
-        data = self._source.read(size)
-        if not data:
-            raise _incomplete()
-        self._buffer += data
-
 
 def _incomplete() -> ServiceError:
-    return ServiceError("IncompleteBody", "The request body terminated unexpectedly", 400)
+    message = "You did not provide the number of bytes specified by the x-amz-decoded-content-length HTTP header"
+    return ServiceError("IncompleteBody", message, 400)
 
 
 def _malformed_trailer() -> ServiceError:

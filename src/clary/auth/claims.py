@@ -53,9 +53,11 @@ class Claim:
 
 
 def from_header(request: Request, kind: Family) -> Claim:
-    """Of a request with an Authorization header that begins with AWS4-HMAC-SHA256. Raises ServiceError."""
+    """Of a request with an Authorization header. Raises ServiceError."""
     authorization = single(request.headers, "authorization", kind)
     usual = _USUAL.fullmatch(authorization)
+    if usual is None and not authorization.startswith(f"{ALGORITHM} "):
+        raise refusals.unsupported_scheme(kind, authorization)
     access_key, date, region, service, signed, signature = usual.groups() if usual else _unusual(authorization, kind)
     stamp, at = _when(request.headers, kind)
     _check_scope(kind, date, region, stamp)
