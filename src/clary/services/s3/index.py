@@ -1,0 +1,243 @@
+"""The object index: functions of a connection, to be used inside `Database.read` and `Database.write`.
+
+Whatever drops a reference to a blob returns the blob's name; it is deleted from the store after the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import secrets as random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from clary.store.objects_schema import buckets, objects, parts, secrets, uploads
+
+UNVERSIONED = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    name: str
+    account: str
+    region: str
+    created: float
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An object: a row of `objects`, see there. Times are epoch seconds, `etag` is without its quotes."""
+
+    bucket: str
+    key: bytes
+    size: int
+    etag: str
+    modified: float
+    blob: str = ""
+    upload: str = ""
+    version: str = UNVERSIONED
+    storage_class: str = "STANDARD"
+    checksum: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload under way. `checksum` is {algorithm, type} or {}."""
+
+    id: str
+    bucket: str
+    key: bytes
+    initiator: str
+    started: float
+    storage_class: str
+    checksum: dict[str, str]
+    headers: dict[str, Any]
+    metadata: dict[str, str]
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    upload: str
+    number: int
+    blob: str
+    size: int
+    etag: str
+    modified: float
+    checksum: dict[str, str]
+    at: int = 0
+
+
+def find_bucket(connection: Connection, name: str) -> Bucket | None:
+    row = connection.execute(sa.select(buckets).where(buckets.c.name == name)).mappings().first()
+    return None if row is None else Bucket(**row)
+
+
+def add_bucket(connection: Connection, bucket: Bucket) -> None:
+    connection.execute(buckets.insert().values(**dataclasses.asdict(bucket)))
+
+
+def set_bucket_tags(connection: Connection, name: str, tags: dict[str, str]) -> None:
+    connection.execute(buckets.update().where(buckets.c.name == name).values(tags=tags))
+
+
+def list_buckets(
+    connection: Connection, account: str, after: str, prefix: str, region: str, limit: int
+) -> list[Bucket]:
+    """By name, those after `after`; an empty `region` means any."""
+    wanted = [buckets.c.account == account, buckets.c.name > after]
+    if prefix:
+        wanted.append(buckets.c.name.startswith(prefix, autoescape=True))
+    if region:
+        wanted.append(buckets.c.region == region)
+    rows = connection.execute(sa.select(buckets).where(*wanted).order_by(buckets.c.name).limit(limit))
+    return [Bucket(**row) for row in rows.mappings()]
+
+
+def is_empty(connection: Connection, bucket: str) -> bool:
+    return connection.execute(sa.select(objects.c.key).where(objects.c.bucket == bucket).limit(1)).first() is None
+
+
+def remove_bucket(connection: Connection, name: str) -> list[str]:
+    """Removes an empty bucket and the uploads under way in it."""
+    doomed = sa.select(uploads.c.id).where(uploads.c.bucket == name)
+    blobs = list(connection.scalars(sa.select(parts.c.blob).where(parts.c.upload.in_(doomed))))
+    connection.execute(parts.delete().where(parts.c.upload.in_(doomed)))
+    connection.execute(uploads.delete().where(uploads.c.bucket == name))
+    connection.execute(buckets.delete().where(buckets.c.name == name))
+    return blobs
+
+
+def find(connection: Connection, bucket: str, key: bytes) -> Entry | None:
+    statement = sa.select(objects).where(*_is(bucket, key))
+    row = connection.execute(statement).mappings().first()
+    return None if row is None else Entry(**row)
+
+
+def put(connection: Connection, entry: Entry) -> list[str]:
+    """Enters the object in place of what was there."""
+    freed = remove(connection, entry.bucket, entry.key)
+    connection.execute(objects.insert().values(**dataclasses.asdict(entry)))
+    return freed
+
+
+def remove(connection: Connection, bucket: str, key: bytes) -> list[str]:
+    row = connection.execute(sa.select(objects.c.blob, objects.c.upload).where(*_is(bucket, key))).first()
+    if row is None:
+        return []
+    connection.execute(objects.delete().where(*_is(bucket, key)))
+    return [row.blob] if row.blob else _remove_parts(connection, row.upload)
+
+
+def set_tags(connection: Connection, bucket: str, key: bytes, tags: dict[str, str]) -> None:
+    connection.execute(objects.update().where(*_is(bucket, key)).values(tags=tags))
+
+
+def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Entry]:
+    """Objects with start <= key < end, in order. Only what listings show is filled in."""
+    table = objects.c
+    columns = (table.bucket, table.key, table.size, table.etag, table.modified, table.storage_class, table.checksum)
+    wanted = [table.bucket == bucket, table.key >= start]
+    if end is not None:
+        wanted.append(table.key < end)
+    rows = connection.execute(sa.select(*columns).where(*wanted).order_by(table.key).limit(limit))
+    return [Entry(**row) for row in rows.mappings()]
+
+
+def add_upload(connection: Connection, upload: Upload) -> None:
+    connection.execute(uploads.insert().values(**dataclasses.asdict(upload)))
+
+
+def find_upload(connection: Connection, bucket: str, key: bytes, upload: str) -> Upload | None:
+    wanted = (uploads.c.id == upload, uploads.c.bucket == bucket, uploads.c.key == key)
+    row = connection.execute(sa.select(uploads).where(*wanted)).mappings().first()
+    return None if row is None else Upload(**row)
+
+
+def abort_upload(connection: Connection, upload: str) -> list[str]:
+    connection.execute(uploads.delete().where(uploads.c.id == upload))
+    return _remove_parts(connection, upload)
+
+
+def scan_uploads(
+    connection: Connection, bucket: str, start: tuple[bytes, str], end: bytes | None, limit: int
+) -> list[Upload]:
+    """Uploads with start < (key, id) and key < end, in order."""
+    table = uploads.c
+    here = sa.tuple_(table.key, table.id)
+    there = sa.tuple_(sa.literal(start[0], sa.LargeBinary), sa.literal(start[1]))
+    wanted = [table.bucket == bucket, here > there]
+    if end is not None:
+        wanted.append(table.key < end)
+    rows = connection.execute(sa.select(uploads).where(*wanted).order_by(table.key, table.id).limit(limit))
+    return [Upload(**row) for row in rows.mappings()]
+
+
+def put_part(connection: Connection, part: Part) -> list[str]:
+    here = (parts.c.upload == part.upload, parts.c.number == part.number)
+    freed = list(connection.scalars(sa.select(parts.c.blob).where(*here)))
+    connection.execute(parts.delete().where(*here))
+    connection.execute(parts.insert().values(**dataclasses.asdict(part)))
+    return freed
+
+
+def list_parts(connection: Connection, upload: str, after: int = 0, limit: int | None = None) -> list[Part]:
+    """By number, those after `after`."""
+    wanted = (parts.c.upload == upload, parts.c.number > after)
+    rows = connection.execute(sa.select(parts).where(*wanted).order_by(parts.c.number).limit(limit))
+    return [Part(**row) for row in rows.mappings()]
+
+
+def close_upload(connection: Connection, upload: str, chosen: Sequence[Part]) -> list[str]:
+    """Makes `chosen`, in that order, the bytes of an object; drops the upload and its other parts."""
+    kept = {part.number for part in chosen}
+    dropped = [part for part in list_parts(connection, upload) if part.number not in kept]
+    if dropped:
+        this = (parts.c.upload == upload, parts.c.number == sa.bindparam("dropped"))
+        connection.execute(parts.delete().where(*this), [{"dropped": part.number} for part in dropped])
+    this = (parts.c.upload == upload, parts.c.number == sa.bindparam("chosen"))
+    offsets, at = [], 0
+    for part in chosen:
+        offsets.append({"chosen": part.number, "begin": at})
+        at += part.size
+    connection.execute(parts.update().where(*this).values(at=sa.bindparam("begin")), offsets)
+    connection.execute(uploads.delete().where(uploads.c.id == upload))
+    return [part.blob for part in dropped]
+
+
+def names_blob(connection: Connection, blob: str) -> bool:
+    """Whether any row names the blob."""
+    for table in (objects, parts):
+        if connection.execute(sa.select(table.c.blob).where(table.c.blob == blob).limit(1)).first() is not None:
+            return True
+    return False
+
+
+def find_secret(connection: Connection, name: str) -> bytes | None:
+    return connection.scalar(sa.select(secrets.c.value).where(secrets.c.name == name))
+
+
+def make_secret(connection: Connection, name: str) -> bytes:
+    """32 random bytes, the same ones ever after."""
+    value = find_secret(connection, name)
+    if value is None:
+        value = random.token_bytes(32)
+        connection.execute(secrets.insert().values(name=name, value=value))
+    return value
+
+
+def _is(bucket: str, key: bytes) -> tuple[sa.ColumnElement[bool], ...]:
+    return objects.c.bucket == bucket, objects.c.key == key, objects.c.version == UNVERSIONED
+
+
+def _remove_parts(connection: Connection, upload: str) -> list[str]:
+    blobs = list(connection.scalars(sa.select(parts.c.blob).where(parts.c.upload == upload)))
+    connection.execute(parts.delete().where(parts.c.upload == upload))
+    return blobs

@@ -1,0 +1,219 @@
+"""Objects: put, get, look at, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy.engine import Connection
+
+from clary.errors import ServiceError
+from clary.services.operation import Call, Document, Operations
+from clary.services.s3 import access, checksums, conditions, faults, index, options, ranges, reader, writing
+from clary.services.s3.index import Entry, Part
+
+operations = Operations()
+
+_OVERRIDES = {f"Response{name}": name for name in options.SYSTEM_HEADERS}
+_READ = ("VersionId", "Range", "PartNumber", "ChecksumMode", *conditions.READ, *_OVERRIDES)
+_MOST_DELETES = 1000
+
+
+@operations.handles("PutObject")
+@options.understands(
+    "Body",
+    "ACL",
+    "ChecksumAlgorithm",
+    "ContentLength",
+    "ContentMD5",
+    "Metadata",
+    "StorageClass",
+    "Tagging",
+    *options.SYSTEM_HEADERS,
+    *conditions.WRITE,
+    *checksums.MEMBERS,
+)
+def put_object(call: Call, given: Document) -> Document:
+    key = options.key_of(given)
+    options.check_acl(given)
+    described = options.description(given)
+    call.platform.stores.objects.read(
+        lambda connection: conditions.may_write(connection, call, given, key)
+    )  # before the bytes
+    written = writing.receive(call, given)
+    entry = Entry(
+        given["Bucket"],
+        key,
+        written.size,
+        written.etag,
+        call.platform.clock.now(),
+        blob=written.blob,
+        checksum=written.checksum,
+        **described,
+    )
+
+    def work(connection: Connection) -> tuple[None, list[str]]:
+        conditions.may_write(connection, call, given, key)
+        return None, index.put(connection, entry)
+
+    writing.commit(call.platform, written.blob, work)
+    return {"ETag": f'"{entry.etag}"', **checksums.members(entry.checksum)}
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What of an object was asked for. `part` and `parts` (their number) are set for a `PartNumber` of a multipart
+    object; `partial` says that the answer is 206."""
+
+    entry: Entry
+    start: int
+    length: int
+    partial: bool
+    part: Part | None = None
+    parts: int = 0
+
+
+@operations.handles("GetObject")
+@options.understands(*_READ)
+def get_object(call: Call, given: Document) -> Document:
+    view, body = _opened(call, given)
+    return {**_described(view, given), "Body": body}
+
+
+@operations.handles("HeadObject")
+@options.understands(*_READ)
+def head_object(call: Call, given: Document) -> Document:
+    view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
+    return _described(view, given)
+
+
+def _opened(call: Call, given: Document) -> tuple[_View, Iterator[bytes]]:
+    while True:  # another round only when the object was replaced between finding and opening it
+        view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
+        with suppress(FileNotFoundError):
+            return view, reader.pieces(call.platform, view.entry, view.start, view.length)
+
+
+def _view(connection: Connection, call: Call, given: Document) -> _View:
+    entry = find(connection, call, given)
+    conditions.check_read(given, entry)
+    if "PartNumber" in given:
+        return _part_view(connection, entry, given)
+    span = ranges.parse(given.get("Range"), entry.size)
+    if span is None:
+        return _View(entry, 0, entry.size, partial=False)
+    return _View(entry, span[0], span[1], partial=True)
+
+
+def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
+    if "Range" in given:
+        raise faults.invalid_request("Cannot specify both Range header and partNumber query parameter")
+    number = options.part_number(given)
+    parts = index.list_parts(connection, entry.upload) if entry.upload else []
+    if not parts and number == 1:
+        return _View(entry, 0, entry.size, partial=True)
+    for part in parts:
+        if part.number == number:
+            return _View(entry, part.at, part.size, True, part, len(parts))
+    members = {"PartNumberRequested": number, "ActualPartCount": len(parts) or 1}
+    raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, members)
+
+
+def find(connection: Connection, call: Call, given: Document) -> Entry:
+    """The object a request names. Raises what S3 answers when it is not there or not to be seen."""
+    options.check_version(given)
+    bucket = access.enter(connection, call, given)
+    entry = index.find(connection, bucket.name, options.key_of(given))
+    if entry is None:
+        raise faults.no_such_key(given["Key"])
+    return entry
+
+
+def _described(view: _View, given: Document) -> Document:
+    entry = view.entry
+    result: Document = {
+        "AcceptRanges": "bytes",
+        "ContentLength": view.length,
+        "ETag": f'"{entry.etag}"',
+        "LastModified": datetime.fromtimestamp(entry.modified, UTC),
+        "Metadata": entry.metadata,
+        **options.shown_headers(entry.headers),
+        **{name: given[override] for override, name in _OVERRIDES.items() if override in given},
+    }
+    if entry.storage_class != "STANDARD":
+        result["StorageClass"] = entry.storage_class
+    if entry.tags:
+        result["TagCount"] = len(entry.tags)
+    if view.partial:
+        if view.length:
+            result["ContentRange"] = f"bytes {view.start}-{view.start + view.length - 1}/{entry.size}"
+        result["ResponseMetadata"] = {"HTTPStatusCode": 206}
+    if view.parts:
+        result["PartsCount"] = view.parts
+    if given.get("ChecksumMode") == "ENABLED":
+        result.update(_checksum(view))
+    return result
+
+
+def _checksum(view: _View) -> Document:
+    """Only of what is sent: of the whole, or of a part."""
+    if view.part is not None:
+        found = checksums.members(view.part.checksum, with_type=False)
+        return {**found, "ChecksumType": view.entry.checksum.get("type", "COMPOSITE")} if found else {}
+    return checksums.members(view.entry.checksum) if view.length == view.entry.size else {}
+
+
+@operations.handles("DeleteObject")
+@options.understands("VersionId", "IfMatch")
+def delete_object(call: Call, given: Document) -> Document:
+    key = options.key_of(given)
+    options.check_version(given)
+
+    def work(connection: Connection) -> list[str]:
+        bucket = access.enter(connection, call, given)
+        if given.get("IfMatch") is not None:
+            conditions.check_match(given["IfMatch"], given["Key"], index.find(connection, bucket.name, key))
+        return index.remove(connection, bucket.name, key)
+
+    writing.discard(call.platform, call.platform.stores.objects.write(work))
+    return {}
+
+
+@operations.handles("DeleteObjects")
+@options.understands("Delete", "ChecksumAlgorithm")
+def delete_objects(call: Call, given: Document) -> Document:
+    wanted = given["Delete"].get("Objects") or []
+    if not 1 <= len(wanted) <= _MOST_DELETES:
+        raise faults.malformed_xml()
+    for each in wanted:
+        for member in each:
+            if member not in ("Key", "VersionId", "ETag"):
+                raise faults.not_implemented(f"Delete.Objects.{member}")
+
+    def work(connection: Connection) -> tuple[Document, list[str]]:
+        bucket = access.enter(connection, call, given)
+        deleted, errors, freed = [], [], []
+        for each in wanted:
+            shown = {name: each[name] for name in ("Key", "VersionId") if name in each}
+            try:
+                freed += _delete_one(connection, bucket.name, each)
+                deleted.append(shown)
+            except ServiceError as error:
+                errors.append({**shown, "Code": error.code, "Message": error.message})
+        return {"Deleted": deleted, "Errors": errors}, freed
+
+    result, freed = call.platform.stores.objects.write(work)
+    writing.discard(call.platform, freed)
+    quiet = {"Deleted"} if given["Delete"].get("Quiet") else set()
+    return {name: value for name, value in result.items() if value and name not in quiet}
+
+
+def _delete_one(connection: Connection, bucket: str, each: Document) -> list[str]:
+    key = options.key_of(each)
+    if each.get("VersionId", "null") != "null":
+        raise faults.no_such_version(each["Key"], each["VersionId"])
+    if each.get("ETag") is not None:
+        conditions.check_match(each["ETag"], each["Key"], index.find(connection, bucket, key))
+    return index.remove(connection, bucket, key)
