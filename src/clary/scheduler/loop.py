@@ -59,6 +59,7 @@ class Loop:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reconcile")
         self._mutex = threading.Lock()
         self._entries: dict[str, _Entry] = {}
+        self._room = False  # something ended: the next in a queue may have its turn
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scheduler", daemon=True)
 
@@ -85,6 +86,7 @@ class Loop:
     def _look(self, woken: bool) -> float:
         """Hands what is due to the pool; returns how long nothing else will be due."""
         with self._mutex:
+            woken, self._room = woken or self._room, False
             # What runs now may have ended, and its record moved on, before the read below returns.
             stale = {arn for arn, entry in self._entries.items() if entry.running}
         active = self._platform.stores.records.read(self._active)
@@ -116,17 +118,15 @@ class Loop:
 
     @staticmethod
     def _takes(entry: _Entry, now: float, woken: bool, queues: set[str]) -> bool:
-        """Whether this record is looked at now. `queues` collects the queues whose head was met already."""
-        behind = isinstance(entry.outcome, Waiting) and entry.outcome.what in queues
+        """Whether this record is looked at now. `queues` collects the queues whose first record was met already."""
+        first = True
         if isinstance(entry.outcome, Waiting):
+            first = entry.outcome.what not in queues
             queues.add(entry.outcome.what)
         if entry.running:
             entry.again = entry.again or woken
             return False
-        if behind:
-            entry.due = now + _LONGEST_NAP
-            return False
-        return entry.due <= now or (woken and entry.failures == 0)
+        return entry.due <= now or (woken and first and entry.failures == 0)
 
     def _step(self, record: Record, entry: _Entry) -> None:
         try:
@@ -142,15 +142,9 @@ class Loop:
             left_queue = isinstance(entry.outcome, Waiting) and not isinstance(outcome, Waiting)
             entry.due = 0.0 if entry.again else self._platform.clock.monotonic() + _nap(outcome)
             entry.outcome, entry.failures, entry.running, entry.again = outcome, failures, False, False
-            if left_queue or isinstance(outcome, Done):  # there may be room for the next in line
-                self._recheck_queues()
+            self._room = self._room or left_queue or isinstance(outcome, Done)
         self._signal.nudge()
-
-    def _recheck_queues(self) -> None:
-        for entry in self._entries.values():
-            if isinstance(entry.outcome, Waiting):
-                entry.due = 0.0
 
 
 def _nap(outcome: Outcome) -> float:
-    return outcome.seconds if isinstance(outcome, AgainIn) else _LONGEST_NAP
+    return _LONGEST_NAP if isinstance(outcome, Done) else outcome.seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -19,9 +20,11 @@ class AgainIn:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """In the queue named `what`, first come first served: while its first record waits, the others need no look."""
+    """In the queue named `what`, first come first served: while its first record waits, the others need no look, unless
+    they asked for one after `seconds`."""
 
     what: str
+    seconds: float = math.inf
 
 
 Outcome = Done | AgainIn | Waiting

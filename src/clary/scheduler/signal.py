@@ -10,11 +10,13 @@ class Signal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._mutex = threading.Lock()
         self._called = False
 
     def __call__(self) -> None:
-        self._called = True
-        self._event.set()
+        with self._mutex:
+            self._called = True
+            self._event.set()
 
     def nudge(self) -> None:
         """Ends a wait without counting as a call."""
@@ -23,6 +25,7 @@ class Signal:
     def wait(self, seconds: float) -> bool:
         """Whether it was called since the last wait, after at most `seconds`."""
         self._event.wait(seconds)
-        self._event.clear()
-        called, self._called = self._called, False
+        with self._mutex:
+            self._event.clear()
+            called, self._called = self._called, False
         return called

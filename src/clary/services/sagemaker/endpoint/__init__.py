@@ -1,0 +1,1 @@
+"""Endpoints: the declaration, the operations, the reconciler."""

@@ -1,0 +1,1 @@
+"""Training jobs: the declaration, the operations, the reconciler."""

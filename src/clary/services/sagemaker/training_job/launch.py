@@ -1,0 +1,82 @@
+"""From a training job's document to the instances that run it."""
+
+from __future__ import annotations
+
+from clary.config import Settings
+from clary.contract.instance import Channel, Image, InstanceSpec, MetricDefinition
+from clary.scheduler import instance_types
+from clary.services.operation import Document
+from clary.services.sagemaker import launches
+from clary.store.records import Record
+
+_LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+def new_run(name: str, count: int, now: float) -> Document:
+    """What one attempt is launched with, drawn once and stored before anything starts, so that a launch can be
+    repeated. It is the document's `_run`."""
+    base = launches.new_instance_id(name)
+    return {
+        "Instances": [f"{base}-{n}" for n in range(1, count + 1)],
+        "Token": launches.new_token(),
+        "Epoch": int(now * 1000),
+        "Launched": False,
+    }
+
+
+def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:
+    """One for each host, the same every time it is asked."""
+    run = record.document["_run"]
+    return [_spec(settings, record, image, n) for n in range(1, len(run["Instances"]) + 1)]
+
+
+def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceSpec:
+    job, run, name = record.document, record.document["_run"], record.name or ""
+    output, resources = job["OutputDataConfig"], job["ResourceConfig"]
+    host = f"algo-{n}"
+    return InstanceSpec(
+        id=run["Instances"][n - 1],
+        purpose="training",
+        image=image,
+        job_name=name,
+        job_arn=record.arn,
+        account=record.account,
+        region=record.region,
+        role_arn=job["RoleArn"],
+        token=run["Token"],
+        link=launches.agent_link(settings),
+        endpoint=launches.server_url(settings),
+        log_group=_LOG_GROUP,
+        log_stream=f"{name}/{host}-{run['Epoch']}",
+        host=host,
+        hosts=tuple(sorted(f"algo-{i}" for i in range(1, len(run["Instances"]) + 1))),
+        instance_type=resources["InstanceType"],
+        environment=job.get("Environment", {}),
+        hyperparameters=job.get("HyperParameters", {}),
+        channels=tuple(_channel(each, job) for each in job.get("InputDataConfig", ())),
+        output=f"{output['S3OutputPath'].rstrip('/')}/{name}/output",
+        output_compression=output.get("CompressionType", "GZIP"),
+        metrics=tuple(
+            MetricDefinition(each["Name"], each["Regex"]) for each in job["AlgorithmSpecification"]["MetricDefinitions"]
+        ),
+        max_runtime=float(job["StoppingCondition"]["MaxRuntimeInSeconds"]),
+        stop_grace=settings.stop_grace_seconds,
+        memory=instance_types.find(resources["InstanceType"]).memory,
+        network_isolation=job["EnableNetworkIsolation"],
+        isolation=settings.isolation,
+    )
+
+
+def _channel(channel: Document, job: Document) -> Channel:
+    source = channel["DataSource"]["S3DataSource"]
+    return Channel(
+        name=channel["ChannelName"],
+        source=source["S3Uri"],
+        source_type=source["S3DataType"],
+        distribution=source["S3DataDistributionType"],
+        content_type=channel.get("ContentType", ""),
+        compression=channel["CompressionType"],
+        record_wrapper=channel["RecordWrapperType"],
+        mode=channel.get("InputMode") or job["AlgorithmSpecification"]["TrainingInputMode"],
+        shuffle_seed=channel.get("ShuffleConfig", {}).get("Seed"),
+    )

@@ -1,0 +1,214 @@
+"""Makes a training job come true: prepare its image, wait for a slot, launch, follow, end.
+
+Every step is written down before the next begins, and each may run twice: what an instance is launched with is stored
+before the launch, the launch is idempotent, and the ending is one transaction that also retires the instances.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sqlalchemy.engine import Connection
+
+from clary.compute.base import Observation
+from clary.context import Platform
+from clary.contract.instance import ExitRecord, Image
+from clary.errors import ServiceError
+from clary.images.base import ImageBuildFailed
+from clary.scheduler import admission, instance_types, retirement
+from clary.scheduler.admission import Capacity, Claim, Machine
+from clary.scheduler.loop import Reconciler
+from clary.scheduler.outcomes import AgainIn, Done, Outcome, Waiting
+from clary.services import resources
+from clary.services.operation import Document
+from clary.services.sagemaker.training_job import launch, transitions
+from clary.services.sagemaker.training_job.declaration import ACTIVE, TRAINING_JOB
+from clary.store import records
+from clary.store.records import Record
+
+_POLL = 2.0  # agents report changes at once; this is only for those that cannot report any more
+
+
+def reconcile(platform: Platform, record: Record) -> Outcome:
+    if "_run" not in record.document:
+        return _prepare(platform, record)
+    run = record.document["_run"]
+    # Stopped between the claim and the launch: never launched, it shows as lost below, which ends it.
+    if not run["Launched"] and record.status == "InProgress":
+        record = _launch(platform, record)
+    return _watch(platform, _limit_wait(platform, record))
+
+
+def _prepare(platform: Platform, record: Record) -> Outcome:
+    record = _limit_wait(platform, record)
+    if record.status == "Stopping":
+        _conclude(platform, record, [])
+        return Done()
+    try:
+        record = _ready(platform, record)
+    except (ServiceError, ImageBuildFailed) as error:
+        _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
+        return Done()
+    if _admit(platform, record):
+        return Waiting(admission.QUEUE, max(_patience_ends(record) - _now(platform), 0.0))
+    return AgainIn(0)
+
+
+def _image(platform: Platform, record: Record) -> Image:
+    return platform.images.resolve(record.document["AlgorithmSpecification"]["TrainingImage"])
+
+
+def _ready(platform: Platform, record: Record) -> Record:
+    """Builds the image's environment if it has to, and puts the job in the queue. Raises ServiceError and
+    ImageBuildFailed."""
+    if "_queued" in record.document:
+        return record
+    image = _image(platform, record)
+    if not platform.images.ready(image):
+        record = _write(platform, record, transitions.say(record.document, transitions.DOWNLOADING_IMAGE))
+        platform.images.prepare(image)
+    return _write(platform, record, {**record.document, "_queued": True})
+
+
+def _admit(platform: Platform, record: Record) -> str:
+    """Claims a slot, or says why there is none. All claims are compared in the transaction that makes one."""
+    name, count = record.name or "", record.document["ResourceConfig"]["InstanceCount"]
+    now = _now(platform)
+    run = launch.new_run(name, count, now)
+    capacity = Capacity.of(Machine.this(), platform.settings.job_slots)
+
+    def commit(connection: Connection) -> str:
+        active = [each for each in records.with_status(connection, record.kind, ACTIVE) if each.arn != record.arn]
+        running = [_claim(each) for each in active if "_run" in each.document]
+        waiting = [_claim(each) for each in active if "_queued" in each.document and "_run" not in each.document]
+        obstacle = capacity.obstacle(_claim(record), running, waiting)
+        if obstacle:
+            document = transitions.wait(record.document, obstacle, now)
+        else:
+            document = {**transitions.say(record.document, transitions.PREPARING), "_run": run}
+        if document != record.document:
+            resources.move(connection, TRAINING_JOB, record, document, now)
+        return obstacle
+
+    return platform.stores.records.write(commit)
+
+
+def _claim(record: Record) -> Claim:
+    config = record.document["ResourceConfig"]
+    memory = instance_types.find(config["InstanceType"]).memory
+    return Claim((record.created, record.arn), config["InstanceCount"], memory)
+
+
+def _launch(platform: Platform, record: Record) -> Record:
+    for spec in launch.specs(platform.settings, record, _image(platform, record)):
+        platform.compute.launch(spec)
+    run = {**record.document["_run"], "Launched": True}
+    return _write(platform, record, {**record.document, "_run": run})
+
+
+def _limit_wait(platform: Platform, record: Record) -> Record:
+    """Stops a job that waited too long. MaxRuntimeInSeconds is the agent's to keep."""
+    now = _now(platform)
+    if record.status != "InProgress" or now < _patience_ends(record):
+        return record
+    longest = record.document["StoppingCondition"].get("MaxWaitTimeInSeconds", math.inf)
+    ending = {"_ending": "MaxWaitTimeExceeded"} if now >= record.created + longest else {}
+    document = transitions.enter({**record.document, **ending}, "Stopping", now, transitions.STOPPING)
+    return _write(platform, record, document, "Stopping")
+
+
+def _patience_ends(record: Record) -> float:
+    """MaxWaitTimeInSeconds bounds waiting and running together, MaxPendingTimeInSeconds the waiting alone."""
+    condition = record.document["StoppingCondition"]
+    limits: list[float] = [condition.get("MaxWaitTimeInSeconds", math.inf)]
+    if "_run" not in record.document:
+        limits.append(condition.get("MaxPendingTimeInSeconds", math.inf))
+    return record.created + min(limits)
+
+
+def _watch(platform: Platform, record: Record) -> Outcome:
+    instances = record.document["_run"]["Instances"]
+    seen = [platform.compute.observe(each) for each in instances]
+    document = transitions.follow(record.document, seen[0].phases)
+    if document != record.document:
+        record = _write(platform, record, document)
+    if not all(_over(each) for each in seen):
+        if record.status == "Stopping" or any(_over(each) and not _succeeded(each) for each in seen):
+            for instance, each in zip(instances, seen, strict=True):
+                if not _over(each):
+                    platform.compute.stop(instance)
+        return AgainIn(_POLL)
+    _conclude(platform, record, seen)
+    return Done()
+
+
+def _over(seen: Observation) -> bool:
+    return seen.state in ("exited", "lost")
+
+
+def _succeeded(seen: Observation) -> bool:
+    return seen.exit is not None and seen.exit.cause == "completed"
+
+
+def _conclude(platform: Platform, record: Record, seen: list[Observation]) -> None:
+    """All instances have ended: one transaction makes that final."""
+    exits = sorted((each.exit for each in seen if each.exit is not None), key=lambda each: each.ended)
+    at = exits[-1].ended if exits else _now(platform)
+    document = {**record.document, **transitions.results(exits)}
+    if record.status == "Stopping":
+        _end(platform, record, "Stopped", transitions.end(document, document.get("_ending", "Stopped"), at))
+    elif all(_succeeded(each) for each in seen):
+        _end(platform, record, "Completed", transitions.end(document, "Completed", at))
+    elif all(each.exit is not None for each in seen) and _cause(exits) != "failed":
+        ending = "MaxRuntimeExceeded" if _cause(exits) == "max-runtime" else "Stopped"
+        _end(platform, record, "Stopped", transitions.end(document, ending, at))
+    else:
+        _end(platform, record, "Failed", transitions.fail(document, _reason(record, seen, exits), at))
+
+
+def _cause(exits: list[ExitRecord]) -> str:
+    """Of the first instance that did not complete; the others were stopped because of it."""
+    cause = next((each.cause for each in exits if each.cause != "completed"), "completed")
+    return "failed" if cause == "lost" else cause
+
+
+def _reason(record: Record, seen: list[Observation], exits: list[ExitRecord]) -> str:
+    for each in exits:
+        if each.cause in ("failed", "lost") and each.failure:
+            return each.failure
+    lost = [f"algo-{n}" for n, each in enumerate(seen, 1) if each.exit is None]
+    if lost:
+        return f"InternalServerError: {', '.join(lost)} was lost: its agent ended without saying how the job ended."
+    return f"InternalServerError: an instance of {record.name} failed and gave no reason."
+
+
+def _end(platform: Platform, record: Record, status: str, document: Document) -> None:
+    """The job is over. `_run` goes; its instances are retired in the same transaction."""
+    now = _now(platform)
+    run = record.document.get("_run", {"Instances": []})
+    kept = {member: value for member, value in document.items() if not member.startswith("_")}
+
+    def commit(connection: Connection) -> None:
+        current = record
+        if status == "Stopped" and record.status == "InProgress":  # the agent stopped it: by way of Stopping
+            current = resources.move(connection, TRAINING_JOB, record, record.document, now, "Stopping")
+        resources.move(connection, TRAINING_JOB, current, kept, now, status)
+        for instance in run["Instances"]:
+            retirement.retire(connection, instance, now)
+
+    platform.stores.records.write(commit)
+    platform.wake()
+
+
+def _write(platform: Platform, record: Record, document: Document, status: str = "") -> Record:
+    now = _now(platform)
+    return platform.stores.records.write(
+        lambda connection: resources.move(connection, TRAINING_JOB, record, document, now, status)
+    )
+
+
+def _now(platform: Platform) -> float:
+    return platform.clock.now()
+
+
+RECONCILER = Reconciler(ACTIVE, reconcile)

@@ -1,0 +1,105 @@
+"""CreateTrainingJob's request: checked, and completed to what Describe will show."""
+
+from __future__ import annotations
+
+from clary.algorithms import registry
+from clary.algorithms.declaration import AlgorithmSpec
+from clary.errors import option_not_built, validation
+from clary.images.base import Images
+from clary.services.operation import Document
+from clary.services.refusals import refuse
+from clary.services.sagemaker import checks
+from clary.services.sagemaker.training_job.declaration import (
+    DEFAULT_CHANNEL,
+    DEFAULT_MAX_RUNTIME,
+    DEFAULTS,
+    LONGEST_RUNTIME,
+    NOT_BUILT,
+)
+
+_OPERATION = "CreateTrainingJob"
+
+
+def completed(given: Document, images: Images) -> Document:
+    """The request with its defaults. Raises ValidationException for what cannot run; whether the hyperparameters suit
+    the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
+    refuse(_OPERATION, given, NOT_BUILT)
+    algorithm = _algorithm(given, images)
+    checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
+    return {
+        **DEFAULTS,
+        **given,
+        "AlgorithmSpecification": {
+            **given["AlgorithmSpecification"],
+            "MetricDefinitions": [{"Name": each.name, "Regex": each.regex} for each in algorithm.metrics],
+            "EnableSageMakerMetricsTimeSeries": False,
+        },
+        "ResourceConfig": _resources(given, algorithm),
+        "StoppingCondition": _stopping(given),
+        **_channels(given),
+    }
+
+
+def _algorithm(given: Document, images: Images) -> AlgorithmSpec:
+    specification = given["AlgorithmSpecification"]
+    if not specification.get("TrainingImage"):
+        raise validation("Either TrainingImage or AlgorithmName must be given in AlgorithmSpecification.")
+    if specification.get("MetricDefinitions"):
+        raise validation(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. "
+            "Please retry your request without specifying metric definitions."
+        )
+    return registry.spec(images.resolve(specification["TrainingImage"]).algorithm)
+
+
+def _resources(given: Document, algorithm: AlgorithmSpec) -> Document:
+    config: Document = given.get("ResourceConfig") or {}
+    if not config.get("InstanceType"):
+        raise validation("ResourceConfig must name an InstanceType.")
+    checks.instance_type(config["InstanceType"])
+    count = config.get("InstanceCount", 1)
+    if count < 1:
+        raise validation("ResourceConfig.InstanceCount must be at least 1.")
+    if count > 1 and not algorithm.many_instances:
+        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {algorithm.name}")
+    return {**config, "InstanceCount": count}
+
+
+def _stopping(given: Document) -> Document:
+    condition: Document = {"MaxRuntimeInSeconds": DEFAULT_MAX_RUNTIME, **(given.get("StoppingCondition") or {})}
+    runtime, wait = condition["MaxRuntimeInSeconds"], condition.get("MaxWaitTimeInSeconds")
+    if runtime > LONGEST_RUNTIME:
+        raise validation(f"MaxRuntimeInSeconds must be at most {LONGEST_RUNTIME} (28 days), not {runtime}.")
+    if wait is not None and wait < runtime:
+        raise validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+    return condition
+
+
+def _channels(given: Document) -> Document:
+    channels = [_channel(each, given) for each in given.get("InputDataConfig") or ()]
+    names = [each["ChannelName"] for each in channels]
+    if len(set(names)) != len(names):
+        raise validation("Channel names must be unique within InputDataConfig.")
+    return {"InputDataConfig": channels} if channels else {}
+
+
+def _channel(channel: Document, given: Document) -> Document:
+    name = channel["ChannelName"]
+    source: Document | None = channel["DataSource"].get("S3DataSource")
+    if source is None:
+        raise validation(f"Channel {name} has no S3DataSource.")
+    mode = channel.get("InputMode") or given["AlgorithmSpecification"]["TrainingInputMode"]
+    if mode == "Pipe":
+        raise option_not_built(_OPERATION, "TrainingInputMode Pipe")
+    if source["S3DataType"] not in ("S3Prefix", "ManifestFile"):
+        raise option_not_built(_OPERATION, f"S3DataType {source['S3DataType']}")
+    for member in ("CompressionType", "RecordWrapperType"):
+        if channel.get(member, "None") != "None":
+            raise validation(f"{member} of channel {name} can only be set when the input mode is Pipe.")
+    if mode == "FastFile" and source["S3DataType"] != "S3Prefix":
+        raise validation(f"Channel {name}: FastFile mode supports S3Prefix only.")
+    checks.s3_uri(source["S3Uri"], f"inputDataConfig.{name}.s3Uri")
+    full = {"S3DataDistributionType": "FullyReplicated", **source}
+    return {**DEFAULT_CHANNEL, **channel, "DataSource": {"S3DataSource": full}}
