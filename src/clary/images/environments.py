@@ -25,6 +25,7 @@ from clary.images.base import ImageBuildFailed
 Report = Callable[[str], None]
 
 _MARK = ".complete"
+_NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
 
 
 def path(settings: Settings, name: str) -> Path:
@@ -102,17 +103,16 @@ def _with_pip(place: Path, lock: Path, report: Report) -> None:
 
 def _run(command: list[str], report: Report) -> None:
     """Runs it, reports its lines; raises ImageBuildFailed with the last of them."""
-    environment = {
-        k: v for k, v in os.environ.items() if k not in ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME")
-    }
+    environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_BUILDS}
     try:
         with subprocess.Popen(
             command,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
             text=True,
             env=environment,
+            umask=0o022,  # jobs run as another user than this one
         ) as child:
             assert child.stdout is not None
             lines = []

@@ -54,7 +54,8 @@ def _make(sources: tuple[tuple[str, bytes], ...], place: Path) -> None:
             # the folder never changes, so nobody needs to look at the sources' times
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
-        scratch.chmod(0o755)  # jobs run as another user than this one
+        for path in (scratch, *scratch.rglob("*")):  # jobs run as another user than this one
+            path.chmod(0o755 if path.is_dir() else 0o644)
         scratch.rename(place)
     except OSError:
         if not place.is_dir():

@@ -18,7 +18,12 @@ from clary.algorithms.xgboost import rules
 
 MODEL_FILE = "xgboost-model"
 
-PRELOAD = ("numpy", "scipy.sparse", "xgboost", "httptools", "uvloop")
+PRELOAD = (
+    "clary.algorithms.xgboost.train",
+    "clary.algorithms.xgboost.predict",
+    "httptools",
+    "uvloop",
+)
 
 CSV = ("csv", "text/csv")
 LIBSVM = ("libsvm", "text/libsvm", "text/x-libsvm")

@@ -1,0 +1,35 @@
+"""A Workbench for tests: image environments are built once for this user and machine and found again by later runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from clary.config import Settings
+from clary.images.base import ImageBuildFailed
+from clary.testing.algorithm_conformance import Workbench
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def scratch_settings() -> Settings:
+    place = Path(tempfile.gettempdir()) / f"clary-test-images-{os.getuid()}"
+    return Settings(home=place / "home", images_home=place)
+
+
+def workbench(algorithm: str, folder: Path) -> Workbench:
+    try:
+        return Workbench(algorithm, scratch_settings(), folder)
+    except ImageBuildFailed as problem:
+        pytest.skip(f"the image environment cannot be built here: {problem}")
+
+
+def shared_data(name: str) -> Path:
+    """A folder of the sample data beside the project; skips the test where there is none."""
+    path = SHARED_DATA / name
+    if not path.is_dir():
+        pytest.skip(f"no sample data: {path} is not there")
+    return path
