@@ -1,0 +1,295 @@
+"""Which service, which operation, in which protocol: from a request's head, and a query request's body."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
+
+from botocore.model import OperationModel, ServiceModel
+
+from clary.errors import ServiceError
+from clary.wire import body_form
+from clary.wire.messages import BytesBody, Request
+from clary.wire.models import TRAITS, Models, Protocol
+from clary.wire.paths import PathTable
+from clary.wire.scalars import Malformed
+
+FORM_LIMIT = 1024 * 1024  # bytes of a query request's body: it is read before the caller is known
+_FORM = "application/x-www-form-urlencoded"
+_RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/?]+)")
+_SCOPE = re.compile(r"Credential=[^,/]*/[^,]*?/([^/,]+)/aws4_request")
+_AWS_HOST = re.compile(
+    r"(?P<name>.+?)(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?"
+)
+_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+_RUNTIME = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
+
+
+class RoutingError(ServiceError):
+    """A request that means no operation; says how the answer has to be written."""
+
+    def __init__(self, code: str, message: str, status: int, service: str, protocol: Protocol) -> None:
+        super().__init__(code, message, status)
+        self.service = service
+        self.protocol = protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a request means. `request` replaces the one that came in (a query's body has been read into memory: hash
+    and verify that one); `labels` are the decoded labels of a REST path, `query` the decoded query string, `form` the
+    decoded pairs of a query request."""
+
+    service: str
+    operation: OperationModel
+    protocol: Protocol
+    request: Request
+    labels: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, list[str]] = field(default_factory=dict)
+    form: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def signing_scope(self) -> str:
+        """The service name that a SigV4 credential scope must hold."""
+        return TRAITS[self.service].scope
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A request with what several steps ask of it."""
+
+    request: Request
+    query: Mapping[str, list[str]]
+    form: tuple[tuple[str, str], ...]
+
+    def action(self, name: str) -> str:
+        """`Action` or `Version` of a query request, from its form or its query string."""
+        for key, value in self.form:
+            if key == name:
+                return value
+        return self.query.get(name, [""])[0]
+
+    @property
+    def target(self) -> str:
+        return self.request.headers.get("x-amz-target") or ""
+
+
+class Router:
+    """`s3_suffixes` are host names under which `BUCKET.<suffix>` addresses a bucket, besides AWS's own."""
+
+    def __init__(self, models: Models, s3_suffixes: tuple[str, ...] = ("s3.localhost",)) -> None:
+        self._models = models
+        self._suffixes = tuple(suffix.lower() for suffix in s3_suffixes)
+        self._tables: dict[str, PathTable] = {}
+        self._by_target = {traits.target: name for name, traits in TRAITS.items() if traits.target}
+        self._by_version = {traits.version: name for name, traits in TRAITS.items() if traits.version}
+        self._by_host = {traits.host: name for name, traits in TRAITS.items()}
+
+    def route(self, request: Request) -> Route:
+        """Reads the head only, and for a form (the query protocol) up to FORM_LIMIT bytes of body, which the Route's
+        `request` then carries in memory. Raises RoutingError, before anything is known about the caller."""
+        try:
+            return self._route(request)
+        except Malformed as error:
+            query = _is_form(request)
+            code = "MalformedQueryString" if query else "InvalidURI"
+            raise RoutingError(code, str(error), 400, "s3", "query" if query else "rest-xml") from None
+
+    def _route(self, request: Request) -> Route:
+        query = _query(request)
+        scope = credential_scope(request)
+        form: tuple[tuple[str, str], ...] = ()
+        # An object may be uploaded as a form's content type: only what is signed for S3 is never read here.
+        if _is_form(request) and scope != "s3" and request.method == "POST":
+            request, form = _read_form(request)
+        head = _Head(request, query, form)
+        service = self._service(head, scope)
+        protocol = _protocol(head, service)
+        operation, labels = self._operation(head, service, protocol)
+        return Route(service, operation, protocol, request, labels, query, form)
+
+    def _service(self, head: _Head, scope: str) -> str:
+        if scope == "sagemaker":
+            return self._sagemaker(head)
+        if scope == "s3":
+            return _s3_or_control(head)
+        if scope:
+            for name, traits in TRAITS.items():
+                if traits.scope == scope:
+                    return name
+            raise _unknown_service(head, scope)
+        return self._unsigned(head)
+
+    def _sagemaker(self, head: _Head) -> str:
+        if head.target:
+            return "sagemaker"
+        for name in _RUNTIME:
+            try:
+                self._table(name).find(head.request.method, head.request.path, head.query, head.request.headers)
+            except (LookupError, ServiceError):
+                continue
+            return name
+        return "sagemaker"
+
+    def _unsigned(self, head: _Head) -> str:
+        """Without a signature: by target, version of a query, rpc path, host; else S3 (anonymous reads)."""
+        prefix = head.target.partition(".")[0]
+        if prefix in self._by_target:
+            return self._by_target[prefix]
+        if head.target:
+            raise _unknown_service(head, prefix)
+        if head.action("Action") and head.request.path == "/" and head.action("Version") in self._by_version:
+            return self._by_version[head.action("Version")]
+        rpc = _RPC_PATH.fullmatch(head.request.path)
+        if rpc and "smithy-protocol" in head.request.headers and rpc[1] in self._by_target:
+            return self._by_target[rpc[1]]
+        host = _AWS_HOST.fullmatch(head.request.host)
+        if host and host["name"] in self._by_host:
+            named = self._by_host[host["name"]]
+            return named if named not in ("s3", "s3control") else _s3_or_control(head)
+        return _s3_or_control(head)
+
+    def _operation(self, head: _Head, service: str, protocol: Protocol) -> tuple[OperationModel, dict[str, str]]:
+        if protocol in ("rest-json", "rest-xml"):
+            path = self._bucket_path(head.request) if service == "s3" else head.request.path
+            return _find_path(self._table(service), head, path, service, protocol)
+        return _find_rpc(self._models.service(service), service, protocol, _rpc_name(head, protocol)), {}
+
+    def _table(self, service: str) -> PathTable:
+        if service not in self._tables:
+            self._tables[service] = PathTable(self._models.service(service))
+        return self._tables[service]
+
+    def _bucket_path(self, request: Request) -> str:
+        """The path with the bucket in it, whichever way the request names it."""
+        bucket = self.bucket_of(request.host)
+        if bucket:
+            return f"/{bucket}{request.path if request.path != '/' else ''}"
+        if request.path.startswith("//"):
+            raise RoutingError("InvalidBucketName", "The specified bucket is not valid.", 400, "s3", "rest-xml")
+        return request.path
+
+    def bucket_of(self, host: str) -> str:
+        """The bucket that a virtual-host style name addresses, "" for another name."""
+        for suffix in self._suffixes:
+            if host.endswith("." + suffix):
+                return host[: -len(suffix) - 1]
+        found = _S3_HOST.fullmatch(host)
+        return (found["bucket"] or "") if found else ""
+
+
+def credential_scope(request: Request) -> str:
+    """The service in a SigV4 credential scope, "" when the request has none."""
+    authorization = request.headers.get("authorization")
+    if authorization:
+        found = _SCOPE.search(authorization)
+        if found:
+            return found[1]
+        return "s3" if authorization.startswith("AWS ") else ""
+    if "X-Amz-Credential=" in request.query:
+        credential = request.query.partition("X-Amz-Credential=")[2].partition("&")[0]
+        parts = unquote(credential).split("/")
+        return parts[-2] if len(parts) >= 5 else ""
+    return "s3" if "AWSAccessKeyId=" in request.query else ""
+
+
+def route_in(model: ServiceModel, protocol: Protocol, request: Request) -> Route:
+    """The route of a request whose service and protocol are known already. Raises RoutingError, Malformed."""
+    form: tuple[tuple[str, str], ...] = ()
+    if protocol == "query":
+        request, form = _read_form(request)
+    head = _Head(request, _query(request), form)
+    labels: dict[str, str] = {}
+    if protocol in ("rest-json", "rest-xml"):
+        operation, labels = _find_path(PathTable(model), head, request.path, model.service_name, protocol)
+    else:
+        operation = _find_rpc(model, model.service_name, protocol, _rpc_name(head, protocol))
+    return Route(model.service_name, operation, protocol, request, labels, head.query, form)
+
+
+def _find_path(
+    table: PathTable, head: _Head, path: str, service: str, protocol: Protocol
+) -> tuple[OperationModel, dict[str, str]]:
+    try:
+        return table.find(head.request.method, path, head.query, head.request.headers)
+    except LookupError:
+        raise _unknown_path(service, protocol) from None
+
+
+def _find_rpc(model: ServiceModel, service: str, protocol: Protocol, name: str) -> OperationModel:
+    if name in model.operation_names:
+        return model.operation_model(name)
+    if protocol == "query":
+        if not name:
+            raise RoutingError("MissingAction", "Could not find an Action in the request.", 400, service, protocol)
+        message = f"The action {name} is not valid for this web service."
+        raise RoutingError("InvalidAction", message, 400, service, protocol)
+    message = f"The operation {name!r} is unknown." if name else "The request names no operation (X-Amz-Target)."
+    raise RoutingError("UnknownOperationException", message, 404, service, protocol)
+
+
+def _rpc_name(head: _Head, protocol: Protocol) -> str:
+    if protocol == "json":
+        return head.target.rpartition(".")[2]
+    if protocol == "query":
+        return head.action("Action")
+    found = _RPC_PATH.search(head.request.path)
+    return found[2] if found else ""
+
+
+def _protocol(head: _Head, service: str) -> Protocol:
+    """A service may be spoken in several: what the request looks like decides."""
+    spoken = TRAITS[service].protocols
+    if len(spoken) == 1:
+        return spoken[0]
+    if head.target:
+        return "json"
+    return "smithy-rpc-v2-cbor" if _RPC_PATH.search(head.request.path) else "query"
+
+
+def _s3_or_control(head: _Head) -> str:
+    """Both sign as s3; s3control has a version in its path, and the account in a header or its host."""
+    request = head.request
+    if not request.path.startswith("/v20180820/"):
+        return "s3"
+    control = "x-amz-account-id" in request.headers or "s3-control." in request.host
+    return "s3control" if control else "s3"
+
+
+def _is_form(request: Request) -> bool:
+    return (request.headers.get("content-type") or "").lower().startswith(_FORM)
+
+
+def _query(request: Request) -> dict[str, list[str]]:
+    values: dict[str, list[str]] = {}
+    if request.query:
+        for name, value in body_form.pairs(request.query):
+            values.setdefault(name, []).append(value)
+    return values
+
+
+def _read_form(request: Request) -> tuple[Request, tuple[tuple[str, str], ...]]:
+    pieces, size = [], 0
+    while size <= FORM_LIMIT and (piece := request.body.read(FORM_LIMIT + 1 - size)):
+        pieces.append(piece)
+        size += len(piece)
+    if size > FORM_LIMIT:
+        message = f"The request's body is larger than {FORM_LIMIT} bytes."
+        raise RoutingError("RequestEntityTooLarge", message, 413, "sts", "query")
+    data = b"".join(pieces)
+    return replace(request, body=BytesBody(data)), tuple(body_form.pairs(data.decode("latin-1")))
+
+
+def _unknown_service(head: _Head, name: str) -> RoutingError:
+    protocol: Protocol = "json" if head.target else "query" if head.action("Action") else "rest-json"
+    message = f"The service {name!r} is not built in Clary. docs/reference/compatibility.md lists what is."
+    return RoutingError("NotImplemented", message, 501, name, protocol)
+
+
+def _unknown_path(service: str, protocol: Protocol) -> RoutingError:
+    if protocol == "rest-xml":
+        message = "The specified method is not allowed against this resource."
+        return RoutingError("MethodNotAllowed", message, 405, service, protocol)
+    return RoutingError("UnknownOperationException", "The path means no operation.", 404, service, protocol)
