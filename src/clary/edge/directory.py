@@ -1,4 +1,4 @@
-"""Keys and routes, asked of the control plane and remembered: for a second while it answers, longer while it is away."""
+"""Keys and routes, asked of the control plane and remembered: a second while it answers, longer while it is away."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from clary.auth.principals import Credential, Principal
-from clary.edge.control import Link, LinkPool
+from clary.edge.control import PATIENCE_SECONDS, Link, LinkPool
 from clary.server.frames import Frame, pack_json
 from clary.serving.directory import Route, UnavailableError, Variant
 
 FRESH_SECONDS = 1.0  # how late a change of a key or an endpoint may be noticed
 STALE_SECONDS = 300.0  # how long an earlier answer serves while the control plane is away
 _SLOW_SECONDS = 1.0  # without an answer for so long, an earlier one is used
+_AGAIN_SECONDS = 0.05
 _KEPT = 10_000
 
 _SERVING = frozenset(("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"))
@@ -31,8 +32,15 @@ class _Question:
     def __init__(self, pool: LinkPool, value: Answer) -> None:
         self.answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._value = value
+        self._pool = pool
         self._link: Link | None = None
         pool.take(self)
+
+    def drop(self) -> None:
+        """Nobody waits for the answer any more."""
+        self._pool.cancel(self)
+        if self._link is not None:
+            self._link.close()
 
     def linked(self, link: Link) -> None:
         self._link = link
@@ -42,8 +50,7 @@ class _Question:
         link, self._link = self._link, None
         if link is not None and kind == Frame.ANSWER:
             link.release()
-            value = json.loads(payload)
-            self._settle(None if "error" in value else value)
+            self._settle(json.loads(payload))
         elif link is not None:
             link.close()
             self._settle(None)
@@ -106,11 +113,9 @@ class Remembered(Generic[T]):
     async def _ask(self, key: Any, question: Answer) -> T | None:
         entry = self._entries.pop(key, None) or _Entry[T]()
         usable = entry.value is not None and time.monotonic() - entry.answered < STALE_SECONDS
-        asked = _Question(self._pool, question)
-        await asyncio.wait((asked.answer,), timeout=_SLOW_SECONDS if usable else None)
-        answer = asked.answer.result() if asked.answer.done() else None
+        answer = await self._answer(question, _SLOW_SECONDS if usable else PATIENCE_SECONDS)
         now = time.monotonic()
-        if answer is not None:
+        if answer is not None and "error" not in answer:
             if answer != entry.answer:  # an unchanged value stays the same object
                 entry.value, entry.answer = self._read(answer), answer
             entry.answered = now
@@ -121,6 +126,20 @@ class Remembered(Generic[T]):
         if len(self._entries) > _KEPT:
             self._entries.popitem(last=False)
         return entry.value
+
+    async def _answer(self, question: Answer, patience: float) -> Answer | None:
+        """None when the control plane gave none in time. One that dies over the question is asked again once it is up."""
+        end = time.monotonic() + patience
+        while (left := end - time.monotonic()) > 0:
+            asked = _Question(self._pool, question)
+            await asyncio.wait((asked.answer,), timeout=left)
+            if not asked.answer.done():
+                asked.drop()
+            elif (answer := asked.answer.result()) is not None:
+                return answer
+            else:
+                await asyncio.sleep(_AGAIN_SECONDS)
+        return None
 
 
 class ControlDirectory:
@@ -134,8 +153,7 @@ class ControlDirectory:
         return self._credentials.fresh(access_key)
 
     async def credential(self, access_key: str) -> Credential | None:
-        found = await self._credentials.get(access_key, {"ask": "credential", "access_key": access_key})
-        return found
+        return await self._credentials.get(access_key, {"ask": "credential", "access_key": access_key})
 
     def fresh_route(self, account: str, region: str, endpoint: str) -> Route | None:
         return self._routes.fresh((account, region, endpoint))

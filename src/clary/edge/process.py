@@ -1,0 +1,109 @@
+"""The edge as a whole: its parts, put together in the order a request meets them, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.edge.connection import ClientConnection
+from clary.edge.control import LinkPool
+from clary.edge.deadlines import Deadlines
+from clary.edge.directory import ControlDirectory
+from clary.edge.exchange import Consumer, Exchange
+from clary.edge.forward import Forward
+from clary.edge.invocation import Budget, Invocation, endpoint_of
+from clary.edge.listener import Listener
+from clary.edge.proxy import Proxy
+from clary.edge.replies import Dates
+from clary.server.certificates import Authority, ServerContexts
+from clary.serving.gateway import Gateway
+from clary.serving.signature import Signatures
+
+log = logging.getLogger(__name__)
+
+_REQUEST_LINKS = 256  # exchanges with the control plane at once; further requests wait their turn
+_QUESTION_LINKS = 4  # apart, so that a question never waits behind uploads
+
+
+@dataclass(frozen=True)
+class Options:
+    """`listening` is the descriptor of a listening socket; `control` the control plane's socket; `secrets` the folder
+    of the certificate authority; `names` further host names of this server; `payload_limit` in bytes, the others in
+    seconds: `clock_window` for signatures, `grace` for running requests at the end."""
+
+    listening: int
+    control: Path
+    secrets: Path
+    names: tuple[str, ...] = ()
+    payload_limit: int = 25 * 1024 * 1024
+    clock_window: float = 900.0
+    grace: float = 10.0
+
+
+class Edge:
+    """Everything of one edge, on the running loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, options: Options) -> None:
+        self._deadlines = Deadlines(loop)
+        self._dates = Dates()
+        self._requests = LinkPool(loop, str(options.control), _REQUEST_LINKS)
+        self._questions = LinkPool(loop, str(options.control), _QUESTION_LINKS)
+        signatures = Signatures(options.clock_window, time.time)
+        self.gateway = Gateway(ControlDirectory(self._questions), signatures, options.payload_limit)
+        self._budget = Budget(options.payload_limit)
+        self._proxy = Proxy(loop, self._adopt)
+        self._contexts = ServerContexts(Authority.open(options.secrets), options.names)
+        listening = socket.socket(fileno=options.listening)
+        self._listener = Listener(loop, listening, self._contexts.default, self._make, self._deadlines)
+        self._grace = options.grace
+
+    def start(self) -> None:
+        self._listener.start()
+
+    async def stop(self) -> None:
+        """Takes no more connections, lets running requests end within the grace time, then cuts them off."""
+        self._listener.stop()
+        self._deadlines.stop()
+        try:
+            async with asyncio.timeout(self._grace):
+                await self._deadlines.empty.wait()
+        except TimeoutError:
+            log.warning("requests still ran after %.0f s and are cut off", self._grace)
+        self._deadlines.close()
+        self._proxy.close()
+        self.gateway.close()
+        self._requests.close()
+        self._questions.close()
+
+    def _adopt(self, connection: socket.socket, peer: str) -> None:
+        self._listener.adopt(connection, peer)
+
+    def _make(self, scheme: str, peer: str) -> ClientConnection:
+        return ClientConnection(scheme, peer, self._dispatch, self._proxy.takeover, self._deadlines, self._dates)
+
+    def _dispatch(self, exchange: Exchange) -> Consumer:
+        endpoint = endpoint_of(exchange)
+        if endpoint is not None:
+            invocation = Invocation(exchange, endpoint, self.gateway, self._budget)
+            invocation.begin()
+            return invocation
+        forward = Forward(exchange, self._requests)
+        forward.begin()
+        return forward
+
+
+async def serve(options: Options) -> None:
+    """Runs an edge until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    edge = Edge(loop, options)
+    edge.start()
+    await ended.wait()
+    await edge.stop()
