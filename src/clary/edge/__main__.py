@@ -10,42 +10,36 @@ import logging
 import resource
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from clary.config import Settings
 from clary.edge.process import Options, serve
+
+# Within the time that the supervisor gives an edge to end.
+_GRACE_SECONDS = 8.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _options(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """All but the listening socket comes from the settings (CLARY_* in the environment)."""
+    parser = argparse.ArgumentParser(prog="python -m clary.edge", description="One edge process of a Clary server.")
+    parser.add_argument("--fd", type=int, required=True, help="the descriptor of a listening socket")
+    parser.add_argument("--name", default="edge", help="what the log calls this process")
+    given = parser.parse_args(arguments)
+    settings = Settings.load()
+    logging.basicConfig(level=logging.INFO, format=f"%(asctime)s {given.name} %(levelname)s %(name)s: %(message)s")
     _raise_descriptor_limit()
+    options = Options(
+        listening=given.fd,
+        control=settings.run / "control.sock",
+        secrets=settings.secrets,
+        names=(settings.host,),
+        payload_limit=settings.payload_limit_bytes,
+        clock_window=settings.clock_window_seconds,
+        grace=_GRACE_SECONDS,
+    )
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(options))
     return 0
-
-
-def _options(arguments: Sequence[str] | None) -> Options:
-    parser = argparse.ArgumentParser(prog="python -m clary.edge", description="One edge process of a Clary server.")
-    parser.add_argument("--listen", type=int, required=True, metavar="FD", help="descriptor of a listening socket")
-    parser.add_argument("--control", type=Path, required=True, metavar="PATH", help="the control plane's unix socket")
-    parser.add_argument("--secrets", type=Path, required=True, metavar="FOLDER", help="where the CA is, or is made")
-    parser.add_argument(
-        "--name", action="append", default=[], help="a host name or address clients use for this server"
-    )
-    parser.add_argument("--payload-limit", type=int, default=Options.payload_limit, metavar="BYTES")
-    parser.add_argument("--clock-window", type=float, default=Options.clock_window, metavar="SECONDS")
-    parser.add_argument("--grace", type=float, default=Options.grace, metavar="SECONDS")
-    given = parser.parse_args(arguments)
-    return Options(
-        listening=given.listen,
-        control=given.control,
-        secrets=given.secrets,
-        names=tuple(given.name),
-        payload_limit=given.payload_limit,
-        clock_window=given.clock_window,
-        grace=given.grace,
-    )
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from clary.edge.bodies import Framing, Sized, framing
 from clary.edge.deadlines import NEVER, Deadlines
@@ -56,8 +57,7 @@ class ClientConnection(asyncio.Protocol):
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
         self.deadline = self._deadlines.now() + HEAD_SECONDS
         self._deadlines.add(self)
 

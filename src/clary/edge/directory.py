@@ -128,7 +128,7 @@ class Remembered(Generic[T]):
         return entry.value
 
     async def _answer(self, question: Answer, patience: float) -> Answer | None:
-        """None when the control plane gave none in time. One that dies over the question is asked again once it is up."""
+        """None when the control plane gave none in time. One that dies over it is asked again when it is up."""
         end = time.monotonic() + patience
         while (left := end - time.monotonic()) > 0:
             asked = _Question(self._pool, question)

@@ -30,7 +30,7 @@ _REQUEST_LINKS = 256  # exchanges with the control plane at once; further reques
 _QUESTION_LINKS = 4  # apart, so that a question never waits behind uploads
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Options:
     """`listening` is the descriptor of a listening socket; `control` the control plane's socket; `secrets` the folder
     of the certificate authority; `names` further host names of this server; `payload_limit` in bytes, the others in
@@ -39,10 +39,10 @@ class Options:
     listening: int
     control: Path
     secrets: Path
-    names: tuple[str, ...] = ()
-    payload_limit: int = 25 * 1024 * 1024
-    clock_window: float = 900.0
-    grace: float = 10.0
+    names: tuple[str, ...]
+    payload_limit: int
+    clock_window: float
+    grace: float
 
 
 class Edge:
