@@ -1,6 +1,6 @@
 """The launcher: a lean process with one thread, from which agents are forked, and which starts fork servers.
 
-    python -m clary.agent.launcher --run RUN --logs LOGS
+    python -m clary.agent.launcher [--run RUN --logs LOGS]      (default: where CLARY_HOME has them)
 
 Agents and fork servers have sessions of their own and outlive it: a launcher that is restarted finds fork servers by
 their pid files and leaves agents alone.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from clary.agent import supervise
+from clary.config import Settings
 from clary.contract import launch
 from clary.contract.folder import InstanceFolder, take
 from clary.contract.processes import running, write_pid_file
@@ -137,8 +138,9 @@ def _listen(path: Path) -> socket.socket:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     parser = argparse.ArgumentParser(prog="clary.agent.launcher", description="Forks agents and starts fork servers.")
-    parser.add_argument("--run", type=Path, required=True, help="folder of sockets and pid files")
-    parser.add_argument("--logs", type=Path, required=True, help="folder where fork servers print")
+    settings = Settings.load()
+    parser.add_argument("--run", type=Path, default=settings.run, help="folder of sockets and pid files")
+    parser.add_argument("--logs", type=Path, default=settings.logs, help="folder where fork servers print")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the supervisor, which ends this process

@@ -1,0 +1,216 @@
+"""The control plane's end of the agent link: a thread for each agent's connection."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import logging
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from clary.clock import Clock
+from clary.compute import rows
+from clary.compute.reports import Intake
+from clary.contract.instance import Credentials, InstanceSpec
+from clary.contract.link import (
+    LONGEST_LINE,
+    VERSION,
+    Acknowledged,
+    Claim,
+    Claimed,
+    Message,
+    MessageError,
+    Refresh,
+    Refused,
+    Renewed,
+    Report,
+    Stop,
+    decode,
+    encode,
+)
+from clary.store.engine import Database
+
+_log = logging.getLogger(__name__)
+_BACKLOG = 256
+_CLAIM_TIMEOUT = 10.0  # seconds a connection may take to say who it is
+_SEND_TIMEOUT = 10
+_READ = 256 * 1024
+
+
+class AgentLink:
+    """Listens on `path` from `start` on. credentials(spec) opens a session of the instance's role. wake(instance id) is
+    called after the commit of anything but log lines."""
+
+    def __init__(
+        self,
+        path: Path,
+        records: Database,
+        logs: Database,
+        credentials: Callable[[InstanceSpec], Credentials],
+        clock: Clock,
+        wake: Callable[[str], None],
+    ) -> None:
+        self.intake = Intake(records, logs, clock)
+        self._path = path
+        self._records = records
+        self._credentials = credentials
+        self._wake = wake
+        self._mutex = threading.Lock()
+        self._agents: dict[str, _Agent] = {}
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(self._path))
+        self._path.chmod(0o600)
+        listener.listen(_BACKLOG)
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), name="agent-link", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends every connection; agents come back to the next server."""
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept
+            self._listener.close()
+        with self._mutex:
+            agents = list(self._agents.values())
+        for each in agents:
+            each.close()
+
+    def stop(self, instance: str) -> None:
+        """Tells the agent, if it is connected; one that comes later is told when it claims."""
+        with self._mutex:
+            agent = self._agents.get(instance)
+        if agent is not None:
+            with contextlib.suppress(OSError):
+                agent.send(Stop())
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                return
+            agent = _Agent(connection)
+            threading.Thread(target=self._serve, args=(agent,), name="agent", daemon=True).start()
+
+    def _serve(self, agent: _Agent) -> None:
+        try:
+            spec = self._claim(agent)
+            if spec is None:
+                return
+            with self._registered(spec.id, agent):
+                self._answer(agent, spec)
+                for messages in agent.messages():
+                    self._handle(agent, spec, messages)
+        except (OSError, MessageError) as error:
+            _log.debug("an agent's connection ended: %s", error)
+        except Exception:
+            _log.exception("an agent's connection failed")
+        finally:
+            agent.close()
+
+    def _claim(self, agent: _Agent) -> InstanceSpec | None:
+        claim = agent.first()
+        if not isinstance(claim, Claim):
+            raise MessageError("an agent has to claim its instance first")
+        row = self._records.read(lambda connection: rows.find(connection, claim.instance))
+        known = row is not None and hmac.compare_digest(row.spec.token.encode(), claim.token.encode())
+        if row is None or not known:
+            agent.send(Refused("There is no such instance."))
+            return None
+        if claim.version != VERSION:
+            agent.send(Refused(f"This server speaks version {VERSION} of the agent link, not {claim.version}."))
+            return None
+        return row.spec
+
+    def _answer(self, agent: _Agent, spec: InstanceSpec) -> None:
+        credentials = self._credentials(spec)
+        row = self._records.read(lambda connection: rows.find(connection, spec.id))
+        agent.send(Claimed(credentials, stop=row is not None and row.stop_asked))
+
+    @contextlib.contextmanager
+    def _registered(self, instance: str, agent: _Agent) -> Iterator[None]:
+        """The newest connection of an instance is the one that counts."""
+        with self._mutex:
+            older = self._agents.get(instance)
+            self._agents[instance] = agent
+        if older is not None:
+            older.close()
+        try:
+            yield
+        finally:
+            with self._mutex:
+                if self._agents.get(instance) is agent:
+                    del self._agents[instance]
+
+    def _handle(self, agent: _Agent, spec: InstanceSpec, messages: list[tuple[Message, int]]) -> None:
+        """One acknowledgement for all that came together."""
+        reports = [message for message, _ in messages if isinstance(message, Report)]
+        if reports:
+            changed = self.intake.take(spec, reports)
+            end = max(message.position + size for message, size in messages if isinstance(message, Report))
+            agent.send(Acknowledged(end))
+            if changed:
+                self._wake(spec.id)
+        if any(isinstance(message, Refresh) for message, _ in messages):
+            agent.send(Renewed(self._credentials(spec)))
+
+
+class _Agent:
+    """One connection. Sending is for any thread, receiving for one."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+        self._buffer = b""
+        self._rest: list[bytes] = []  # lines that came together with the claim
+        # an agent that does not read must not hold a thread of the server for ever (struct timeval)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", _SEND_TIMEOUT, 0))
+
+    def send(self, message: Message) -> None:
+        with self._sending:
+            self._connection.sendall(encode(message))
+
+    def first(self) -> Message:
+        """Raises ConnectionError, TimeoutError, MessageError."""
+        self._connection.settimeout(_CLAIM_TIMEOUT)
+        for lines in self._lines():
+            self._connection.settimeout(None)
+            self._rest = lines[1:]
+            return decode(lines[0])
+        raise ConnectionError("closed before a claim")
+
+    def messages(self) -> Iterator[list[tuple[Message, int]]]:
+        """What came together, each message with the bytes of its line; ends when the agent closes."""
+        lines = self._rest
+        while True:
+            if lines:
+                yield [(decode(line), len(line) + 1) for line in lines]
+            lines = next(self._lines(), [])
+            if not lines:
+                return
+
+    def _lines(self) -> Iterator[list[bytes]]:
+        while data := self._connection.recv(_READ):
+            self._buffer += data
+            *lines, self._buffer = self._buffer.split(b"\n")
+            if len(self._buffer) > LONGEST_LINE:
+                raise MessageError("a message without end")
+            if lines:
+                yield lines
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()
+
+
+def socket_path(run: Path) -> Path:
+    """Where the agent link listens: InstanceSpec.link."""
+    return run / "agents.sock"

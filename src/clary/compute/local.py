@@ -1,0 +1,110 @@
+"""Instances on this machine: agents forked by the launcher."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clary.clock import Clock
+from clary.compute import rows
+from clary.compute.base import Observation
+from clary.compute.link import AgentLink
+from clary.config import Settings
+from clary.contract.folder import InstanceFolder, is_held, socket_folder, write_durably
+from clary.contract.instance import ExitRecord, InstanceSpec
+from clary.contract.launch import Launch, LauncherAway, ask
+from clary.store.engine import Database
+
+_LAUNCHER_PATIENCE = 3.0  # seconds: a launcher that died is back by then
+
+
+class LocalCompute:
+    """Implements clary.compute.base.Compute. inside() gives the tree of what runs inside sandboxes. `launch` raises
+    clary.contract.launch.LauncherAway when the launcher stays away; calling it again is safe."""
+
+    def __init__(
+        self, settings: Settings, records: Database, link: AgentLink, inside: Callable[[], Path], clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._link = link
+        self._inside = inside
+        self._clock = clock
+
+    def launch(self, spec: InstanceSpec) -> None:
+        self._records.write(lambda connection: rows.add(connection, spec, self._clock.now()))
+        folder = self._folder(spec.id)
+        self._settings.instances.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.path.mkdir(mode=0o700, exist_ok=True)
+        if not folder.spec.exists():
+            write_durably(folder.spec, spec.to_json(), mode=0o600)
+        self._ask(Launch(str(folder.path), str(self._inside())))
+
+    def _ask(self, question: Launch) -> None:
+        until = time.monotonic() + _LAUNCHER_PATIENCE
+        while True:
+            try:
+                ask(self._settings.run, question)
+                return
+            except LauncherAway:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def observe(self, instance: str) -> Observation:
+        row = self._row(instance)
+        if row is None:
+            return Observation("lost")
+        if row.exit is None and not is_held(self._folder(instance).lock):
+            row = self._after_agent(instance)
+            if row is None or row.exit is None:
+                return Observation("lost", row.phases if row else ())
+        if row.exit is not None:
+            return Observation("exited", row.phases, row.exit)
+        runs = any(each.name in ("Training", "Serving", "Uploading") for each in row.phases)
+        return Observation("running" if runs else "starting", row.phases, None, row.address, row.healthy)
+
+    def _after_agent(self, instance: str) -> rows.Row | None:
+        """The agent is gone: what it reported in the meantime, or left in its folder."""
+        row = self._row(instance)
+        if row is None or row.exit is not None:
+            return row
+        folder = self._folder(instance)
+        self._link.intake.take_spool(row.spec, folder.spool)
+        with contextlib.suppress(FileNotFoundError):
+            record = ExitRecord.from_json(folder.exit.read_text())
+            self._records.write(lambda connection: rows.report(connection, instance, record))
+        return self._row(instance)
+
+    def stop(self, instance: str) -> None:
+        self._records.write(lambda connection: rows.ask_stop(connection, instance))
+        self._link.stop(instance)
+
+    def discard(self, instance: str) -> None:
+        row = self._row(instance)
+        if row is not None:
+            shutil.rmtree(socket_folder(row.spec.link, instance), ignore_errors=True)
+        remove_tree(self._folder(instance).path)
+        self._records.write(lambda connection: rows.remove(connection, instance))
+
+    def _row(self, instance: str) -> rows.Row | None:
+        return self._records.read(lambda connection: rows.find(connection, instance))
+
+    def _folder(self, instance: str) -> InstanceFolder:
+        return InstanceFolder(self._settings.instances / instance)
+
+
+def remove_tree(folder: Path) -> None:
+    """Deletes a folder in which a job may have taken its own permissions away."""
+
+    def allow(remove: Callable[[str], object], path: str, _error: object) -> None:
+        with contextlib.suppress(OSError):
+            Path(path).parent.chmod(0o700)
+            Path(path).chmod(0o700)
+            shutil.rmtree(path) if Path(path).is_dir() else remove(path)
+
+    if folder.exists():
+        shutil.rmtree(folder, onerror=allow)
