@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 from botocore.model import OperationModel, ServiceModel
@@ -14,8 +15,10 @@ from clary.wire.router import route_in
 def parse(
     service: ServiceModel, method: str, uri: str, headers: dict[str, str], body: bytes, params: Any = None
 ) -> tuple[str, dict[str, Any]]:
+    if service.metadata["protocol"] == "smithy-rpc-v2-cbor":
+        body = base64.b64decode(body)  # as the vectors hold it
     request = Request(method, uri, Headers(list(headers.items())), BytesBody(body))
-    route = route_in(service, service.metadata["protocol"], request)
+    route = route_in(service, "vectors", service.metadata["protocol"], request)
     return route.operation.name, protocols.parse(route)
 
 

@@ -97,9 +97,11 @@ class FormCodec:
         self._readers[shape_key(shape)] = read
         for name, member in shape.members.items():
             wire = member.serialization.get("name", name)
+            names = {wire}
             if isinstance(member, ListShape) and member.serialization.get("flattened"):
-                wire = member.member.serialization.get("name", wire)
-            members.append((name, wire, self.reader(member)))
+                # botocore writes the name of the list's member here, other clients the list's.
+                names.add(member.member.serialization.get("name", wire))
+            members += [(name, each, self.reader(member)) for each in sorted(names)]
         return read
 
     def _list(self, shape: ListShape) -> Reader:

@@ -13,6 +13,12 @@ from clary.wire.scalars import Malformed
 
 Convert = Callable[[Any], Any]
 
+# Members that stand in a head, never in a body: of an answer (False), of a request (True).
+IN_HEAD = {
+    False: frozenset({"header", "headers", "statusCode"}),
+    True: frozenset({"header", "headers", "uri", "querystring"}),
+}
+
 
 def loads(data: bytes) -> Any:
     """Strict JSON in UTF-8: no NaN literals, no lone surrogates (nothing could store them). Raises Malformed."""
@@ -69,6 +75,8 @@ class JsonCodec:
             # Entered before its members are compiled: shapes may contain themselves.
             table[shape_key(shape)] = convert = _structure(members)
             for name, member in shape.members.items():
+                if member.serialization.get("location") in IN_HEAD[reading]:
+                    continue
                 wire = self.wire_name(name, member)
                 source, to = (wire, name) if reading else (name, wire)
                 members[source] = (to, nested(member))
@@ -88,7 +96,7 @@ class JsonCodec:
         if kind in scalars.INTEGER_BOUNDS:
             return lambda value: read_integer(value, kind)
         table: dict[str, Convert] = {
-            "string": read_json_text if shape.serialization.get("jsonvalue") else read_string,
+            "string": read_string,
             "char": read_string,
             "float": read_float,
             "double": read_float,
@@ -184,10 +192,6 @@ def read_string(value: Any) -> str:
     if type(value) is str:
         return value
     raise Malformed(f"{_kind(value)} can not be converted to a String")
-
-
-def read_json_text(value: Any) -> Any:
-    return loads(read_string(value).encode())
 
 
 def read_integer(value: Any, kind: str) -> int:

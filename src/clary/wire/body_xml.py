@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from clary.wire import scalars
-from clary.wire.body_json import shape_key
+from clary.wire.body_json import IN_HEAD, shape_key
 from clary.wire.scalars import Malformed
 
 Reader = Callable[[Element], Any]
@@ -116,6 +116,8 @@ class XmlCodec:
 
         self._readers[shape_key(shape)] = read
         for name, member in shape.members.items():
+            if member.serialization.get("location") in IN_HEAD[True]:
+                continue
             tag = member.serialization.get("name", name)
             if member.serialization.get("xmlAttribute"):
                 attributes[tag.rpartition(":")[2]] = (name, scalars.text_reader(member))
@@ -124,6 +126,8 @@ class XmlCodec:
                     flattened[each] = (name, self.reader(member))
             else:
                 single[tag] = (name, self.reader(member))
+                # A name that the member's own shape has for its documents may hide the member's.
+                single.setdefault(name, single[tag])
         return read
 
     def _list_reader(self, shape: ListShape) -> Reader:
@@ -176,7 +180,7 @@ class XmlCodec:
             tag = traits.get("name", name)
             if traits.get("xmlAttribute"):
                 attributes.append((name, tag, scalars.text_writer(member, "iso8601")))
-            elif "location" not in traits:
+            elif traits.get("location") not in IN_HEAD[False]:
                 if traits.get("flattened"):
                     tag = flattened_tag(tag, member)
                 members.append((name, tag + namespace(member), self.writer(member)))

@@ -17,7 +17,7 @@ from clary.errors import ServiceError
 from clary.wire import body_cbor, body_form, body_json, body_xml, eventstream, rest
 from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.models import Protocol
-from clary.wire.router import Route
+from clary.wire.router import Route, gunzip
 from clary.wire.scalars import Malformed
 
 BODY_LIMIT = 32 * 1024 * 1024  # bytes of a body that is read into memory
@@ -172,21 +172,21 @@ def _parse(route: Route, request: Request, body: Body) -> dict[str, Any]:
     if route.protocol == "query":
         return _parse_form(route, read, body)
     if not route.protocol.startswith("rest"):
-        data = _read_all(body)
+        data = _plain(route, request, _read_all(body))
         return _document(route.protocol, read, data) if data and read else {}
     values = plan.read(route.labels, route.query, request.headers)
     if plan.payload:
         _read_payload(route, plan.payload, read, body, values)
     else:
-        data = _read_all(body)
+        data = _plain(route, request, _read_all(body))
         if plan.body and read and data:
             values = {**_document(route.protocol, read, data), **values}
     return values
 
 
 def _parse_form(route: Route, read: Callable[[Any], Any] | None, body: Body) -> dict[str, Any]:
-    data = _read_all(body)  # reaches the end even when the form is known: that is where a body verifies itself
-    pairs = body_form.pairs(data.decode("latin-1")) if data else list(route.form)
+    _read_all(body)  # the form is known already, but at the end of a body it verifies itself
+    pairs = list(route.form)
     pairs += [(name, text) for name, texts in route.query.items() for text in texts[:1]]
     parameters: dict[str, Any] = read(body_form.tree(pairs)) if read else {}
     return parameters
@@ -203,6 +203,8 @@ def _read_payload(
         values[name] = body
         return
     data = _read_all(body)
+    if not data and name not in inputs.required_members:
+        return
     if shape.type_name == "blob":
         values[name] = data
     elif shape.type_name == "string":
@@ -212,6 +214,14 @@ def _read_payload(
             raise Malformed("The body is not UTF-8") from None
     elif data and read:
         values[name] = _document(route.protocol, read, data)
+
+
+def _plain(route: Route, request: Request, data: bytes) -> bytes:
+    """The body as it was before the client compressed it, where the operation allows that."""
+    encoding = (request.headers.get("content-encoding") or "").rpartition(",")[2].strip().lower()
+    if encoding != "gzip" or not route.operation.request_compression:
+        return data
+    return gunzip(data, BODY_LIMIT)
 
 
 def _document(protocol: str, read: Callable[[Any], Any], data: bytes) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
-from clary.wire import body_json, scalars
+from clary.wire import scalars
 from clary.wire.messages import Headers
 from clary.wire.scalars import Malformed
 
@@ -49,17 +49,25 @@ class RequestPlan:
         for each in self.query:
             if (texts := query.get(each.name)) is not None:
                 values[each.member] = [each.text(text) for text in texts] if each.many else each.text(texts[0])
-        taken = {each.name for each in self.query}
         for member, many in self.query_maps:
-            values[member] = {name: got if many else got[0] for name, got in query.items() if name not in taken}
+            found = self._query_map(query, many)
+            if found:
+                values[member] = found
         for each in self.headers:
             if (header := headers.get(each.name)) is not None:
                 values[each.member] = _header(each, headers.all(each.name) if each.many else [header])
         for member, prefix in self.prefixes:
-            found = _prefixed(headers, prefix)
-            if found:
-                values[member] = found
+            prefixed = _prefixed(headers, prefix)
+            if prefixed:
+                values[member] = prefixed
         return values
+
+    def _query_map(self, query: Mapping[str, list[str]], many: bool) -> dict[str, Any]:
+        """A map of lists takes every parameter, a map of single values what no other member takes."""
+        if many:
+            return {name: list(texts) for name, texts in query.items()}
+        taken = {each.name for each in self.query}
+        return {name: texts[0] for name, texts in query.items() if name not in taken}
 
 
 def _header(bound: Bound, texts: list[str]) -> Any:
@@ -123,7 +131,7 @@ def request_plan(shape: StructureShape | None) -> RequestPlan:
                 plan.headers.append(_bound(name, wire, member))
             case "headers":
                 plan.prefixes.append((name, member.serialization.get("name", "")))
-            case None:
+            case _:
                 plan.body = plan.body or not plan.payload
     return plan
 
@@ -131,13 +139,16 @@ def request_plan(shape: StructureShape | None) -> RequestPlan:
 def _bound(member: str, wire: str, shape: Shape) -> Bound:
     many = isinstance(shape, ListShape)
     item = shape.member if isinstance(shape, ListShape) else shape
-    text = _json_header if item.serialization.get("jsonvalue") else scalars.text_reader(item)
+    text = _encoded_header if item.serialization.get("jsonvalue") else scalars.text_reader(item)
     dates = item.type_name == "timestamp" and item.serialization.get("timestampFormat", "rfc822") == "rfc822"
     return Bound(member, wire, text, many, dates)
 
 
-def _json_header(text: str) -> Any:
-    return body_json.loads(scalars.read_blob(text))
+def _encoded_header(text: str) -> str:
+    try:
+        return scalars.read_blob(text).decode()
+    except UnicodeDecodeError:
+        raise Malformed("A header holds base64 of what is not UTF-8") from None
 
 
 @dataclass(slots=True)
@@ -185,7 +196,7 @@ def response_plan(shape: StructureShape | None) -> ResponsePlan:
                 plan.prefixes.append((name, member.serialization.get("name", "")))
             case "statusCode":
                 plan.status = name
-            case None:
+            case _:
                 plan.body = plan.body or not plan.payload
     return plan
 

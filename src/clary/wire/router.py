@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
@@ -195,7 +196,7 @@ def credential_scope(request: Request) -> str:
     return "s3" if "AWSAccessKeyId=" in request.query else ""
 
 
-def route_in(model: ServiceModel, protocol: Protocol, request: Request) -> Route:
+def route_in(model: ServiceModel, service: str, protocol: Protocol, request: Request) -> Route:
     """The route of a request whose service and protocol are known already. Raises RoutingError, Malformed."""
     form: tuple[tuple[str, str], ...] = ()
     if protocol == "query":
@@ -203,10 +204,10 @@ def route_in(model: ServiceModel, protocol: Protocol, request: Request) -> Route
     head = _Head(request, _query(request), form)
     labels: dict[str, str] = {}
     if protocol in ("rest-json", "rest-xml"):
-        operation, labels = _find_path(PathTable(model), head, request.path, model.service_name, protocol)
+        operation, labels = _find_path(PathTable(model), head, request.path, service, protocol)
     else:
-        operation = _find_rpc(model, model.service_name, protocol, _rpc_name(head, protocol))
-    return Route(model.service_name, operation, protocol, request, labels, head.query, form)
+        operation = _find_rpc(model, service, protocol, _rpc_name(head, protocol))
+    return Route(service, operation, protocol, request, labels, head.query, form)
 
 
 def _find_path(
@@ -279,7 +280,22 @@ def _read_form(request: Request) -> tuple[Request, tuple[tuple[str, str], ...]]:
         message = f"The request's body is larger than {FORM_LIMIT} bytes."
         raise RoutingError("RequestEntityTooLarge", message, 413, "sts", "query")
     data = b"".join(pieces)
-    return replace(request, body=BytesBody(data)), tuple(body_form.pairs(data.decode("latin-1")))
+    request = replace(request, body=BytesBody(data))
+    if (request.headers.get("content-encoding") or "").strip().lower() == "gzip":
+        data = gunzip(data, FORM_LIMIT)
+    return request, tuple(body_form.pairs(data.decode("latin-1")))
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Raises Malformed when it is not gzip, or longer than `limit` when unpacked."""
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        plain = unpacker.decompress(data, limit)
+    except zlib.error:
+        raise Malformed("The request body is not valid gzip") from None
+    if not unpacker.eof:
+        raise Malformed("The request body is cut short, or too large when unpacked")
+    return plain
 
 
 def _unknown_service(head: _Head, name: str) -> RoutingError:
