@@ -1,0 +1,62 @@
+"""The keys that open the gate: the root's, those of users, those of sessions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.principals import Credential, Principal
+from clary.clock import Clock
+from clary.config import Settings
+from clary.services.iam import root_key, shapes
+from clary.services.iam.users import key_arn
+from clary.services.sts.sessions import find_session
+from clary.store import records
+from clary.store.engine import Database
+
+FRESH_SECONDS = 1.0  # how long a deleted or deactivated key may go on working
+_MOST = 4096
+
+
+class RecordKeyring:
+    """Implements `clary.auth.principals.Keyring`. Safe between threads. Found keys are remembered for FRESH_SECONDS, so
+    that a busy client costs one look a second; keys that are not there are looked up every time."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: OrderedDict[str, tuple[float, Credential]] = OrderedDict()
+        key = root_key.ensure(settings)
+        arn = f"arn:aws:iam::{settings.account}:root"
+        principal = Principal("root", settings.account, arn, settings.account, key.access_key)
+        self._root = Credential(key.access_key, key.secret_key, principal)
+
+    def find(self, access_key: str) -> Credential | None:
+        if access_key == self._root.access_key:
+            return self._root
+        now = self._clock.monotonic()
+        known = self._known.get(access_key)
+        if known is not None and now < known[0]:
+            return known[1]
+        found = self._database.read(lambda connection: _find(connection, access_key))
+        with self._lock:
+            self._known.pop(access_key, None)
+            if found is not None:
+                self._known[access_key] = (now + FRESH_SECONDS, found)
+            while len(self._known) > _MOST:
+                self._known.popitem(last=False)
+        return found
+
+
+def _find(connection: Connection, access_key: str) -> Credential | None:
+    record = records.by_arn(connection, key_arn(access_key))
+    if record is None:
+        return find_session(connection, access_key)
+    user = records.by_arn(connection, record.parent or "")
+    if record.status != "Active" or record.kind != shapes.ACCESS_KEY or user is None:
+        return None
+    principal = Principal("user", user.account, user.arn, user.document["UserId"], access_key)
+    return Credential(access_key, record.document["SecretAccessKey"], principal)

@@ -1,0 +1,108 @@
+"""AssumeRole and GetSessionToken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy.engine import Connection
+
+from clary.contract.instance import Credentials
+from clary.errors import ServiceError
+from clary.services.iam import documents, errors, shapes
+from clary.services.operation import Call, Document, Operations
+from clary.services.sts import sessions
+from clary.store import records
+from clary.store.records import Record
+
+operations = Operations()
+
+_CHAINED_SECONDS = 3600
+_PACKED_LIMIT = 2048  # characters of session policy and tags that AWS allows
+_RECORDED = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "ExternalId", "SourceIdentity")
+_NOT_BUILT = ("SerialNumber", "TokenCode", "ProvidedContexts")
+
+
+@operations.handles("AssumeRole")
+def assume_role(call: Call, given: Document) -> Document:
+    """Any identity of the role's own account may assume it: trust policies are stored, and evaluated later."""
+    for member in _NOT_BUILT:
+        if given.get(member):
+            raise errors.not_built("AssumeRole", member)
+    if given.get("Policy"):
+        documents.check_identity(given["Policy"])
+    seconds = given.get("DurationSeconds", 3600)
+    recorded = {member: given[member] for member in _RECORDED if given.get(member)}
+
+    def work(connection: Connection) -> tuple[Credentials, str, str]:
+        role = _assumable(call, connection, given["RoleArn"])
+        _check_duration(call, role, seconds)
+        principal = sessions.role_principal(role, given["RoleSessionName"])
+        made = sessions.write_session(connection, principal, role, call.platform.clock.now(), seconds, recorded)
+        return made, principal.arn, principal.user_id
+
+    made, arn, user_id = call.platform.stores.records.write(work)
+    answer: Document = {"Credentials": _shown(made), "AssumedRoleUser": {"AssumedRoleId": user_id, "Arn": arn}}
+    packed = _packed(recorded)
+    if packed:
+        answer["PackedPolicySize"] = packed
+    if given.get("SourceIdentity"):
+        answer["SourceIdentity"] = given["SourceIdentity"]
+    return answer
+
+
+def _assumable(call: Call, connection: Connection, arn: str) -> Record:
+    role = records.by_arn(connection, arn)
+    if role is None or role.kind != shapes.ROLE or role.account != call.principal.account:
+        # The same words for a role that is not there: nothing leaks to whoever may not see it.
+        raise errors.denied(
+            f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}"
+        )
+    return role
+
+
+def _check_duration(call: Call, role: Record, seconds: int) -> None:
+    if call.principal.kind == "role-session" and seconds > _CHAINED_SECONDS:
+        message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        raise errors.invalid(message)
+    if seconds > role.document["MaxSessionDuration"]:
+        raise errors.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+
+
+def _packed(recorded: Document) -> int:
+    """Per cent of the room for session policies and tags that is taken. Raises PackedPolicyTooLarge."""
+    taken = len(recorded.get("Policy", ""))
+    taken += sum(len(each["arn"]) for each in recorded.get("PolicyArns", ()))
+    taken += sum(len(tag["Key"]) + len(tag["Value"]) for tag in recorded.get("Tags", ()))
+    if taken > _PACKED_LIMIT:
+        message = (
+            f"Packed policy consumes {-(-taken * 100 // _PACKED_LIMIT)}% of allotted space, please use smaller policy."
+        )
+        raise ServiceError("PackedPolicyTooLarge", message, 400)
+    return -(-taken * 100 // _PACKED_LIMIT)
+
+
+@operations.handles("GetSessionToken")
+def get_session_token(call: Call, given: Document) -> Document:
+    caller, now = call.principal, call.platform.clock.now()
+    if given.get("SerialNumber") or given.get("TokenCode"):
+        raise errors.not_built("GetSessionToken", "SerialNumber")
+    if caller.kind not in ("root", "user") or caller.access_key.startswith("ASIA"):
+        raise errors.denied("Cannot call GetSessionToken with session credentials")
+    seconds = given.get("DurationSeconds", 43_200)
+    if caller.kind == "root":
+        seconds = min(seconds, _CHAINED_SECONDS)  # as AWS does, without an error
+
+    def work(connection: Connection) -> Credentials:
+        owner = records.by_arn(connection, caller.arn) if caller.kind == "user" else None
+        return sessions.write_session(connection, replace(caller, access_key=""), owner, now, seconds)
+
+    return {"Credentials": _shown(call.platform.stores.records.write(work))}
+
+
+def _shown(made: Credentials) -> Document:
+    return {
+        "AccessKeyId": made.access_key,
+        "SecretAccessKey": made.secret_key,
+        "SessionToken": made.session_token,
+        "Expiration": shapes.when(made.expires),
+    }
