@@ -69,9 +69,16 @@ def parse(data: bytes) -> Head:
     head.old = version == "1.0"
     if not head.old and version != "1.1":
         raise BadRequestError(f"HTTP/{version} is not spoken here", 505)
-    head.keep_alive = parser.should_keep_alive()
+    options = head.index.get(b"connection")
+    head.keep_alive = not head.old if options is None else _persists(options, head.old)
     _frame(head)
     return head
+
+
+def _persists(options: bytes, old: bool) -> bool:
+    """The parser's own answer is gone once a message without a body is complete."""
+    tokens = {each.strip(b" \t").lower() for each in options.split(b",")}
+    return b"close" not in tokens and (not old or b"keep-alive" in tokens)
 
 
 def _frame(head: Head) -> None:
