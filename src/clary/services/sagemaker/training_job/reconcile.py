@@ -44,30 +44,29 @@ def _prepare(platform: Platform, record: Record) -> Outcome:
     if record.status == "Stopping":
         _conclude(platform, record, [])
         return Done()
-    try:
-        record = _ready(platform, record)
-    except (ServiceError, ImageBuildFailed) as error:
-        _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
-        return Done()
+    if "_queued" not in record.document:
+        return _queue(platform, record)
     if _admit(platform, record):
         return Waiting(admission.QUEUE, max(_patience_ends(record) - _now(platform), 0.0))
     return AgainIn(0)
 
 
+def _queue(platform: Platform, record: Record) -> Outcome:
+    """Builds the image's environment if it has to, and puts the job in the queue."""
+    try:
+        image = _image(platform, record)
+        if not platform.images.ready(image):
+            record = _write(platform, record, transitions.say(record.document, transitions.DOWNLOADING_IMAGE))
+            platform.images.prepare(image)
+    except (ServiceError, ImageBuildFailed) as error:
+        _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
+        return Done()
+    _write(platform, record, {**record.document, "_queued": True})
+    return AgainIn(0)
+
+
 def _image(platform: Platform, record: Record) -> Image:
     return platform.images.resolve(record.document["AlgorithmSpecification"]["TrainingImage"])
-
-
-def _ready(platform: Platform, record: Record) -> Record:
-    """Builds the image's environment if it has to, and puts the job in the queue. Raises ServiceError and
-    ImageBuildFailed."""
-    if "_queued" in record.document:
-        return record
-    image = _image(platform, record)
-    if not platform.images.ready(image):
-        record = _write(platform, record, transitions.say(record.document, transitions.DOWNLOADING_IMAGE))
-        platform.images.prepare(image)
-    return _write(platform, record, {**record.document, "_queued": True})
 
 
 def _admit(platform: Platform, record: Record) -> str:

@@ -1,0 +1,34 @@
+"""Images in memory: one built-in algorithm, whose environment is ready or not as a test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from clary.contract.instance import Image
+from clary.images.base import ImageNotOffered
+
+
+class FakeImages:
+    """Implements clary.images.base.Images. `building` is called by `prepare`, and may block or raise."""
+
+    def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None) -> None:
+        self.prepared = 0
+        self._ready = ready
+        self._building = building
+        self._mutex = threading.Lock()
+
+    def resolve(self, uri: str) -> Image:
+        repository = uri.rpartition("/")[2].partition(":")[0]
+        if repository not in ("sagemaker-xgboost", "xgboost"):
+            raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")
+        return Image("builtin", uri, "xgboost", "/environments/xgboost")
+
+    def ready(self, image: Image) -> bool:
+        return self._ready
+
+    def prepare(self, image: Image) -> None:
+        with self._mutex:
+            self.prepared += 1
+            self._building()
+            self._ready = True

@@ -1,0 +1,216 @@
+"""Training jobs from intent to ending, over FakeCompute."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from clary.compute.base import Observation
+from clary.errors import ServiceError
+from clary.images.base import ImageBuildFailed
+from clary.testing.fake_images import FakeImages
+from sagemaker_bench import ARN, IMAGE, Bench
+
+
+def statuses(job: dict[str, Any]) -> list[str]:
+    return [entry["Status"] for entry in job["SecondaryStatusTransitions"]]
+
+
+def only_instance(bench: Bench) -> str:
+    (instance,) = bench.compute.alive()
+    return instance
+
+
+def test_a_job_that_completes(bench: Bench) -> None:
+    assert bench.train("job") == {"TrainingJobArn": f"{ARN}:training-job/job"}
+    assert bench.job("job")["SecondaryStatusTransitions"][0]["StatusMessage"] == "Starting the training job"
+    bench.settle(3)
+    instance = only_instance(bench)
+    for name in ("Starting", "Downloading", "Training", "Uploading"):
+        bench.clock.advance(10)
+        bench.compute.phase(instance, name)
+        bench.step()
+        job = bench.job("job")
+        assert job["SecondaryStatus"] == name
+        assert [("EndTime" in entry) for entry in job["SecondaryStatusTransitions"]].count(False) == 1
+        assert "ModelArtifacts" not in job
+    bench.clock.advance(5)
+    bench.compute.exit(instance, model="s3://b/out/job/output/model.tar.gz", metrics={"train:error": (0.25, 12.0)})
+    bench.settle()
+    job = bench.job("job")
+    assert job["TrainingJobStatus"] == "Completed"
+    assert statuses(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert all("EndTime" in entry for entry in job["SecondaryStatusTransitions"])
+    assert job["ModelArtifacts"] == {"S3ModelArtifacts": "s3://b/out/job/output/model.tar.gz"}
+    assert job["FinalMetricDataList"] == [{"MetricName": "train:error", "Value": 0.25, "Timestamp": 12.0}]
+    assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == 25
+    assert job["CreationTime"] <= job["TrainingStartTime"] <= job["TrainingEndTime"] <= job["LastModifiedTime"]
+    assert bench.compute.discarded == {instance}
+    assert bench.active() == []
+    assert not [member for member in job if member.startswith("_")]
+
+
+def test_what_an_instance_is_launched_with(bench: Bench) -> None:
+    bench.train("job", Environment={"K": "v"}, EnableNetworkIsolation=True)
+    bench.settle(3)
+    (spec,) = bench.compute.specs
+    assert (spec.purpose, spec.job_name, spec.log_group) == ("training", "job", "/aws/sagemaker/TrainingJobs")
+    assert spec.id.startswith("job-") and spec.log_stream.startswith("job/algo-1-")
+    assert spec.output == "s3://b/out/job/output"
+    assert (spec.channels[0].source, spec.channels[0].content_type) == ("s3://b/train/", "text/csv")
+    assert spec.hyperparameters == {"num_round": "5", "objective": "binary:logistic"}
+    assert (spec.environment, spec.network_isolation, spec.max_runtime) == ({"K": "v"}, True, 3600.0)
+    assert spec.memory == 8 << 30
+    assert "validation:auc" in {metric.name for metric in spec.metrics}
+    assert spec.link.endswith("/agents.sock") and spec.endpoint == "http://127.0.0.1:7467"
+
+
+def test_a_job_that_fails_says_why(bench: Bench) -> None:
+    bench.train("job")
+    bench.settle(3)
+    bench.compute.phase(only_instance(bench), "Training")
+    bench.compute.exit(only_instance(bench), "failed", failure="AlgorithmError: " + "x" * 2000)
+    bench.settle()
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Failed", "Failed")
+    assert job["FailureReason"].startswith("AlgorithmError: xxx") and len(job["FailureReason"]) == 1024
+    assert "ModelArtifacts" not in job
+    assert statuses(job) == ["Starting", "Training", "Failed"]
+
+
+def test_a_lost_agent_fails_the_job(bench: Bench) -> None:
+    bench.train("job")
+    bench.settle(3)
+    bench.compute.lose(only_instance(bench))
+    bench.settle()
+    assert bench.job("job")["FailureReason"].startswith("InternalServerError: algo-1 was lost")
+    assert sum(bench.compute.runs.values()) == 1
+
+
+def test_stop_while_it_runs(bench: Bench) -> None:
+    bench.train("job")
+    bench.settle(3)
+    bench.compute.phase(only_instance(bench), "Training")
+    bench.step()
+    bench.call("StopTrainingJob", TrainingJobName="job")
+    assert (bench.job("job")["TrainingJobStatus"], bench.job("job")["SecondaryStatus"]) == ("Stopping", "Stopping")
+    bench.call("StopTrainingJob", TrainingJobName="job")  # once more changes nothing
+    bench.settle()
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
+    assert statuses(job) == ["Starting", "Training", "Stopping", "Stopped"]
+    assert "FailureReason" not in job
+    with pytest.raises(ServiceError, match="because the training job is in status Stopped"):
+        bench.call("StopTrainingJob", TrainingJobName="job")
+
+
+def test_stop_before_anything_was_launched(bench: Bench) -> None:
+    bench.train("job")
+    bench.call("StopTrainingJob", TrainingJobName="job")
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], statuses(job)) == ("Stopped", ["Starting", "Stopping", "Stopped"])
+    bench.settle()
+    assert bench.compute.specs == []
+
+
+def test_run_time_over(bench: Bench) -> None:
+    bench.train("job")
+    bench.settle(3)
+    bench.compute.phase(only_instance(bench), "Training")
+    bench.compute.exit(only_instance(bench), "max-runtime", model="s3://b/m.tar.gz")
+    bench.settle()
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://b/m.tar.gz"
+
+
+def test_waiting_has_an_end(bench: Bench) -> None:
+    bench.train("job", StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 100})
+    bench.settle(3)
+    bench.clock.advance(101)
+    bench.settle()
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+
+
+def test_jobs_wait_in_order_and_say_for_what(bench: Bench) -> None:
+    for n in range(4):
+        bench.train(f"job-{n}")
+        bench.clock.advance(1)
+    bench.settle(3)
+    assert len(bench.compute.alive()) == 2
+    waiting = bench.job("job-2")
+    assert waiting["SecondaryStatus"] == "Pending"
+    assert waiting["SecondaryStatusTransitions"][-1]["StatusMessage"] == (
+        "Waiting for a free job slot: 2 of 2 are in use"
+    )
+    first = next(each for each in bench.compute.alive() if each.startswith("job-0"))
+    bench.compute.exit(first)
+    bench.settle(3)
+    alive = sorted(each[:5] for each in bench.compute.alive())
+    assert alive == ["job-1", "job-2"]
+    assert bench.job("job-3")["SecondaryStatus"] == "Pending"
+    assert [entry["Status"] for entry in bench.job("job-2")["SecondaryStatusTransitions"]] == ["Starting", "Pending"]
+
+
+def test_pending_too_long_stops(bench: Bench) -> None:
+    for n in range(2):
+        bench.train(f"job-{n}")
+    bench.clock.advance(1)
+    bench.train("late", StoppingCondition={"MaxPendingTimeInSeconds": 1800})
+    bench.settle(2)
+    bench.clock.advance(1801)
+    bench.settle(3)
+    late = bench.job("late")
+    assert (late["TrainingJobStatus"], statuses(late)) == ("Stopped", ["Starting", "Pending", "Stopping", "Stopped"])
+
+
+def test_the_image_is_built_before_a_slot_is_taken(bench: Bench) -> None:
+    said: list[str] = []
+    images = FakeImages(
+        ready=False,
+        building=lambda: said.append(bench.job("job")["SecondaryStatusTransitions"][-1]["StatusMessage"]),
+    )
+    object.__setattr__(bench.platform, "images", images)
+    bench.train("job")
+    bench.settle(3)
+    assert said == ["Downloading the training image"]
+    assert images.prepared == 1 and len(bench.compute.alive()) == 1
+
+
+def test_an_image_that_cannot_be_built_fails_the_job(bench: Bench) -> None:
+    def broken() -> None:
+        raise ImageBuildFailed("No package source can be reached.")
+
+    object.__setattr__(bench.platform, "images", FakeImages(ready=False, building=broken))
+    bench.train("job")
+    bench.settle()
+    assert bench.job("job")["FailureReason"] == "ClientError: No package source can be reached."
+    assert bench.compute.specs == []
+
+
+def test_delete_only_when_over_and_the_name_is_free_again(bench: Bench) -> None:
+    bench.train("job")
+    with pytest.raises(ServiceError) as refused:
+        bench.call("DeleteTrainingJob", TrainingJobName="job")
+    assert refused.value.code == "ResourceInUse"
+    bench.call("StopTrainingJob", TrainingJobName="job")
+    bench.call("DeleteTrainingJob", TrainingJobName="job")
+    with pytest.raises(ServiceError, match="Requested resource not found"):
+        bench.job("job")
+    bench.train("job")
+
+
+def test_phases_told_again_change_nothing(bench: Bench) -> None:
+    bench.train("job")
+    bench.settle(3)
+    instance = only_instance(bench)
+    bench.compute.phase(instance, "Downloading", "Downloading input data")
+    bench.compute.phase(instance, "Training")
+    bench.step()
+    before = bench.record(f"{ARN}:training-job/job")
+    bench.step()
+    assert bench.record(f"{ARN}:training-job/job") == before
+    assert isinstance(bench.compute.observe(instance), Observation)
+    assert IMAGE in str(before)
