@@ -84,6 +84,9 @@ class LocalCompute:
         self._link.stop(instance)
 
     def discard(self, instance: str) -> None:
+        """Raises RuntimeError for an instance that is alive: no caller may do that."""
+        if self.observe(instance).state in ("starting", "running"):
+            raise RuntimeError(f"{instance} is alive")
         row = self._row(instance)
         if row is not None:
             shutil.rmtree(socket_folder(row.spec.link, instance), ignore_errors=True)
