@@ -25,7 +25,9 @@ class HttpConnection(asyncio.Protocol):
         self._waiting: deque[tuple[Request | Reply, bool]] = deque()
         self._busy = False
         self._paused = False
+        self._receiving = False
         self._ending = False
+        self._over = False
         self._refused = False
         self._url = b""
         self._body = bytearray()
@@ -39,7 +41,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
-        self._ending = True
+        self._over = True
         self._waiting.clear()
         if not self._closed.done():
             self._closed.set_result(None)
@@ -56,14 +58,15 @@ class HttpConnection(asyncio.Protocol):
                 self._refuse(400, f"Bad Request: {problem}")
 
     def finish(self) -> asyncio.Future[None]:
-        """No further requests; closes after the answers under way. Done when closed."""
+        """Closes after the answers under way, that to a request still arriving included. Done when closed."""
         self._ending = True
-        if not self._busy:
+        if not self._busy and not self._receiving:
             self._transport.close()
         return self._closed
 
     # what the parser calls
     def on_message_begin(self) -> None:
+        self._receiving = True
         self._url = b""
         self._body.clear()
         self._content_type = self._accept = ""
@@ -94,6 +97,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(413, "The request body is longer than this model server accepts")
 
     def on_message_complete(self) -> None:
+        self._receiving = False
         if self._refused:
             return
         path = self._url.partition(b"?")[0]
@@ -114,7 +118,7 @@ class HttpConnection(asyncio.Protocol):
             self._work()
 
     def _work(self) -> None:
-        while self._waiting and not self._ending:
+        while self._waiting and not self._over:
             item, keep = self._waiting.popleft()
             answer = self._application.answer(item) if isinstance(item, Request) else item
             if isinstance(answer, Reply):
@@ -123,7 +127,7 @@ class HttpConnection(asyncio.Protocol):
             self._busy = True
             answer.add_done_callback(lambda future, keep=keep: self._done(future, keep))  # type: ignore[misc]
             return
-        if self._paused and not self._ending:
+        if self._paused and not self._over:
             self._paused = False
             self._transport.resume_reading()
 
@@ -131,10 +135,11 @@ class HttpConnection(asyncio.Protocol):
         self._busy = False
         if self._transport.is_closing():
             return
-        self._write(future.result(), keep and not self._ending)
+        self._write(future.result(), keep)
         self._work()
 
     def _write(self, reply: Reply, keep: bool) -> None:
+        keep = keep and not (self._ending and not self._waiting)
         head = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n"
         if reply.status != HTTPStatus.NO_CONTENT:
             head += f"Content-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}\r\n"
@@ -142,5 +147,5 @@ class HttpConnection(asyncio.Protocol):
             head += "Connection: close\r\n"
         self._transport.write(head.encode("latin-1") + b"\r\n" + reply.body)
         if not keep:
-            self._ending = True
+            self._over = True
             self._transport.close()

@@ -94,6 +94,14 @@ class Workbench:
             log = process.communicate(timeout=100)[0]
         return outcome(process, log, layout)
 
+    def run(self, code: str, *arguments: object) -> str:
+        """What a Python program prints in the environment, with the inside on its path; a failure raises."""
+        command = [str(self.python), "-c", code, *map(str, arguments)]
+        variables = self.variables(Layout(self.folder), {})
+        ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=100)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
     @contextlib.contextmanager
     def serving(self, layout: Layout, **environment: str) -> Iterator[ModelClient]:
         """A model server on a unix socket until the block ends; then SIGTERM must end it with status 0."""

@@ -55,6 +55,7 @@ def train(job: TrainingJob) -> None:
             log.warning(f"Hyperparameter {name} has no effect in XGBoost {xgboost.__version__}")
     stopped = _stop_on_sigterm() if values.get("save_model_on_termination") == "true" else None
     matrices = _read(job)
+    _check_labels(rules.objective(values), matrices)
     log.info("Single node training.")
     log.info(f"Train matrix has {matrices['train'].num_row()} rows and {matrices['train'].num_col()} columns")
     if "validation" in matrices:
@@ -69,6 +70,16 @@ def _read(job: TrainingJob) -> dict[str, xgboost.DMatrix]:
         return {name: read_channel(name, job.channels[name], weights) for name in sorted(job.channels)}
     except xgboost.core.XGBoostError as problem:
         raise _failure(problem) from problem
+
+
+def _check_labels(objective: str, matrices: Mapping[str, xgboost.DMatrix]) -> None:
+    """What the library would say less clearly after it has begun."""
+    if objective not in ("binary:logistic", "binary:logitraw", "reg:logistic"):
+        return
+    for name, matrix in matrices.items():
+        labels = matrix.get_label()
+        if labels.size and (labels.min() < 0 or labels.max() > 1):
+            raise ClientError(f"label must be in [0,1] for logistic regression ({name} channel)")
 
 
 def _boost(
@@ -155,7 +166,7 @@ def _stop_on_sigterm() -> threading.Event:
 
 
 def _failure(problem: Exception) -> ClientError | AlgorithmError:
-    text = str(problem)
+    text = str(problem).partition("Stack trace:")[0].strip()
     if any(known in text for known in _DATA_PROBLEMS):
         return ClientError(text)
     return AlgorithmError(f"XGB train call failed with exception:\n {text}")

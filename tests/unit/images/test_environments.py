@@ -1,0 +1,114 @@
+"""Environments are built once, in place, and survive a crash half way; the inside tree holds the inside only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clary.config import Settings
+from clary.images import environments, inside
+from clary.images.base import ImageBuildFailed
+from clary.images.local import LocalImages
+from image_environment import scratch_settings
+
+URI = "sagemaker-xgboost:1.7-1"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", images_home=tmp_path / "images")
+
+
+@pytest.fixture
+def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installer of our own on the PATH: it notes each call, and fails when `fail` exists beside the note."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "uv"
+    script.write_text(f"""#!/bin/sh
+echo "$@ writes=${{PYTHONDONTWRITEBYTECODE-yes}}" >> {tmp_path}/calls
+[ -e {tmp_path}/fail ] && {{ echo "no index can be reached"; exit 2; }}
+case "$1" in venv) for last; do :; done; mkdir -p "$last/bin"; : > "$last/bin/python";; esac
+""")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return tmp_path / "calls"
+
+
+def test_two_who_ask_at_once_build_once(settings: Settings, fake_uv: Path) -> None:
+    code = "import sys; from pathlib import Path; from clary.config import Settings; from clary.images import environments\n"
+    code += "environments.build(Settings(Path(sys.argv[1]), images_home=Path(sys.argv[2])), 'xgboost', print)"
+    command = [sys.executable, "-c", code, str(settings.home), str(settings.images_home)]
+    both = [subprocess.Popen(command) for _ in range(2)]
+    assert [process.wait(30) for process in both] == [0, 0]
+    calls = fake_uv.read_text().splitlines()
+    assert [call.split()[0] for call in calls] == ["venv", "pip"]
+    assert "--require-hashes" in calls[1]
+    assert "--offline" in calls[1]
+    assert all(call.endswith("writes=yes") for call in calls)
+
+
+def test_a_half_built_environment_is_built_anew(settings: Settings, fake_uv: Path) -> None:
+    place = environments.path(settings, "xgboost")
+    (place / "bin").mkdir(parents=True)
+    (place / "leftover").touch()
+    images = LocalImages(settings)
+    image = images.resolve(URI)
+    assert not images.ready(image)
+    images.prepare(image)
+    assert images.ready(image)
+    assert not (place / "leftover").exists()
+    images.prepare(image)
+    assert len(fake_uv.read_text().splitlines()) == 2
+
+
+def test_a_failed_build_says_why_and_what_to_do(settings: Settings, fake_uv: Path) -> None:
+    fake_uv.with_name("fail").touch()
+    lines: list[str] = []
+    images = LocalImages(settings, lines.append)
+    image = images.resolve(URI)
+    with pytest.raises(ImageBuildFailed, match=r"package index(?s:.*)no index can be reached"):
+        images.prepare(image)
+    assert not images.ready(image)
+    assert lines[0].startswith("Building image environment xgboost in ")
+    fake_uv.with_name("fail").unlink()
+    images.prepare(image)
+    assert images.ready(image)
+
+
+def test_the_real_environment_has_what_is_preloaded_and_nothing_slow() -> None:
+    settings = scratch_settings()
+    images = LocalImages(settings)
+    image = images.resolve(URI)
+    try:
+        images.prepare(image)
+    except ImageBuildFailed as problem:
+        pytest.skip(f"the image environment cannot be built here: {problem}")
+    code = (
+        "import clary.algorithms.xgboost.spec as s, importlib, sys; [importlib.import_module(m) for m in s.PRELOAD]\n"
+    )
+    code += "print(sorted({'pandas', 'sklearn', 'matplotlib', 'botocore'} & set(sys.modules)))"
+    python = Path(image.environment, "bin", "python")
+    variables = {"PYTHONPATH": str(inside.tree(settings))}
+    ran = subprocess.run([python, "-c", code], env=variables, capture_output=True, text=True, check=False)
+    assert (ran.stdout, ran.stderr) == ("[]\n", "")
+
+
+def test_the_inside_is_the_inside_only(settings: Settings) -> None:
+    place = inside.tree(settings)
+    assert place == inside.tree(settings)
+    assert {path.name for path in place.iterdir()} == {"clary"}
+    rooms = {path.name for path in (place / "clary").iterdir() if path.name != "__pycache__"}
+    assert rooms == {"__init__.py", *inside.ROOMS}
+    code = "import clary.runner.training, clary.algorithms.registry as r; print(r.names(), clary.__file__)"
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", code], env={"PYTHONPATH": str(place)}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == f"('xgboost',) {place}/clary/__init__.py\n"
+    compiled = list(place.rglob("*.pyc"))
+    assert len(compiled) == len(list(place.rglob("*.py")))
+    assert all(path.stat().st_mode & 0o004 for path in place.rglob("*"))
