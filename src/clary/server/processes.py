@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clary.contract.processes import start_ticks
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -25,16 +27,6 @@ class Process:
 
     def lives(self) -> bool:
         return start_ticks(self.pid) == self.start
-
-
-def start_ticks(pid: int) -> int | None:
-    """When `pid` started; None when there is no such process, or only its unreaped remains."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *fields = stat.rpartition(")")[2].split()
-    return None if state in "ZX" else int(fields[18])
 
 
 def record(path: Path, pid: int, **facts: Any) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from clary.contract.processes import start_ticks
 from clary.server import processes, readiness
 from clary.server.programs import Program
 
@@ -162,7 +163,7 @@ class Supervisor:
         for child in self._children:
             if child.process is None:
                 continue
-            ticks = processes.start_ticks(child.process.pid)
+            ticks = start_ticks(child.process.pid)
             if ticks is not None:
                 target = processes.Process(child.process.pid, ticks, {})
                 for _ in processes.end([target], child.program.grace):

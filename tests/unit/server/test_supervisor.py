@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clary.contract.processes import start_ticks
 from clary.server import processes
 
 # A server of one program that answers HTTP on the inherited socket, and whatever others the test asks for.
@@ -32,7 +33,7 @@ listener = socket.socket(fileno=int(os.environ["FD"]))
 while True:
     connection, _ = listener.accept()
     connection.recv(65536)
-    connection.sendall(b"HTTP/1.1 " + os.environ["STATUS"].encode() + b" X\\\\r\\\\nContent-Length: 0\\\\r\\\\n\\\\r\\\\n")
+    connection.sendall(f"HTTP/1.1 {os.environ['STATUS']} X\\\\r\\\\nContent-Length: 0\\\\r\\\\n\\\\r\\\\n".encode())
     connection.close()
 '''
 with listening("127.0.0.1", 0, 1) as (listener,):
@@ -104,7 +105,7 @@ def test_ready_means_answered_and_each_program_has_a_pid_file(start: Start) -> N
     for name in ("edge-0", "control"):
         found = server.pid(name)
         assert found is not None
-        assert found.start == processes.start_ticks(found.pid)
+        assert found.start == start_ticks(found.pid)
 
 
 def test_what_is_killed_is_started_again_and_the_reason_is_logged(start: Start) -> None:
@@ -150,7 +151,7 @@ def test_a_stop_goes_in_order_and_leaves_nothing(start: Start, number: int) -> N
     pids = [found.pid for name in ("edge-0", "one", "two") if (found := server.pid(name))]
     server.process.send_signal(number)
     assert server.process.wait(20) == 0
-    assert [processes.start_ticks(pid) for pid in pids] == [None] * 3
+    assert [start_ticks(pid) for pid in pids] == [None] * 3
     assert list((server.base / "run").iterdir()) == []
     assert float(server.log("one").split()[1]) < float(server.log("two").split()[1])
 
@@ -176,4 +177,4 @@ def test_children_end_with_a_killed_supervisor(start: Start) -> None:
     pids = [found.pid for name in ("edge-0", "control") if (found := server.pid(name))]
     assert len(pids) == 2
     server.process.kill()
-    wait_until(lambda: all(processes.start_ticks(pid) is None for pid in pids), "they end")
+    wait_until(lambda: all(start_ticks(pid) is None for pid in pids), "they end")

@@ -1,0 +1,97 @@
+"""`clary doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from clary.cli import printing
+from clary.cli.server import find, settings_of
+from clary.config import Settings
+
+_LITTLE = 5 * 1024**3  # bytes; an environment takes up to 2 GB, models and data come on top
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`state` is ok, note (works, but less) or missing (something will not work)."""
+
+    name: str
+    state: str
+    words: str
+
+
+def command(given: argparse.Namespace) -> int:
+    """Exit code 1 when something is missing."""
+    settings = settings_of(given)
+    findings = list(_findings(settings))
+    lines = [f"{finding.state:>8}  {finding.name:<12} {finding.words}" for finding in findings]
+    printing.answer(given.json, {"findings": [asdict(finding) for finding in findings]}, "\n".join(lines))
+    return int(any(finding.state == "missing" for finding in findings))
+
+
+def _findings(settings: Settings) -> Iterator[Finding]:
+    yield _python()
+    yield _uv()
+    yield from _isolation()
+    yield _cores()
+    yield _disk("home", settings.home)
+    yield _disk("images", settings.images_home)
+    yield _port(settings)
+
+
+def _python() -> Finding:
+    fits = sys.version_info >= (3, 11)
+    words = f"{platform.python_version()} at {sys.executable}"
+    return Finding("python", "ok" if fits else "missing", words if fits else f"{words}: 3.11 or newer is needed")
+
+
+def _uv() -> Finding:
+    if found := shutil.which("uv"):
+        return Finding("uv", "ok", f"builds environments in seconds: {found}")
+    if find_spec("uv") is not None:
+        return Finding("uv", "ok", "builds environments in seconds: python -m uv")
+    return Finding(
+        "uv", "note", "not found: environments are built by pip, in minutes. Install it with: pip install uv"
+    )
+
+
+def _isolation() -> Iterator[Finding]:
+    from clary.sandbox import probe
+
+    isolation = probe()
+    for fact in isolation.facts:
+        yield Finding(fact.name, "ok" if fact.holds else "note", fact.words)
+
+
+def _cores() -> Finding:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+    return Finding("machine", "ok", f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB of memory")
+
+
+def _disk(name: str, folder: Path) -> Finding:
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    words = f"{free / 1024**3:.1f} GiB free for {folder}"
+    if not os.access(there, os.W_OK):
+        return Finding(name, "missing", f"{there} cannot be written. Give another place with --home.")
+    return Finding(name, "ok" if free >= _LITTLE else "note", words if free >= _LITTLE else f"{words}: little")
+
+
+def _port(settings: Settings) -> Finding:
+    from clary.server.listening import PortTaken, listening
+
+    if server := find(settings):
+        return Finding("port", "ok", f"Clary runs at {server.url}")
+    try:
+        with listening(settings.host, settings.port, 1):
+            return Finding("port", "ok", f"{settings.port} is free")
+    except PortTaken as error:
+        return Finding("port", "missing", str(error))

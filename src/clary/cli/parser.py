@@ -1,0 +1,84 @@
+"""The words of the command line. Each command's module is imported when the command runs: `clary` starts at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="clary",
+        description="Amazon SageMaker on your own machines.",
+        epilog="Settings can also be given as CLARY_* variables, for instance CLARY_HOME and CLARY_PORT.",
+    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _up(_command(commands, "up", "start a server (in the foreground; Ctrl-C stops it)"))
+    _command(commands, "down", "stop the server and everything that it runs")
+    _command(commands, "status", "say whether a server runs, and what it is doing")
+    _pointing(_command(commands, "env", 'print what points AWS clients at the server: eval "$(clary env)"'))
+    _run(_command(commands, "run", "run a command whose AWS calls go to the server"))
+    _configure(_command(commands, "configure", "write a profile for AWS clients (asks first; --undo takes it back)"))
+    _command(commands, "credentials", "print a session for `credential_process` of an AWS profile")
+    _command(commands, "doctor", "say what this machine can do, and what is missing")
+    _logs(_command(commands, "logs", "print what a job or an endpoint printed"))
+    _command(commands, "version", "print the version")
+    return top
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=description, description=description[0].upper() + description[1:] + ".")
+    command.add_argument("--home", type=Path, metavar="FOLDER", help="where everything is kept (CLARY_HOME)")
+    command.add_argument("--json", action="store_true", help="answer in JSON")
+    command.set_defaults(command=_lazily(f"clary.cli.{name}"))
+    return command
+
+
+def _lazily(module: str) -> Command:
+    def command(given: argparse.Namespace) -> int:
+        code: int = import_module(module).command(given)
+        return code
+
+    return command
+
+
+def _up(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", type=int, help="the one port; 0 takes any free one (default 7467, CLARY_PORT)")
+    command.add_argument("--host", help="the address to listen on (default 127.0.0.1: this machine only)")
+    command.add_argument("--detach", action="store_true", help="return when the server is ready; it goes on running")
+
+
+def _pointing(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--root", action="store_true", help="the root key instead of a role's session")
+    command.add_argument(
+        "--endpoint-url",
+        action="store_true",
+        help="set AWS_ENDPOINT_URL instead of a proxy for *.amazonaws.com (the SageMaker SDKs need the proxy)",
+    )
+
+
+def _run(command: argparse.ArgumentParser) -> None:
+    _pointing(command)
+    command.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD", help="the command and its arguments")
+
+
+def _configure(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--profile", default="clary", help="the profile's name (default clary)")
+    command.add_argument(
+        "--endpoints",
+        action="store_true",
+        help="also write ~/.aws/models/endpoints.json, which sends STS of EVERY profile of yours to Clary",
+    )
+    command.add_argument("--undo", action="store_true", help="take back what an earlier configure wrote")
+    command.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _logs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("job", metavar="JOB", help="the name of a job or of an endpoint")
+    command.add_argument("--follow", "-f", action="store_true", help="go on until the job has ended")

@@ -1,0 +1,79 @@
+"""The variables that point unmodified AWS clients at a server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.cli.failure import Failure
+from clary.cli.server import Server
+from clary.server import questions
+from clary.server.questions import Keys
+
+# They would send some calls elsewhere, or name a profile that is not there.
+_IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SECURITY_TOKEN")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+_DIRECT = ("NO_PROXY", "no_proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What to set, and what to unset because it would get in the way."""
+
+    given: dict[str, str]
+    unset: tuple[str, ...]
+
+    def applied(self, environment: Mapping[str, str]) -> dict[str, str]:
+        kept = {name: value for name, value in environment.items() if name not in self.unset}
+        return kept | self.given
+
+
+def keys(server: Server, root: bool) -> Keys:
+    try:
+        return questions.root_key(server.control) if root else questions.session(server.control)
+    except (questions.NotRunning, questions.Refused) as error:
+        raise Failure(
+            f"The server at {server.url} gives no credentials: {error} See {server.settings.logs}."
+        ) from error
+
+
+def variables(server: Server, credentials: Keys, by_endpoint: bool, environment: Mapping[str, str]) -> Variables:
+    """By proxy (every AWS address comes home, also those that SDKs hard-code), or by AWS_ENDPOINT_URL."""
+    region = server.settings.region
+    given = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_REGION": region,
+    }
+    if by_endpoint:
+        given["AWS_ENDPOINT_URL"] = server.url
+    else:
+        given |= dict.fromkeys(_PROXIES, server.url)
+        given |= dict.fromkeys(_DIRECT, "localhost,127.0.0.1,::1")
+        given["AWS_CA_BUNDLE"] = str(bundle(server, environment))
+    given = {name: value for name, value in given.items() if value}
+    others = [name for name in environment if name.startswith("AWS_ENDPOINT_URL_")]
+    unset = [name for name in (*_IN_THE_WAY, "AWS_SESSION_TOKEN", *others) if name not in given]
+    return Variables(given, tuple(unset))
+
+
+def bundle(server: Server, environment: Mapping[str, str]) -> Path:
+    """A file of Clary's CA and the roots that this user's clients trust already, written now."""
+    from clary.server.certificates import Authority
+
+    path = server.settings.home / "ca-bundle.pem"
+    outer = dict(environment)
+    if outer.get("AWS_CA_BUNDLE") == str(path):  # a shell that was pointed here before
+        del outer["AWS_CA_BUNDLE"]
+    Authority.open(server.settings.secrets).bundle(path, outer)
+    return path
+
+
+def outer_proxy(server: Server, environment: Mapping[str, str] = os.environ) -> str:
+    """A proxy that the user has set already, which ours would replace; empty when there is none."""
+    named = (environment.get(name, "") for name in ("https_proxy", "HTTPS_PROXY"))
+    return next((value for value in named if value and value != server.url), "")

@@ -1,0 +1,108 @@
+"""`clary up`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from clary import __version__
+from clary.cli import printing
+from clary.cli.failure import Failure
+from clary.cli.server import settings_of
+from clary.config import Settings
+from clary.server.home import HomeError
+from clary.server.listening import PortTaken
+from clary.server.supervisor import StartFailed
+from clary.server.up import Running, serve
+
+_REPORT = "CLARY_UP_REPORT"  # the descriptor on which a detached server says that it is ready, or why it is not
+
+
+def command(given: argparse.Namespace) -> int:
+    settings = settings_of(given, host=given.host, port=given.port)
+    if not 0 <= settings.port <= 65535:
+        raise Failure(f"{settings.port} is no port. Give one from 1 to 65535, or 0 for any free one.")
+    report = os.environ.pop(_REPORT, "")
+    if report:
+        return _serve_detached(settings, int(report))
+    if given.detach:
+        return _detach(given, settings)
+    try:
+        serve(settings, lambda running: printing.answer(given.json, _facts(running), _banner(running)))
+    except (HomeError, PortTaken, StartFailed) as error:
+        raise Failure(str(error)) from error
+    if not given.json:
+        print("Clary has stopped.")
+    return 0
+
+
+def _detach(given: argparse.Namespace, settings: Settings) -> int:
+    """Starts this command once more in a session of its own and waits for its report."""
+    reader, writer = os.pipe()
+    environment = {**os.environ, _REPORT: str(writer), "CLARY_PORT": str(settings.port), "CLARY_HOST": settings.host}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "clary.cli", "up", "--home", str(settings.home)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=(writer,),
+        start_new_session=True,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        text = pipe.read()
+    report: dict[str, Any] = json.loads(text) if text else {"error": "The server ended before it was ready."}
+    if "error" in report:
+        process.wait()
+        raise Failure(report["error"])
+    printing.answer(given.json, report["facts"], report["banner"])
+    return 0
+
+
+def _serve_detached(settings: Settings, report: int) -> int:
+    os.set_inheritable(report, False)
+
+    def say(message: dict[str, Any]) -> None:
+        with os.fdopen(report, "w") as pipe:
+            json.dump(message, pipe)
+
+    try:
+        serve(settings, lambda running: say({"facts": _facts(running), "banner": _banner(running, detached=True)}))
+    except (HomeError, PortTaken, StartFailed) as error:
+        say({"error": str(error)})
+        return 1
+    return 0
+
+
+def _facts(running: Running) -> dict[str, Any]:
+    settings = running.settings
+    facts = {"version": __version__, "url": _url(running), "host": settings.host, "port": settings.port}
+    return facts | {"home": str(settings.home), "pid": running.pid, "seconds": round(running.seconds, 3)}
+
+
+def _url(running: Running) -> str:
+    host = running.settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{running.settings.port}"
+
+
+def _banner(running: Running, detached: bool = False) -> str:
+    settings = running.settings
+    url = _url(running)
+    open_to_others = settings.host not in ("127.0.0.1", "::1", "localhost")
+    lines = [
+        f"Clary {__version__} is ready after {running.seconds:.1f} s: {url} (HTTP and HTTPS on the same port)",
+        f"  home     {settings.home}",
+        f"  account  {settings.account}, region {settings.region}",
+        "Point AWS clients at it:",
+        "  clary run python train.py    for one command",
+        '  eval "$(clary env)"          for this shell',
+        f"Stop it with {'`clary down`' if detached else 'Ctrl-C'}.",
+    ]
+    if open_to_others:
+        lines.insert(3, "  Other machines can reach it: requests are authenticated, but http:// is not encrypted.")
+    return "\n".join(lines)
