@@ -115,6 +115,28 @@ def list_objects(call: Call, given: Document) -> Document:
     return result
 
 
+@operations.handles("ListObjectVersions")
+@options.understands(*_COMMON, "KeyMarker", "VersionIdMarker")
+def list_object_versions(call: Call, given: Document) -> Document:
+    """In buckets that were never versioned every object has the one version `null`."""
+    marker, version = given.get("KeyMarker", ""), given.get("VersionIdMarker", "")
+    if version and not marker:
+        message = "A version-id marker cannot be specified without a key marker."
+        raise faults.invalid_argument(message, "version-id-marker", version)
+    most, encode = options.limit(given, "MaxKeys", "max-keys"), encoder(given)
+    found = _page(call, given, marker, most)
+    result = _shown(call, given, found, most, encode, with_owner=True)
+    versions = result.pop("Contents")
+    for each in versions:
+        each.update(VersionId=index.UNVERSIONED, IsLatest=True)
+    result.update(Versions=versions, KeyMarker=encode(marker), VersionIdMarker=version)
+    if found.last is not None:
+        result["NextKeyMarker"] = encode(found.last.decode())
+        if found.entries and found.entries[-1].key == found.last:
+            result["NextVersionIdMarker"] = index.UNVERSIONED
+    return result
+
+
 def _page(call: Call, given: Document, after: str, most: int) -> Page:
     if given.get("OptionalObjectAttributes"):
         raise faults.not_implemented("x-amz-optional-object-attributes")

@@ -78,10 +78,21 @@ def get_object_acl(call: Call, given: Document) -> Document:
 @options.understands("ACL", "ChecksumAlgorithm", "ContentMD5")
 def put_bucket_acl(call: Call, given: Document) -> Document:
     _bucket(call, given)
+    return _keep_private(given, ("private",))
+
+
+@operations.handles("PutObjectAcl")
+@options.understands("ACL", "ChecksumAlgorithm", "ContentMD5", "VersionId")
+def put_object_acl(call: Call, given: Document) -> Document:
+    call.platform.stores.objects.read(lambda connection: objects.find(connection, call, given))
+    return _keep_private(given, ("private", "bucket-owner-full-control"))
+
+
+def _keep_private(given: Document, allowed: tuple[str, ...]) -> Document:
     if "ACL" not in given:
         message = "Your request was missing a required header"
         raise ServiceError("MissingSecurityHeader", message, 400, {"MissingHeaderName": "x-amz-acl"})
-    options.check_acl(given, ("private",))
+    options.check_acl(given, allowed)
     return {}
 
 

@@ -1,0 +1,131 @@
+"""Any sequence of operations on a few keys leaves what a dictionary would hold, and no stray file."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from api.s3.conftest import MAIN, build
+from clary.auth.principals import Principal
+from clary.errors import ServiceError
+from clary.services.operation import Call
+from clary.services.s3 import OPERATIONS, reader, sweep
+from clary.wire.messages import BytesBody, Headers, Request
+
+keys = st.sampled_from(["a", "a/b", "a/c", "b", "é/\x01"])
+contents = st.binary(max_size=40)
+
+
+class Objects(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self.home = Path(self._folder.name)
+        self.platform = build(self.home)
+        self.model: dict[str, bytes] = {}
+        self.parts: dict[tuple[str, str], dict[int, bytes]] = {}
+        self.call("CreateBucket")
+
+    def call(self, operation: str, **given: Any) -> Any:
+        who = Principal("root", MAIN, f"arn:aws:iam::{MAIN}:root", MAIN)
+        request = Request("PUT", "/", Headers([("host", "h")]))
+        call = Call(self.platform, who, "s3", operation, MAIN, "us-east-1", "R", request, BytesBody())
+        handler = OPERATIONS.find(operation)
+        assert handler is not None
+        return handler(call, {"Bucket": "bucket", **given})
+
+    @rule(key=keys, data=contents)
+    def put(self, key: str, data: bytes) -> None:
+        self.call("PutObject", Key=key, Body=BytesBody(data))
+        self.model[key] = data
+
+    @rule(key=keys, data=contents)
+    def put_if_absent(self, key: str, data: bytes) -> None:
+        try:
+            self.call("PutObject", Key=key, Body=BytesBody(data), IfNoneMatch="*")
+            assert key not in self.model
+            self.model[key] = data
+        except ServiceError as error:
+            assert (error.code, key in self.model) == ("PreconditionFailed", True)
+
+    @rule(key=keys)
+    def delete(self, key: str) -> None:
+        self.call("DeleteObject", Key=key)
+        self.model.pop(key, None)
+
+    @rule(chosen=st.lists(keys, min_size=1, max_size=3))
+    def delete_many(self, chosen: list[str]) -> None:
+        self.call("DeleteObjects", Delete={"Objects": [{"Key": key} for key in chosen]})
+        for key in chosen:
+            self.model.pop(key, None)
+
+    @rule(source=keys, key=keys)
+    def copy(self, source: str, key: str) -> None:
+        try:
+            self.call("CopyObject", Key=key, CopySource=f"bucket/{source}", MetadataDirective="REPLACE")
+            self.model[key] = self.model[source]
+        except ServiceError as error:
+            assert (error.code, source in self.model) == ("NoSuchKey", False)
+
+    @rule(key=keys)
+    def begin(self, key: str) -> None:
+        upload = self.call("CreateMultipartUpload", Key=key)["UploadId"]
+        self.parts[key, upload] = {}
+
+    @rule(data=st.data(), content=contents, number=st.integers(1, 3))
+    def send_part(self, data: st.DataObject, content: bytes, number: int) -> None:
+        if self.parts:
+            key, upload = data.draw(st.sampled_from(list(self.parts)))
+            self.call("UploadPart", Key=key, UploadId=upload, PartNumber=number, Body=BytesBody(content))
+            self.parts[key, upload][number] = content
+
+    @rule(data=st.data())
+    def complete(self, data: st.DataObject) -> None:
+        ready = [each for each, sent in self.parts.items() if sent]
+        if ready:
+            key, upload = data.draw(st.sampled_from(ready))
+            last = max(self.parts[key, upload])  # parts before the last would have to be of 5 MiB
+            sent = {part["PartNumber"]: part["ETag"] for part in self.listed_parts(key, upload)}
+            wanted = [{"PartNumber": last, "ETag": sent[last]}]
+            self.call("CompleteMultipartUpload", Key=key, UploadId=upload, MultipartUpload={"Parts": wanted})
+            self.model[key] = self.parts.pop((key, upload))[last]
+
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        if self.parts:
+            key, upload = data.draw(st.sampled_from(list(self.parts)))
+            self.call("AbortMultipartUpload", Key=key, UploadId=upload)
+            del self.parts[key, upload]
+
+    def listed_parts(self, key: str, upload: str) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = self.call("ListParts", Key=key, UploadId=upload)["Parts"]
+        return parts
+
+    @invariant()
+    def contents_agree(self) -> None:
+        listed = self.call("ListObjectsV2")["Contents"]
+        assert [each["Key"] for each in listed] == sorted(self.model, key=str.encode)
+        for key, data in self.model.items():
+            size, _etag, pieces = reader.open_object(self.platform, MAIN, "bucket", key)
+            assert (size, b"".join(pieces)) == (len(data), data)
+
+    @invariant()
+    def no_file_is_without_a_name(self) -> None:
+        blobs = sum(1 for path in (self.home / "objects").rglob("*") if path.is_file())
+        assert blobs == len(self.model) + sum(len(sent) for sent in self.parts.values())
+
+    def teardown(self) -> None:
+        assert sweep.sweep(self.platform.objects, self.platform.stores.objects, grace=-1) == 0  # type: ignore[arg-type]
+        self.platform.stores.objects.close()
+        self._folder.cleanup()
+
+
+TestObjects = Objects.TestCase
+TestObjects.settings = settings(
+    max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
