@@ -7,7 +7,6 @@ and policy documents as plain text, plus members of ours that answers leave out.
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -89,6 +88,6 @@ def _marker(name: str) -> str:
 
 def _unmarked(marker: str) -> str:
     try:
-        return base64.urlsafe_b64decode(marker.encode()).decode()
-    except (ValueError, binascii.Error):
+        return base64.b64decode(marker, altchars=b"-_", validate=True).decode()
+    except ValueError:
         raise errors.invalid("Invalid Marker.") from None

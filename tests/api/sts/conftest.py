@@ -1,0 +1,3 @@
+from api.iam.served import aws, boto, server
+
+__all__ = ["aws", "boto", "server"]
