@@ -45,6 +45,7 @@ HYPERPARAMETERS = {
 }
 
 
+@pytest.mark.slow
 def test_the_tutorials_figures(bench: Workbench) -> None:
     folder = bench.folder
     bench.run(PREPARE, folder, shared_data("adult") / "adult.data.gz")
@@ -58,9 +59,7 @@ def test_the_tutorials_figures(bench: Workbench) -> None:
         body = "\n".join(row.partition(",")[2] for row in rows).encode()
         answer = client.invoke(body, "text/csv", "application/json")
     scores = [each["score"] for each in json.loads(answer.body)["predictions"]]
-    right = {
-        cut: sum((score > cut / 100) == label for score, label in zip(scores, labels, strict=True))
-        for cut in range(1, 100)
-    }
+    pairs = list(zip(scores, labels, strict=True))
+    right = {cut: sum((score > cut / 100) == label for score, label in pairs) for cut in range(1, 100)}
     assert right[50] >= 5680
     assert abs(max(right, key=lambda cut: right[cut]) - 54) <= 2

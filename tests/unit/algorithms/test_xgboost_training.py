@@ -77,7 +77,7 @@ def test_abalone_in_libsvm_equals_the_plain_library(bench: Workbench) -> None:
     assert len(lines) == 50
     match = re.fullmatch(r"\[49\]\ttrain-rmse:([0-9.]+)\tvalidation-rmse:([0-9.]+)", lines[-1])
     assert match
-    assert float(match[2]) < 2.2
+    assert float(match[2]) < 2.4
     parameters = '{"max_depth":5,"eta":0.2,"gamma":4,"min_child_weight":6,"subsample":0.7}'
     assert bench.run(PLAIN, ended.layout.base, parameters, 50) == "1\n"
 
@@ -114,7 +114,8 @@ hit = [np.sum((truth == c) & (said == c)) for c in (0, 1)]
 precision = [hit[c] / np.sum(said == c) for c in (0, 1)]; recall = [hit[c] / np.sum(truth == c) for c in (0, 1)]
 f1 = [2 * precision[c] * recall[c] / (precision[c] + recall[c]) for c in (0, 1)]
 want = {"accuracy": np.mean(truth == said), "precision": precision[1], "recall_macro": np.mean(recall),
-        "balanced_accuracy": np.mean(recall), "f1": np.mean(f1), "f1_binary": f1[1], "precision_micro": np.mean(truth == said)}
+        "balanced_accuracy": np.mean(recall), "f1": np.mean(f1), "f1_binary": f1[1],
+        "precision_micro": np.mean(truth == said)}
 have = dict(evaluation(list(want), "binary:logistic")(model.predict(data), data))
 assert all(abs(have[k] - want[k]) < 1e-12 for k in want), (have, want)
 print(have["accuracy"], have["f1"])
