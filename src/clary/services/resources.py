@@ -143,15 +143,16 @@ def listing(resource: Resource, call: Call, given: Document) -> Document:
         raise option_not_built(f"List{resource.plural}", member)
     database = call.platform.stores.records
     binding = [call.operation, call.account, call.region, _filters(given)]
-    key = paging.signing_key(database)
-    after = paging.redeem(key, binding, given["NextToken"]) if given.get("NextToken") else None
+    token = given.get("NextToken")
+    after = paging.redeem(paging.signing_key(database), binding, token) if token else None
     query = _query(resource, call, given, after)
     found = database.read(lambda connection: records.select(connection, query))
     size = query.limit - 1
     answer: Document = {resource.listing: [_summary(resource, record) for record in found[:size]]}
     if len(found) > size:
         last = found[size - 1]
-        answer["NextToken"] = paging.issue(key, binding, (getattr(last, query.sort), last.arn))
+        position = (getattr(last, query.sort), last.arn)
+        answer["NextToken"] = paging.issue(paging.signing_key(database), binding, position)
     return answer
 
 

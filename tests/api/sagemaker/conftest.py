@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,19 +17,15 @@ from clary.wire import faults, protocols
 from clary.wire.messages import BytesBody, Headers, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
+from clary.wire.validate import validate
 from sagemaker_bench import ACCOUNT, REGION, Bench
-
-VALIDATES = importlib.util.find_spec("clary.wire.validate") is not None
 
 
 def answer(bench: Bench, router: Router, request: Request) -> Response:
     route = router.route(request)
     try:
         given = protocols.parse(route)
-        if VALIDATES:
-            from clary.wire.validate import validate
-
-            validate(route.operation.input_shape, given)
+        validate(route.operation.input_shape, given)
         result = bench.call(route.operation.name, ACCOUNT, REGION, **given)
         return protocols.serialize(route.operation, result, "r-1", route.protocol)
     except ServiceError as error:
@@ -44,9 +39,19 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """One for all tests: it keeps the parsed service models."""
+    return boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
+
+
+@pytest.fixture(scope="session")
+def router() -> Router:
+    return Router(Models())
+
+
 @pytest.fixture
-def aws(bench: Bench) -> Iterator[Callable[[str], Any]]:
-    router = Router(Models())
+def aws(bench: Bench, session: boto3.Session, router: Router) -> Iterator[Callable[[str], Any]]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -70,7 +75,6 @@ def aws(bench: Bench) -> Iterator[Callable[[str], Any]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    session = boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
     clients: list[Any] = []
 
     def client(name: str) -> Any:

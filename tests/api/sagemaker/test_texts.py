@@ -171,7 +171,7 @@ def test_waiters_end(aws: Aws, bench: Bench) -> None:
     client = aws("sagemaker")
     client.create_training_job(**training_job("good"))
     client.create_training_job(**training_job("bad"))
-    bench.settle(3)
+    bench.settle(5)
     for instance in bench.compute.alive():
         bench.compute.exit(instance, *(("failed", "AlgorithmError: x") if instance.startswith("bad") else ()))
     bench.settle()
