@@ -5,7 +5,7 @@ Times are epoch milliseconds, except `now`, which is the clock's epoch seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,6 +156,12 @@ def streams(
         query = query.where(here < there if descending else here > there)
     query = query.order_by(*(key.desc() if descending else key for key in keys))
     return [Stream(**row) for row in connection.execute(query.limit(limit)).mappings()]
+
+
+def stream_names(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """Names by id."""
+    query = sa.select(streams_table.c.id, streams_table.c.name).where(streams_table.c.id.in_(ids))
+    return {row.id: row.name for row in connection.execute(query)}
 
 
 def append(

@@ -1,0 +1,124 @@
+"""CloudWatch Logs alone behind a real port, without the gate. Gives way to the whole server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from clary.auth.principals import Principal
+from clary.config import Settings
+from clary.context import Platform, Stores
+from clary.errors import ServiceError
+from clary.services.logs import OPERATIONS, VALIDATION_CODE
+from clary.services.operation import Call
+from clary.store import schema
+from clary.store.engine import SqliteDatabase
+from clary.wire import faults, protocols
+from clary.wire.messages import BytesBody, Headers, Request, Response
+from clary.wire.models import Models
+from clary.wire.router import Router
+from clary.wire.validate import validate
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+
+class Clock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.at = 1_700_000_000.5
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def platform(tmp_path: Path, clock: Clock) -> Iterator[Platform]:
+    database = SqliteDatabase(str(tmp_path / "logs.db"), schema.LOGS)
+    absent = cast(Any, None)
+    settings = Settings.load({}, home=tmp_path)
+    yield Platform(settings, clock, Stores(absent, absent, database), absent, absent, absent, lambda: None)
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def router() -> Router:
+    return Router(Models())
+
+
+@pytest.fixture(scope="session")
+def session() -> boto3.Session:
+    """One for all tests: it keeps the parsed service models."""
+    return boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
+
+
+def answer(platform: Platform, router: Router, request: Request) -> Response:
+    route = router.route(request)
+    principal = Principal("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
+    try:
+        given = protocols.parse(route)
+        try:
+            validate(route.operation.input_shape, given)
+        except ServiceError as error:
+            raise ServiceError(VALIDATION_CODE, error.message) from error
+        handler = OPERATIONS.find(route.operation.name)
+        assert handler is not None
+        call = Call(platform, principal, "logs", route.operation.name, ACCOUNT, REGION, "r", request, request.body)
+        return protocols.serialize(route.operation, handler(call, given), "r", route.protocol)
+    except ServiceError as error:
+        return faults.fault(error, route.protocol, route.service, route.operation, "r")
+
+
+@pytest.fixture
+def aws(platform: Platform, router: Router, session: boto3.Session) -> Iterator[Callable[[str], Any]]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            request = Request("POST", self.path, Headers(list(self.headers.items())), BytesBody(body))
+            response = answer(platform, router, request)
+            assert isinstance(response.body, bytes)
+            self.send_response(response.status)
+            for name, value in response.headers:
+                if name.lower() != "content-length":
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(response.body)))
+            self.end_headers()
+            self.wfile.write(response.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    config = Config(retries={"max_attempts": 0}, parameter_validation=False)
+    clients: list[Any] = []
+
+    def client(name: str) -> Any:
+        clients.append(session.client(name, endpoint_url=f"http://127.0.0.1:{server.server_port}", config=config))
+        return clients[-1]
+
+    yield client
+    for made in clients:
+        made.close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
