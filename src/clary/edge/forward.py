@@ -140,12 +140,18 @@ class Forward:
 
     def _finish(self) -> None:
         self._release()
-        if self._head is not None and self._exchange.head.method != b"HEAD":
-            headers = self._head[1]
-            if not any(name.lower() == "content-length" for name, _ in headers):
-                headers.append(("Content-Length", str(len(self._piece))))
-        self.link_flush()
-        self._exchange.finish()
+        if self._head is not None and self._is_whole(*self._head):
+            (status, headers), self._head = self._head, None
+            self._exchange.respond(status, headers, self._piece)
+        else:
+            self.link_flush()
+            self._exchange.finish()
+
+    def _is_whole(self, status: int, headers: list[tuple[str, str]]) -> bool:
+        """Whether the piece is the body that the head declares. HEAD and 304 declare one that they leave out."""
+        length = str(len(self._piece))
+        declared = next((value for name, value in headers if name.lower() == "content-length"), length)
+        return declared == length and status != 304 and self._exchange.head.method != b"HEAD"
 
     def _release(self) -> None:
         link, self._link = self._link, None

@@ -44,8 +44,8 @@ class Listener:
         listening = self._listening
         listening.setblocking(False)
         if listening.family != socket.AF_UNIX:
-            # The kernel wakes us when there is something to look at; it falls back after these seconds.
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, int(FIRST_BYTE_SECONDS))
+            # The kernel wakes us when there is something to look at, or after about a second of silence.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
         self._loop.add_reader(listening.fileno(), self._accept)
 
     def stop(self) -> None:

@@ -1,0 +1,144 @@
+"""The edge through restarts of the control plane, and at its own end."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from clary.config import Settings
+from clary.wire.messages import Request, Response
+
+from .conftest import EdgeProcess, ModelServer, Plane
+from .conftest import http as http_answer
+from .test_gateway import client, refused
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[tuple[Plane, EdgeProcess]]:
+    """A control plane and an edge that a test may end."""
+    settings = Settings.load({}, home=tmp_path)
+    settings.run.mkdir(parents=True, exist_ok=True)
+    plane, edge = Plane(settings.run / "control.sock"), EdgeProcess(tmp_path)
+    plane.start()
+    yield plane, edge
+    edge.stop()
+    plane.stop()
+
+
+def get(edge: EdgeProcess, path: str = "/") -> http.client.HTTPResponse:
+    connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
+    connection.request("GET", path)
+    return connection.getresponse()
+
+
+def test_requests_wait_for_a_control_plane_that_comes_back(own: tuple[Plane, EdgeProcess]) -> None:
+    plane, edge = own
+    assert get(edge).status == 200
+    plane.stop()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(get, edge) for _ in range(4)]
+        time.sleep(0.3)  # they are at the edge by now; an edge that does not wait has answered
+        assert not any(each.done() for each in waiting)
+        plane.start()
+        assert [each.result().status for each in waiting] == [200] * 4
+
+
+def test_a_control_plane_that_stays_away_is_a_503(own: tuple[Plane, EdgeProcess]) -> None:
+    plane, edge = own
+    plane.stop()
+    began = time.monotonic()
+    runtime = client(edge, key="AKIAUNKNOWN")
+    with ThreadPoolExecutor(1) as pool:
+        unknown = pool.submit(refused, lambda: runtime.invoke_endpoint(EndpointName="any", Body=b"1"))
+        answer = get(edge)
+    assert answer.status == 503
+    assert b"<Code>ServiceUnavailable</Code>" in answer.read()
+    assert unknown.result()["ResponseMetadata"]["HTTPStatusCode"] == 503
+    assert 8 < time.monotonic() - began < 15
+
+
+def test_a_request_that_was_handed_over_is_never_repeated(own: tuple[Plane, EdgeProcess]) -> None:
+    plane, edge = own
+    served: list[str] = []
+    arrived = threading.Event()
+
+    def hang(request: Request) -> Response:
+        served.append(request.target)
+        arrived.set()
+        threading.Event().wait(2)
+        return Response(200)
+
+    plane.application = hang
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, edge, "/once")
+        assert arrived.wait(10)
+        plane.stop()
+        plane.start()
+        assert answer.result().status == 503
+    assert served == ["/once"]
+
+
+def test_invocations_go_on_without_the_control_plane(
+    own: tuple[Plane, EdgeProcess], model: Callable[..., ModelServer]
+) -> None:
+    plane, edge = own
+    plane.endpoint("stays", model(lambda *_: http_answer("200 OK", b"here")).path)
+    runtime = client(edge)
+    assert runtime.invoke_endpoint(EndpointName="stays", Body=b"1")["Body"].read() == b"here"
+    plane.stop()
+    time.sleep(1.1)  # what the edge knows is no longer fresh
+    for _ in range(3):
+        assert runtime.invoke_endpoint(EndpointName="stays", Body=b"1")["Body"].read() == b"here"
+
+
+def test_a_session_ends_on_time_even_then(own: tuple[Plane, EdgeProcess], model: Callable[..., ModelServer]) -> None:
+    plane, edge = own
+    ends = time.time() + 2.5
+    plane.keys["AKIASESSION"] = {"secret_key": "s", "session_token": "", "expires": ends}
+    plane.endpoint("session", model(lambda *_: http_answer("200 OK", b"here")).path)
+    runtime = client(edge, "AKIASESSION", "s")
+    runtime.invoke_endpoint(EndpointName="session", Body=b"1")
+    plane.stop()
+    time.sleep(max(0.0, ends - time.time()) + 0.1)
+    answer = refused(lambda: runtime.invoke_endpoint(EndpointName="session", Body=b"1"))
+    assert answer["Error"]["Code"] == "ExpiredTokenException"
+
+
+def test_a_key_that_was_taken_back_stops_working(
+    own: tuple[Plane, EdgeProcess], model: Callable[..., ModelServer]
+) -> None:
+    plane, edge = own
+    plane.endpoint("taken", model(lambda *_: http_answer("200 OK", b"here")).path)
+    runtime = client(edge)
+    runtime.invoke_endpoint(EndpointName="taken", Body=b"1")
+    plane.keys.clear()
+    time.sleep(1.1)
+    answer = refused(lambda: runtime.invoke_endpoint(EndpointName="taken", Body=b"1"))
+    assert answer["Error"]["Code"] == "UnrecognizedClientException"
+
+
+def test_at_its_end_running_requests_are_finished(own: tuple[Plane, EdgeProcess]) -> None:
+    plane, edge = own
+    arrived, release = threading.Event(), threading.Event()
+
+    def slow(_: Request) -> Response:
+        arrived.set()
+        release.wait(10)
+        return Response(200, [], b"done")
+
+    plane.application = slow
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, edge)
+        assert arrived.wait(10)
+        edge.process.send_signal(signal.SIGTERM)
+        release.set()
+        response = answer.result()
+    assert (response.status, response.read()) == (200, b"done")
+    assert edge.process.wait(10) == 0
