@@ -25,7 +25,7 @@ from clary.services.s3 import OPERATIONS
 from clary.store import schema
 from clary.store.engine import SqliteDatabase
 from clary.wire import faults, protocols
-from clary.wire.messages import Body, Headers, Request, Response
+from clary.wire.messages import Body, BytesBody, Headers, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.stream import ChunkedReader
@@ -82,10 +82,14 @@ def answer(platform: Platform, router: Router, request: Request) -> Response:
     route = router.route(request)
     try:
         who, region = principal(request)
-        given = protocols.parse(route, route.request)
+        body: Body = request.body
+        if route.operation.has_streaming_input:
+            given = protocols.parse(route, route.request)
+        else:
+            document = body.read()
+            given, body = protocols.parse(route, route.request, document), BytesBody(document)
         handler = OPERATIONS.find(route.operation.name)
         assert handler is not None, f"{route.operation.name} is not built"
-        body = request.body
         call = Call(platform, who, "s3", route.operation.name, who.account, region, "REQUEST", route.request, body)
         return protocols.serialize(route.operation, handler(call, given), "REQUEST")
     except ServiceError as error:

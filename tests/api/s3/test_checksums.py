@@ -124,6 +124,20 @@ def test_content_md5(s3: Any, bucket: str) -> None:
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == DATA
 
 
+def test_documents_are_checked_too(s3: Any, bucket: str) -> None:
+    """boto3 sends a CRC32 with them; one that is of another document is refused, and nothing is deleted."""
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+
+    def spoil(request: Any, **_: Any) -> None:
+        assert "x-amz-checksum-crc32" in request.headers
+        request.headers["x-amz-checksum-crc32"] = "AAAAAA=="
+
+    s3.meta.events.register("before-send.s3.DeleteObjects", spoil)
+    with refused("BadDigest", 400):
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
 def test_two_checksums_are_one_too_many(s3: Any, bucket: str) -> None:
     sums = values(DATA)
     with refused("InvalidRequest", 400):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Handler
-from clary.services.s3 import faults
+from clary.services.s3 import faults, integrity
 
 _ALWAYS = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
 LONGEST_KEY = 1024
@@ -27,7 +27,8 @@ _RESERVED = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|\.mr
 
 
 def understands(*members: str) -> Callable[[Handler], Handler]:
-    """The handler honours these members (and those every operation has). Anonymous callers do not reach it."""
+    """The handler honours these members (and those every operation has), and gets a document that is what its checksum
+    says. Anonymous callers do not reach it."""
     known = _ALWAYS.union(members)
 
     def guard(handler: Handler) -> Handler:
@@ -38,6 +39,7 @@ def understands(*members: str) -> Callable[[Handler], Handler]:
             for member in given:
                 if member not in known:
                     raise faults.not_implemented(member)
+            integrity.check_document(call, given)
             return handler(call, given)
 
         return guarded

@@ -1,0 +1,30 @@
+"""Content-MD5 and x-amz-checksum-* of requests whose body is a document (DeleteObjects, tagging, ...)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from clary.services.operation import Call, Document
+from clary.services.s3 import checksums
+
+
+def check_document(call: Call, given: Document) -> None:
+    """Raises BadDigest or InvalidDigest. `call.body` has to give the document's bytes once more; where it gives none
+    there was no document. Streamed bodies are checked while they are stored."""
+    if "Body" in given:
+        return
+    headers = call.request.headers
+    md5 = headers.get("content-md5")
+    # A checksum that is a parameter (CompleteMultipartUpload) speaks of the object, not of the document.
+    claims = [each for each in checksums.ALGORITHMS.values() if each.header in headers and each.member not in given]
+    if md5 is None and not claims:
+        return
+    document = call.body.read()
+    if not document:
+        return
+    if md5 is not None:
+        checksums.check_md5(md5, hashlib.md5(document, usedforsecurity=False).digest())
+    for each in claims:
+        running = each.new()
+        running.update(document)
+        checksums.check(each, headers.get(each.header) or "", running.digest())
