@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import email.utils
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from clary.auth import refusals
@@ -29,8 +29,7 @@ _QUERY_MISSING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """`at` is `stamp` in epoch seconds; `date`, `region`, `service` are the credential scope; `expires` is a presigned
     URL's life in seconds, None where nothing bounds it but the clock window; `token` is the session token, empty when
     none came."""

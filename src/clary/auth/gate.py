@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from clary.auth import claims, refusals, sigv2, sigv4
 from clary.auth.bodies import HashedBody, PlainBody, VerifiedBody
@@ -44,8 +45,7 @@ class Admitted:
     signing_service: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Proof:
+class _Proof(NamedTuple):
     """A SigV4 claim with the key it was checked against."""
 
     claim: Claim
@@ -74,6 +74,7 @@ class Gate:
         self._window = settings.clock_window_seconds
         self._limit = settings.payload_limit_bytes
         self._keys = SigningKeys()
+        self._rules = lru_cache(maxsize=256)(self._make_rules)
 
     def admit(self, request: Request, service: str, protocol: str, bucket_in_host: str = "") -> Admitted:
         """Raises ServiceError, worded for the service.
@@ -90,23 +91,26 @@ class Gate:
             return self._anonymous(request, service, kind)
         if found[0] == "sigv2-query":
             return self._sigv2(request, bucket_in_host)
-        rules = Rules(service, kind, self._window)
+        rules = self._rules(service, kind)
         proof = self._claimed(request, found[0], rules)
         body = self._s3_body(request, proof) if kind == "s3" else self._small_body(request, proof)
-        return Admitted(proof.credential.principal, replace(request, body=body), proof.claim.region, service)
+        return Admitted(proof.credential.principal, _with_body(request, body), proof.claim.region, service)
+
+    def _make_rules(self, service: str, kind: Family) -> Rules:
+        return Rules(service, kind, self._window)
 
     def _anonymous(self, request: Request, service: str, kind: Family) -> Admitted:
         if kind != "s3":
             raise refusals.missing_token(kind)
         declared = request.headers.get("x-amz-content-sha256") or UNSIGNED
-        return Admitted(ANONYMOUS, replace(request, body=_unsigned_body(request, declared)), "", service)
+        return Admitted(ANONYMOUS, _with_body(request, _unsigned_body(request, declared)), "", service)
 
     def _sigv2(self, request: Request, bucket_in_host: str) -> Admitted:
         claim = sigv2.from_query(request, bucket_in_host)
         credential = self._credential(claim.access_key, "s3")
         merged = sigv2.verify(request, claim, credential, self._clock.now())
         declared = merged.headers.get("x-amz-content-sha256") or UNSIGNED
-        return Admitted(credential.principal, replace(merged, body=_unsigned_body(merged, declared)), "", "s3")
+        return Admitted(credential.principal, _with_body(merged, _unsigned_body(merged, declared)), "", "s3")
 
     def _claimed(self, request: Request, scheme: Scheme, rules: Rules) -> _Proof:
         """The claim of a SigV4 request, checked but for its signature."""
@@ -145,6 +149,11 @@ class Gate:
             chain = ChunkSignatures(key, claim.stamp, claim.scope, claim.signature, claim.access_key)
             return _chunked(request, declared, chain)
         return _unsigned_body(request, declared)
+
+
+def _with_body(request: Request, body: Body) -> Request:
+    # dataclasses.replace() takes as long as a signature does.
+    return Request(request.method, request.target, request.headers, body, request.scheme, request.peer)
 
 
 def _unsigned_body(request: Request, declared: str) -> VerifiedBody:
