@@ -1,7 +1,7 @@
-"""Real processes around an agent: the launcher, fork servers, the agent link with SQLite, and a small S3 in this process.
+"""Real processes around an agent: launcher, fork servers, the agent link over SQLite, and a small S3 in this process.
 
-What runs inside is a tree with two tiny entry points: training executes the Python text in the hyperparameter `program`;
-the model server answers on the socket it is told, by the Python text in MODEL_PROGRAM."""
+What runs inside is a tree with two tiny entry points: training executes the Python text of hyperparameter `program`,
+the model server runs the Python text in MODEL_PROGRAM, then answers on the socket it is told."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def main():
         with connection:
             head = connection.recv(65536)
             body = open("model/answer.txt", "rb").read() if b"/invocations" in head else b""
-            connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body) + body)
+            head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body)
+            connection.sendall(head + body)
 """
 
 
