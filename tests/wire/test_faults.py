@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from botocore.awsrequest import HeadersDict
 from botocore.model import OperationModel
 from botocore.parsers import create_parser
 
@@ -22,7 +23,7 @@ def operation(service: str, name: str) -> OperationModel:
 
 
 def read(response: Response, protocol: str, about: OperationModel) -> dict[str, object]:
-    wire = {"status_code": response.status, "headers": dict(response.headers), "body": response.body}
+    wire = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": response.body}
     parsed: dict[str, object] = create_parser(protocol).parse(wire, about.output_shape)
     return parsed
 

@@ -23,7 +23,7 @@ IN_HEAD = {
 def loads(data: bytes) -> Any:
     """Strict JSON in UTF-8: no NaN literals, no lone surrogates (nothing could store them). Raises Malformed."""
     try:
-        value = json.loads(data, parse_constant=_no_constant)
+        value = json.loads(data.decode(), parse_constant=_no_constant)
         if b"\\ud" in data or b"\\uD" in data:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:

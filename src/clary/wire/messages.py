@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,6 +53,11 @@ class Headers:
 
     def all(self, name: str) -> list[str]:
         return list(self._index.get(name.lower(), ()))
+
+    @property
+    def by_name(self) -> Mapping[str, Sequence[str]]:
+        """All values by lower-cased name, not copied: for whoever looks at many."""
+        return self._index
 
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._index

@@ -24,6 +24,7 @@ _EQUIVALENT = {
     r"https://([.\-_a-zA-Z0-9]+/?){3,1016}": (
         r"https://(?=(?:[.\-_a-zA-Z0-9]/?){3})[.\-_a-zA-Z0-9]+(?:/[.\-_a-zA-Z0-9]+)*/?"
     ),
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9]){0,39}?": r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?",
     r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$": r"[a-z0-9*]+(?:[._\-/][a-z0-9*]+)*",
     r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$": r"\t*[\x20-\x7E][\t\x20-\x7E]*",
     r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$": (
@@ -34,32 +35,35 @@ _PROPERTY = re.compile(r"\\([pP])(?:\{(\w+)\}|(\w))")
 _SURROGATES = re.compile(r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _REPEATED_ANCHOR = re.compile(r"(?<!\\)\$\{\d+,\d*\}")
 _CLASS_BEFORE_DASH = re.compile(r"(?<!\\)(\\[wdsWDS])-(?=[^\]])")
-_ALL = 0x110000
+_ASCII = "".join(map(chr, range(128)))
 
 
 def matches(pattern: str, text: str) -> bool:
     """Whether all of `text` is in the pattern's language. A pattern that Python cannot express accepts everything."""
-    # ASCII alone is the common case, and its property classes are small.
-    compiled = _compile(pattern, 128 if text.isascii() else _ALL)
+    extra = ""
+    if not text.isascii() and (r"\p" in pattern or r"\P" in pattern):
+        # A property class has thousands of ranges; only the characters that can be met here matter.
+        extra = "".join(sorted(set(text).difference(_ASCII)))
+    compiled = _compile(pattern, extra)
     return compiled is None or compiled.fullmatch(text) is not None
 
 
 @functools.lru_cache(maxsize=4096)
-def _compile(pattern: str, limit: int) -> re.Pattern[str] | None:
+def _compile(pattern: str, extra: str) -> re.Pattern[str] | None:
     try:
-        return re.compile(translate(pattern, limit), re.ASCII)
+        return re.compile(translate(pattern, extra), re.ASCII)
     except (re.error, OverflowError):
         return None
 
 
-def translate(pattern: str, limit: int = _ALL) -> str:
-    """Python's form of a Java pattern; property classes list the characters below the code point `limit`."""
+def translate(pattern: str, extra: str = "") -> str:
+    """Python's form of a Java pattern, for texts of ASCII and the characters `extra`. Raises re.error."""
     text = _EQUIVALENT.get(pattern, pattern)
     text = _REPEATED_ANCHOR.sub("$", text)
     text = _SURROGATES.sub(_one_character, text)
     text = _CLASS_BEFORE_DASH.sub(r"\1\\-", text)
     text = text.replace(r"\z", r"\Z")
-    return _properties(text, limit)
+    return _properties(text, _ASCII + extra)
 
 
 def _one_character(found: re.Match[str]) -> str:
@@ -67,13 +71,13 @@ def _one_character(found: re.Match[str]) -> str:
     return f"\\U{0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00):08x}"
 
 
-def _properties(text: str, limit: int) -> str:
+def _properties(text: str, alphabet: str) -> str:
     """Replaces \\p{...} and \\P{...} by ranges, within brackets or by themselves."""
     pieces, at, inside = [], 0, False
     while at < len(text):
         found = _PROPERTY.match(text, at)
         if found:
-            ranges = _ranges(found[2] or found[3], found[1] == "P", limit)
+            ranges = _ranges(found[2] or found[3], found[1] == "P", alphabet)
             pieces.append(ranges if inside else f"[{ranges}]")
             at = found.end()
             continue
@@ -85,19 +89,18 @@ def _properties(text: str, limit: int) -> str:
     return "".join(pieces)
 
 
-@functools.lru_cache(maxsize=256)
-def _ranges(name: str, negated: bool, limit: int) -> str:
-    """The characters of a property as the inside of a bracket expression. Raises re.error for an unknown one."""
+def _ranges(name: str, negated: bool, alphabet: str) -> str:
+    """The alphabet's characters that have a property, as the inside of a bracket expression."""
     within = _POSIX.get(name)
     if within is None and (len(name) > 2 or name[:1] not in "CLMNPSZ"):
         raise re.error(f"unknown property {name}")
     runs: list[list[int]] = []
-    for code in range(limit):
-        char = chr(code)
+    for char in alphabet:
         has = within(char) if within else unicodedata.category(char).startswith(name)
         if has != negated:
-            if runs and runs[-1][1] == code - 1:
-                runs[-1][1] = code
+            if runs and runs[-1][1] == ord(char) - 1:
+                runs[-1][1] = ord(char)
             else:
-                runs.append([code, code])
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in runs)
+                runs.append([ord(char), ord(char)])
+    # An empty class cannot be written; a character that no text here holds stands in for it.
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in runs) or r"\U0010ffff"
