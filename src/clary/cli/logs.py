@@ -16,11 +16,11 @@ _BETWEEN = 0.5  # seconds between two looks of --follow
 
 def command(given: argparse.Namespace) -> int:
     server = running(given)
-    token, several = "", False
+    token, streams = "", set[str]()
     while True:
         page = _page(server, given.job, token)
-        several = several or len({stream for _, stream, _ in page.lines}) > 1
-        _print(page, given.json, several)
+        streams.update(stream for _, stream, _ in page.lines)
+        _print(page, given.json, len(streams) > 1)
         caught_up = not page.lines
         if caught_up and (page.finished or not given.follow):
             return 0
