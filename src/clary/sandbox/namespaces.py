@@ -44,6 +44,8 @@ def shut_in(confinement: Confinement, control: socket.socket, main: Callable[[],
     first = os.fork()
     if first == 0:
         ask.close()
+        if not privileged:
+            answer.close()
         _first(confinement, control, main, answer if privileged else None)
     control.close()
     answer.close()

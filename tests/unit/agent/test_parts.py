@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import calendar
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -115,8 +118,6 @@ def test_signatures_are_those_of_botocore() -> None:
     signer = S3SigV4Auth(Theirs("AK", "SK", "ST"), "s3", "us-east-1")
     signer.add_auth(request)
     stamp = time.strptime(request.context["timestamp"], "%Y%m%dT%H%M%SZ")
-    import calendar
-
     ours = sign(
         "GET",
         "127.0.0.1:1",
@@ -128,3 +129,10 @@ def test_signatures_are_those_of_botocore() -> None:
         float(calendar.timegm(stamp)),
     )
     assert ours["authorization"] == request.headers["Authorization"]
+
+
+def test_the_launcher_is_lean() -> None:
+    """Agents are forks of it: what it imports, every instance holds."""
+    code = "import sys, clary.agent.launcher; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"botocore", "boto3", "sqlalchemy", "cryptography", "asyncio", "numpy"} & set(imported)
