@@ -115,7 +115,7 @@ class Link(asyncio.Protocol):
 
 
 class LinkPool:
-    """At most `limit` links to the socket at `path`. Users that find none wait in order, at most PATIENCE_SECONDS."""
+    """At most `limit` links to the socket at `path`. Users that find none free wait in order, `patience` seconds."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, path: str, limit: int, patience: float = PATIENCE_SECONDS
@@ -130,14 +130,15 @@ class LinkPool:
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def take(self, user: LinkUser) -> None:
-        """Calls `user.linked`, now when a link is free; or `user.unavailable` later."""
+    def take(self, user: LinkUser, patient: bool = True) -> None:
+        """Calls `user.linked`, now when a link is free; or `user.unavailable` later: who is not patient hears it with
+        the first connection that fails."""
         if self._idle:
             link = self._idle.pop()
             link.user = user
             user.linked(link)
             return
-        self._waiting.append((user, self._loop.time() + self._patience))
+        self._waiting.append((user, self._loop.time() + (self._patience if patient else 0.0)))
         self._open_more()
         if self._timer is None:
             self._timer = self._loop.call_later(self._patience / 20, self._expire)
@@ -182,6 +183,7 @@ class LinkPool:
             try:
                 _, link = await self._loop.create_unix_connection(lambda: Link(self), self._path)
             except OSError:
+                self._dismiss()
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             self._links.add(link)
@@ -190,8 +192,15 @@ class LinkPool:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.time()
-        while self._waiting and self._waiting[0][1] <= now:
-            self._waiting.popleft()[0].unavailable()
-        if self._waiting:
+        self._dismiss()
+        if self._waiting and self._timer is None:
             self._timer = self._loop.call_later(self._patience / 20, self._expire)
+
+    def _dismiss(self) -> None:
+        """Tells those whose time is over."""
+        now = self._loop.time()
+        over = [user for user, end in self._waiting if end <= now]
+        if over:
+            self._waiting = deque(each for each in self._waiting if each[1] > now)
+        for user in over:
+            user.unavailable()

@@ -29,12 +29,12 @@ Answer = dict[str, Any]
 class _Question:
     """One question on its way."""
 
-    def __init__(self, pool: LinkPool, value: Answer) -> None:
+    def __init__(self, pool: LinkPool, value: Answer, patient: bool) -> None:
         self.answer: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
         self._value = value
         self._pool = pool
         self._link: Link | None = None
-        pool.take(self)
+        pool.take(self, patient)
 
     def drop(self) -> None:
         """Nobody waits for the answer any more."""
@@ -113,7 +113,7 @@ class Remembered(Generic[T]):
     async def _ask(self, key: Any, question: Answer) -> T | None:
         entry = self._entries.pop(key, None) or _Entry[T]()
         usable = entry.value is not None and time.monotonic() - entry.answered < STALE_SECONDS
-        answer = await self._answer(question, _SLOW_SECONDS if usable else PATIENCE_SECONDS)
+        answer = await (self._first_answer(question) if usable else self._answer(question))
         now = time.monotonic()
         if answer is not None and "error" not in answer:
             if answer != entry.answer:  # an unchanged value stays the same object
@@ -127,11 +127,20 @@ class Remembered(Generic[T]):
             self._entries.popitem(last=False)
         return entry.value
 
-    async def _answer(self, question: Answer, patience: float) -> Answer | None:
+    async def _first_answer(self, question: Answer) -> Answer | None:
+        """None when the control plane is away, or slow: there is an earlier answer to fall back on."""
+        asked = _Question(self._pool, question, patient=False)
+        await asyncio.wait((asked.answer,), timeout=_SLOW_SECONDS)
+        if asked.answer.done():
+            return asked.answer.result()
+        asked.drop()
+        return None
+
+    async def _answer(self, question: Answer) -> Answer | None:
         """None when the control plane gave none in time. One that dies over it is asked again when it is up."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE_SECONDS
         while (left := end - time.monotonic()) > 0:
-            asked = _Question(self._pool, question)
+            asked = _Question(self._pool, question, patient=True)
             await asyncio.wait((asked.answer,), timeout=left)
             if not asked.answer.done():
                 asked.drop()

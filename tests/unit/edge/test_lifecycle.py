@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from clary.config import Settings
 from clary.wire.messages import Request, Response
@@ -94,8 +95,9 @@ def test_invocations_go_on_without_the_control_plane(
     assert runtime.invoke_endpoint(EndpointName="stays", Body=b"1")["Body"].read() == b"here"
     plane.stop()
     time.sleep(1.1)  # what the edge knows is no longer fresh
-    for _ in range(3):
-        assert runtime.invoke_endpoint(EndpointName="stays", Body=b"1")["Body"].read() == b"here"
+    began = time.monotonic()
+    assert runtime.invoke_endpoint(EndpointName="stays", Body=b"1")["Body"].read() == b"here"
+    assert time.monotonic() - began < 0.9  # it does not wait for an answer that cannot come
 
 
 def test_a_session_ends_on_time_even_then(own: tuple[Plane, EdgeProcess], model: Callable[..., ModelServer]) -> None:
@@ -106,9 +108,9 @@ def test_a_session_ends_on_time_even_then(own: tuple[Plane, EdgeProcess], model:
     runtime = client(edge, "AKIASESSION", "s")
     runtime.invoke_endpoint(EndpointName="session", Body=b"1")
     plane.stop()
-    time.sleep(max(0.0, ends - time.time()) + 0.1)
-    answer = refused(lambda: runtime.invoke_endpoint(EndpointName="session", Body=b"1"))
-    assert answer["Error"]["Code"] == "ExpiredTokenException"
+    with pytest.raises(ClientError, match="ExpiredTokenException"):
+        while time.time() < ends + 1:
+            runtime.invoke_endpoint(EndpointName="session", Body=b"1")
 
 
 def test_a_key_that_was_taken_back_stops_working(
@@ -119,9 +121,10 @@ def test_a_key_that_was_taken_back_stops_working(
     runtime = client(edge)
     runtime.invoke_endpoint(EndpointName="taken", Body=b"1")
     plane.keys.clear()
-    time.sleep(1.1)
-    answer = refused(lambda: runtime.invoke_endpoint(EndpointName="taken", Body=b"1"))
-    assert answer["Error"]["Code"] == "UnrecognizedClientException"
+    taken_back = time.monotonic()
+    with pytest.raises(ClientError, match="UnrecognizedClientException"):
+        while time.monotonic() - taken_back < 3:
+            runtime.invoke_endpoint(EndpointName="taken", Body=b"1")
 
 
 def test_at_its_end_running_requests_are_finished(own: tuple[Plane, EdgeProcess]) -> None:
