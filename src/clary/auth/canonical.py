@@ -80,9 +80,9 @@ def _parameter(text: str) -> str:
 
 def headers(given: Headers, names: Sequence[str]) -> str:
     """One line for each name in `names`, values trimmed, runs of blanks made one, repeated headers joined by commas."""
-    lines = []
+    lines, found = [], given.by_name
     for name in names:
-        values = given.all(name)
+        values = found.get(name, ())
         value = _trimmed(values[0]) if len(values) == 1 else ",".join([_trimmed(each) for each in values])
         lines.append(f"{name}:{value}\n")
     return "".join(lines)

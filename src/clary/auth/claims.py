@@ -85,7 +85,7 @@ def from_query(request: Request, kind: Family) -> Claim:
 
 def single(headers: Headers, name: str, kind: Family) -> str:
     """The value of a header that may come once; empty when it did not come."""
-    values = headers.all(name)
+    values = headers.by_name.get(name)
     if not values:
         return ""
     if len(values) > 1:

@@ -55,7 +55,7 @@ class _Proof(NamedTuple):
 
 def schemes_of(request: Request, s3: bool) -> list[Scheme]:
     """The schemes of which `request` carries a proof."""
-    found: list[Scheme] = ["sigv4-header"] * len(request.headers.all("authorization"))
+    found: list[Scheme] = ["sigv4-header"] * len(request.headers.by_name.get("authorization", ()))
     if "=" in request.target:
         names = [piece.partition("=")[0] for piece in request.query.split("&")]
         if "X-Amz-Algorithm" in names or "X-Amz-Signature" in names or "X-Amz-Credential" in names:
