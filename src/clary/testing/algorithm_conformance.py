@@ -97,7 +97,7 @@ class Workbench:
     def run(self, code: str, *arguments: object) -> str:
         """What a Python program prints in the environment, with the inside on its path; a failure raises."""
         command = [str(self.python), "-c", code, *map(str, arguments)]
-        variables = self.variables(Layout(self.folder), {})
+        variables = self.variables(Layout(self.folder), {"OMP_WAIT_POLICY": "passive"})
         ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=100)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from clary.testing.algorithm_conformance import Workbench
 from image_environment import shared_data
 

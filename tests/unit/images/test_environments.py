@@ -40,7 +40,8 @@ case "$1" in venv) for last; do :; done; mkdir -p "$last/bin"; : > "$last/bin/py
 
 
 def test_two_who_ask_at_once_build_once(settings: Settings, fake_uv: Path) -> None:
-    code = "import sys; from pathlib import Path; from clary.config import Settings; from clary.images import environments\n"
+    code = "import sys; from pathlib import Path; from clary.config import Settings\n"
+    code += "from clary.images import environments\n"
     code += "environments.build(Settings(Path(sys.argv[1]), images_home=Path(sys.argv[2])), 'xgboost', print)"
     command = [sys.executable, "-c", code, str(settings.home), str(settings.images_home)]
     both = [subprocess.Popen(command) for _ in range(2)]
@@ -88,9 +89,8 @@ def test_the_real_environment_has_what_is_preloaded_and_nothing_slow() -> None:
         images.prepare(image)
     except ImageBuildFailed as problem:
         pytest.skip(f"the image environment cannot be built here: {problem}")
-    code = (
-        "import clary.algorithms.xgboost.spec as s, importlib, sys; [importlib.import_module(m) for m in s.PRELOAD]\n"
-    )
+    code = "import clary.algorithms.xgboost.spec as s, importlib, sys\n"
+    code += "for module in s.PRELOAD: importlib.import_module(module)\n"
     code += "print(sorted({'pandas', 'sklearn', 'matplotlib', 'botocore'} & set(sys.modules)))"
     python = Path(image.environment, "bin", "python")
     variables = {"PYTHONPATH": str(inside.tree(settings))}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import xgboost
-
 from clary.algorithms import log
 from clary.algorithms.declaration import ChannelInput
 from clary.algorithms.errors import ClientError
@@ -13,6 +11,7 @@ from clary.algorithms.formats.csv_text import find_delimiter, first_line, read_c
 from clary.algorithms.formats.files import data_files
 from clary.algorithms.formats.libsvm_text import read_libsvm
 from clary.algorithms.formats.recordio import read_labelled
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.spec import CSV, LIBSVM, RECORDIO
 
 

@@ -9,9 +9,8 @@ import threading
 from collections.abc import Sequence
 
 import numpy as np
-import xgboost
-from xgboost.core import _LIB, _check_call
 
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.model import LoadedModel
 
 
@@ -50,7 +49,7 @@ class DensePredictor:
     def rows(self, values: np.ndarray) -> np.ndarray:
         """float32 (rows, columns) -> (rows,) or (rows, classes)."""
         if not self._in_place:
-            return self.matrix(xgboost.DMatrix(values))
+            return self.matrix(xgboost.DMatrix(values, nthread=1))
         values = np.ascontiguousarray(values, np.float32)
         buffers = self._buffers
         self._call(buffers, _array_interface(values))
@@ -64,7 +63,9 @@ class DensePredictor:
 
     def _call(self, buffers: _Buffers, interface: bytes) -> None:
         handle = self._model.booster.handle
-        _check_call(_LIB.XGBoosterPredictFromDense(handle, interface, self._config, None, *buffers.places))
+        xgboost.core._check_call(
+            xgboost.core._LIB.XGBoosterPredictFromDense(handle, interface, self._config, None, *buffers.places)
+        )
 
     def _works_in_place(self) -> bool:
         """Linear boosters do not; trees and dart do. Also warms the library up."""

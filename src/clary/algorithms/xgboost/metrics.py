@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import xgboost
 
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.rules import LABEL_METRICS, VALUE_METRICS
 
 Evaluation = Callable[[np.ndarray, xgboost.DMatrix], list[tuple[str, float]]]

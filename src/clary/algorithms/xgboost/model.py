@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import xgboost
-
 from clary.algorithms import log
 from clary.algorithms.serving import InvocationError
+from clary.algorithms.xgboost.library import xgboost
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import xgboost
 from scipy.sparse import csr_matrix
 
 from clary.algorithms import log
@@ -15,6 +14,7 @@ from clary.algorithms.declaration import split_content_type
 from clary.algorithms.serving import InvocationError, Reply
 from clary.algorithms.xgboost import requests, responses
 from clary.algorithms.xgboost.dense import DensePredictor
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.model import load_models, objective_of, widths
 from clary.algorithms.xgboost.spec import ACCEPTS
 
@@ -76,7 +76,9 @@ class XGBoostPredictor:
         return rows
 
     def _outputs(self, predictor: DensePredictor, rows: np.ndarray | csr_matrix) -> np.ndarray:
-        return predictor.matrix(xgboost.DMatrix(rows)) if isinstance(rows, csr_matrix) else predictor.rows(rows)
+        return (
+            predictor.matrix(xgboost.DMatrix(rows, nthread=1)) if isinstance(rows, csr_matrix) else predictor.rows(rows)
+        )
 
     def _joined(self, answers: list[np.ndarray]) -> np.ndarray:
         if len(answers) == 1:

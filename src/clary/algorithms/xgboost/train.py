@@ -7,14 +7,12 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import xgboost
-from xgboost.callback import EarlyStopping, EvaluationMonitor, TrainingCallback
-
 from clary.algorithms import log
 from clary.algorithms.declaration import TrainingJob
 from clary.algorithms.errors import AlgorithmError, ClientError
 from clary.algorithms.xgboost import rules
 from clary.algorithms.xgboost.data import read_channel
+from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.metrics import evaluation, split_metrics
 from clary.algorithms.xgboost.spec import MODEL_FILE
 
@@ -91,7 +89,7 @@ def _boost(
     if native:
         parameters["eval_metric"] = native
     callbacks = [
-        EvaluationMonitor(logger=lambda line: log.plain(line.rstrip("\n"))),
+        xgboost.callback.EvaluationMonitor(logger=lambda line: log.plain(line.rstrip("\n"))),
         *_stopping(values, matrices, names),
     ]
     if stopped is not None:
@@ -135,7 +133,7 @@ def metric_names(values: Mapping[str, Any]) -> list[str]:
 
 def _stopping(
     values: Mapping[str, Any], matrices: Mapping[str, xgboost.DMatrix], names: list[str]
-) -> list[TrainingCallback]:
+) -> list[xgboost.callback.TrainingCallback]:
     rounds = values.get("early_stopping_rounds")
     if rounds is None:
         return []
@@ -144,12 +142,11 @@ def _stopping(
         return []
     metric = names[-1] if names else None
     maximize = metric.partition("@")[0] in rules.MAXIMIZED if metric else None
-    return [
-        EarlyStopping(rounds, metric_name=metric, data_name="validation", maximize=maximize, save_best=True),
-    ]
+    stopping = xgboost.callback.EarlyStopping
+    return [stopping(rounds, metric_name=metric, data_name="validation", maximize=maximize, save_best=True)]
 
 
-class _StopWhen(TrainingCallback):  # type: ignore[misc]
+class _StopWhen(xgboost.callback.TrainingCallback):  # type: ignore[misc]
     """Ends the training after the round in which the event was set."""
 
     def __init__(self, event: threading.Event) -> None:
