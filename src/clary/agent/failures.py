@@ -76,4 +76,6 @@ def _read(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         return ""
     with path.open("rb") as file:
-        return file.read(LONGEST * 4).decode("utf-8", "replace")[:LONGEST].strip()
+        text = file.read(LONGEST * 4).decode("utf-8", "replace")[:LONGEST].strip()
+    # control characters have no place in the XML, logs and terminals that show it
+    return "".join(each if each.isprintable() or each in "\n\t" else "\ufffd" for each in text)

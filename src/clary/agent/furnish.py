@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clary.agent.context import Context, own
-from clary.contract.folder import socket_folder, write_durably
+from clary.contract.folder import socket_folder, write_whole
 from clary.contract.instance import InstanceSpec
 from clary.contract.layout import BASE_VARIABLE, Layout
 from clary.sandbox import Confinement, host_id
@@ -33,9 +33,9 @@ def make_tree(context: Context) -> None:
 
 def write_configs(spec: InstanceSpec, layout: Layout) -> None:
     """The three JSON files, each whole before the job starts."""
-    write_durably(layout.hyperparameters, json.dumps(spec.hyperparameters))
-    write_durably(layout.input_data_config, json.dumps(_channels(spec)))
-    write_durably(layout.resource_config, json.dumps(_resources(spec)))
+    write_whole(layout.hyperparameters, json.dumps(spec.hyperparameters))
+    write_whole(layout.input_data_config, json.dumps(_channels(spec)))
+    write_whole(layout.resource_config, json.dumps(_resources(spec)))
 
 
 def _channels(spec: InstanceSpec) -> dict[str, dict[str, str]]:

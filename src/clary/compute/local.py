@@ -13,7 +13,7 @@ from clary.compute import rows
 from clary.compute.base import Observation
 from clary.compute.link import AgentLink
 from clary.config import Settings
-from clary.contract.folder import InstanceFolder, is_held, socket_folder, write_durably
+from clary.contract.folder import InstanceFolder, is_held, socket_folder, write_whole
 from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.contract.launch import Launch, LauncherAway, ask
 from clary.store.engine import Database
@@ -40,7 +40,7 @@ class LocalCompute:
         self._settings.instances.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.path.mkdir(mode=0o700, exist_ok=True)
         if not folder.spec.exists():
-            write_durably(folder.spec, spec.to_json(), mode=0o600)
+            write_whole(folder.spec, spec.to_json(), mode=0o600)
         self._ask(Launch(str(folder.path), str(self._inside())))
 
     def _ask(self, question: Launch) -> None:

@@ -70,20 +70,31 @@ def socket_folder(link: str, instance: str) -> Path:
     return Path(link).parent / ("i-" + hashlib.sha256(instance.encode()).hexdigest()[:16])
 
 
-def write_durably(path: Path, text: str, mode: int = 0o644) -> None:
-    """Whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+def write_durably(path: Path, text: str) -> None:
+    """Whole or not at all, and still there after a power loss: temporary name, fsync, rename, fsync of the folder."""
+    _write(path, text, mode=0o644, durable=True)
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, text: str, mode: int = 0o644) -> None:
+    """Whole or not at all for every reader. Not durable: for what nobody reads after a power loss, since no instance
+    runs on after one (a sync costs milliseconds, and several stand before a job's first line)."""
+    _write(path, text, mode, durable=False)
+
+
+def _write(path: Path, text: str, mode: int, durable: bool) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
 
 
 def _sync_folder(path: Path) -> None:
