@@ -45,7 +45,8 @@ class Call(Protocol):
     """
 
     @property
-    def request(self) -> Request: ...
+    def request(self) -> Request:
+        """Made anew each time it is asked for."""
 
     @property
     def index(self) -> Mapping[bytes, bytes]: ...
@@ -71,14 +72,15 @@ class Gateway:
 
     def invoke(self, call: Call, endpoint: str) -> None:
         """Answers the call, now or later, whatever happens."""
+        request = call.request
         try:
-            claim = self._signatures.claim(call.request)
+            claim = self._signatures.claim(request)
             credential = self._directory.fresh_credential(claim.access_key)
             route = None
             if credential is not None:
                 route = self._directory.fresh_route(credential.principal.account, claim.region, endpoint)
             if credential is not None and route is not None:
-                self._signatures.prove(claim, call.request, call.content, credential)
+                self._signatures.prove(claim, request, call.content, credential)
                 self._forward(call, endpoint, credential, claim.region, route)
                 return
         except ServiceError as error:
