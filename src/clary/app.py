@@ -1,0 +1,138 @@
+"""The composition root of the control plane: settings -> Platform -> request pipeline, in reading order."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from clary import __version__
+from clary.auth.gate import Gate
+from clary.clock import Clock, SystemClock
+from clary.compute.link import AgentLink
+from clary.compute.local import LocalCompute
+from clary.config import Settings
+from clary.context import Platform, Stores
+from clary.contract.instance import Credentials, InstanceSpec
+from clary.images import inside
+from clary.images.local import LocalImages
+from clary.objects.filesystem import FilesystemStore
+from clary.scheduler.loop import Loop
+from clary.scheduler.signal import Signal
+from clary.server.control import ControlServer
+from clary.server.pipeline import Pipeline
+from clary.server.questions import answering
+from clary.services import tables
+from clary.services.answers import answers
+from clary.services.iam import first_start
+from clary.services.iam.keys import RecordKeyring
+from clary.services.s3 import sweep
+from clary.services.sts.sessions import open_session
+from clary.store import schema
+from clary.store.engine import Database, SqliteDatabase
+from clary.wire.models import Models
+from clary.wire.router import Router
+
+_LOG = logging.getLogger(__name__)
+_JOB_SESSION_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """A control plane, built and not yet started. `start` returns when it serves; `stop` when nothing of it runs."""
+
+    platform: Platform
+    server: ControlServer
+    link: AgentLink
+    loop: Loop
+    objects: FilesystemStore
+
+    def start(self) -> None:
+        self.link.start()
+        self.server.start()
+        self.loop.start()
+        threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.stop()
+        self.loop.stop()
+        self.link.close()
+        for field in dataclasses.fields(self.platform.stores):
+            getattr(self.platform.stores, field.name).close()
+
+    def _sweep(self) -> None:
+        try:
+            sweep.sweep(self.objects, self.platform.stores.objects)
+        except Exception:
+            _LOG.exception("the sweep of leftover objects failed; the next start tries again")
+
+
+def build(settings: Settings) -> ControlPlane:
+    clock = SystemClock()
+    stores = Stores(*(_database(settings, name, tables) for name, tables in _DATABASES))
+    first_start.provision(stores.records, settings, clock)
+    wake = Signal()
+    credentials = _role_sessions(stores.records, clock)
+    link = AgentLink(settings.run / "agents.sock", stores.records, stores.logs, credentials, clock, lambda _: wake())
+    images = LocalImages(settings, _LOG.info)
+    compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
+    objects = FilesystemStore(settings.blobs)
+    platform = Platform(settings, clock, stores, objects, images, compute, wake)
+
+    keyring = RecordKeyring(stores.records, settings, clock)
+    gate = Gate(keyring, clock, settings)
+    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES)
+    questions = answering(answers(platform, keyring, __version__))
+    server = ControlServer(settings.run / "control.sock", pipeline, questions)
+    return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
+
+
+_DATABASES = (("records", schema.RECORDS), ("objects", schema.OBJECTS), ("logs", schema.LOGS))
+
+
+def _database(settings: Settings, name: str, metadata: sa.MetaData) -> Database:
+    if settings.database_url:
+        from clary.store.postgres import PostgresDatabase  # its driver is an extra
+
+        return PostgresDatabase(settings.database_url, metadata)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return SqliteDatabase(str(settings.data / f"{name}.db"), metadata)
+
+
+def _role_sessions(records: Database, clock: Clock) -> Callable[[InstanceSpec], Credentials]:
+    """What agents work with: a session of their job's role, renewed by asking again."""
+
+    def credentials(spec: InstanceSpec) -> Credentials:
+        return open_session(records, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock)
+
+    return credentials
+
+
+def main() -> int:
+    """The control plane's process, as the supervisor starts it: everything from CLARY_* variables, until SIGTERM."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)
+    stop = threading.Event()
+
+    def asked(_number: int, _frame: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, asked)
+    signal.signal(signal.SIGINT, asked)
+    control_plane = build(Settings.load())
+    control_plane.start()
+    stop.wait()
+    control_plane.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

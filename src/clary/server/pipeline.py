@@ -1,0 +1,102 @@
+"""A request's way through the control plane: what it means, who asks, what it does, how it is told."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping
+
+from clary.auth.gate import Admitted, Gate
+from clary.context import Platform
+from clary.errors import ServiceError, internal, not_built
+from clary.services.operation import Call, Operations
+from clary.wire import faults, protocols
+from clary.wire.messages import BytesBody, Request, Response
+from clary.wire.router import Route, Router, RoutingError
+from clary.wire.validate import validate
+
+_LOG = logging.getLogger(__name__)
+_VALIDATION = "ValidationException"
+
+
+class Pipeline:
+    """`tables` holds the operations by service; `validation_codes` the code of a service that does not call a broken
+    constraint ValidationException ("" for a service that checks its parameters itself)."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        router: Router,
+        gate: Gate,
+        tables: Mapping[str, Operations],
+        validation_codes: Mapping[str, str],
+    ) -> None:
+        self._platform = platform
+        self._router = router
+        self._gate = gate
+        self._tables = tables
+        self._codes = validation_codes
+
+    def __call__(self, request: Request) -> Response:
+        request_id = _request_id()
+        try:
+            route = self._router.route(request)
+        except RoutingError as error:
+            return faults.fault(error, error.protocol, error.service, None, request_id, request.path)
+        try:
+            return self._perform(route, request_id)
+        except ServiceError as error:
+            return self._fault(error, route, request_id)
+        except Exception:
+            _LOG.exception("%s %s failed (request %s)", route.service, route.operation.name, request_id)
+            return self._fault(internal(), route, request_id)
+
+    def _perform(self, route: Route, request_id: str) -> Response:
+        admitted = self._admit(route)
+        operations = self._tables.get(route.service)
+        handler = operations.find(route.operation.name) if operations else None
+        if handler is None:
+            raise not_built(route.service, route.operation.name)
+        call = self._call(route, admitted, request_id)
+        given = protocols.parse(route, admitted.request)
+        if not route.operation.has_streaming_input:
+            admitted.request.body.read()  # what no parameter took: a proof in the body is checked at its end
+        self._validate(route, given)
+        return protocols.serialize(route.operation, handler(call, given), request_id, route.protocol)
+
+    def _admit(self, route: Route) -> Admitted:
+        bucket = self._router.bucket_of(route.request.host) if route.service == "s3" else ""
+        return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket)
+
+    def _call(self, route: Route, admitted: Admitted, request_id: str) -> Call:
+        operation, request = route.operation, admitted.request
+        return Call(
+            platform=self._platform,
+            principal=admitted.principal,
+            service=route.service,
+            operation=operation.name,
+            account=admitted.principal.account,
+            region=admitted.region or self._platform.settings.region,
+            request_id=request_id,
+            request=request,
+            body=request.body if operation.has_streaming_input else BytesBody(),
+        )
+
+    def _validate(self, route: Route, given: dict[str, object]) -> None:
+        code = self._codes.get(route.service, _VALIDATION)
+        if not code:
+            return
+        try:
+            validate(route.operation.input_shape, given)
+        except ServiceError as error:
+            raise ServiceError(code, error.message, error.status) from None
+
+    @staticmethod
+    def _fault(error: ServiceError, route: Route, request_id: str) -> Response:
+        path = route.request.path
+        return faults.fault(error, route.protocol, route.service, route.operation, request_id, path)
+
+
+def _request_id() -> str:
+    text = secrets.token_hex(16)
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,105 @@
+"""What the control plane answers to questions: of the edges (keys, routes) and of the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from clary.auth.principals import Keyring
+from clary.context import Platform
+from clary.errors import ServiceError
+from clary.services.iam import root_key
+from clary.services.iam.first_start import default_role_arn
+from clary.services.logs import jobs
+from clary.services.sts.sessions import open_session
+from clary.serving.routes import route
+from clary.store import records
+from clary.store.schema import records as table
+
+Question = dict[str, Any]
+Answer = dict[str, Any]
+
+_AT_REST = ("Completed", "Failed", "Stopped", "Deleting")
+_COUNTED = {
+    "training jobs running": ("training-job", ("InProgress", "Stopping")),
+    "endpoints in service": ("endpoint", ("InService", "Updating")),
+}
+
+
+def answers(platform: Platform, keyring: Keyring, version: str) -> Mapping[str, Callable[[Question], Answer]]:
+    """By the question's "ask"; a function for each."""
+    started = platform.clock.now()
+    return {
+        "credential": lambda question: _credential(keyring, str(question["access_key"])),
+        "route": lambda question: route(platform, question["account"], question["region"], question["endpoint"]),
+        "session": lambda question: _session(platform, float(question.get("seconds", 43_200))),
+        "root-key": lambda _: _root_key(platform),
+        "status": lambda _: _status(platform, version, started),
+        "job-logs": lambda question: _job_logs(platform, question["job"], question.get("token", "")),
+    }
+
+
+def _credential(keyring: Keyring, access_key: str) -> Answer:
+    found = keyring.find(access_key)
+    if found is None:
+        return {"found": False}
+    return {
+        "found": True,
+        "secret_key": found.secret_key,
+        "session_token": found.session_token,
+        "expires": found.expires,
+        "principal": asdict(found.principal),
+    }
+
+
+def _session(platform: Platform, seconds: float) -> Answer:
+    role = default_role_arn(platform.settings)
+    try:
+        return asdict(open_session(platform.stores.records, role, "SageMaker", seconds, platform.clock))
+    except ServiceError as error:
+        return {"error": f"The execution role {role} is gone ({error.message}); restart Clary to have it again."}
+
+
+def _root_key(platform: Platform) -> Answer:
+    key = root_key.load(platform.settings)
+    return {"access_key": key.access_key, "secret_key": key.secret_key}
+
+
+def _status(platform: Platform, version: str, started: float) -> Answer:
+    def count(connection: Connection) -> dict[str, int]:
+        return {words: _count(connection, kind, statuses) for words, (kind, statuses) in _COUNTED.items()}
+
+    return {
+        "version": version,
+        "pid": os.getpid(),
+        "started": started,
+        "account": platform.settings.account,
+        "region": platform.settings.region,
+        "counts": platform.stores.records.read(count),
+    }
+
+
+def _count(connection: Connection, kind: str, statuses: tuple[str, ...]) -> int:
+    query = sa.select(sa.func.count()).where(table.c.kind == kind, table.c.status.in_(statuses))
+    return int(connection.execute(query).scalar_one())
+
+
+def _job_logs(platform: Platform, name: str, token: str) -> Answer:
+    account, region = platform.settings.account, platform.settings.region
+    kinds = ("training-job", "endpoint")
+
+    def find(connection: Connection) -> records.Record | None:
+        found = (records.find(connection, kind, account, region, name) for kind in kinds)
+        return next((each for each in found if each is not None), None)
+
+    owner = platform.stores.records.read(find)  # before the lines: those of an ended job are complete
+    lines, after = jobs.page(platform.stores.logs, account, region, name, token)
+    if owner is None and not lines and not token:
+        return {"error": f"There is no training job and no endpoint named {name!r} in {region}, and no log of one."}
+    ended = owner is None or owner.status in _AT_REST
+    return {"lines": lines, "token": after, "finished": ended and not lines}

@@ -1,0 +1,28 @@
+"""Every service that is built, in one place: what the pipeline, the loop and the compatibility page work from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clary.scheduler.loop import Reconciler
+from clary.services import iam, logs, s3, sagemaker, sts
+from clary.services.operation import Operations
+
+OPERATIONS: Mapping[str, Operations] = {
+    "iam": iam.OPERATIONS,
+    "logs": logs.OPERATIONS,
+    "s3": s3.OPERATIONS,
+    "sagemaker": sagemaker.OPERATIONS,
+    "sts": sts.OPERATIONS,
+}
+
+RECONCILERS: Mapping[str, Reconciler] = sagemaker.RECONCILERS
+
+# How a service calls parameters that break a constraint of their shape, where it is not ValidationException; S3 checks
+# its parameters itself, with an error of its own for each.
+VALIDATION_CODES: Mapping[str, str] = {
+    "iam": "ValidationError",
+    "logs": logs.VALIDATION_CODE,
+    "s3": "",
+    "sts": "ValidationError",
+}
