@@ -61,8 +61,11 @@ class Values:
                 return datetime.fromtimestamp(self.random.randint(10**9, 2 * 10**9), UTC)
             case "blob":
                 return self.random.randbytes(self.random.randint(1, 20))
+        return self._text(shape, plain)
+
+    def _text(self, shape: Shape, plain: bool) -> str:
         if shape.metadata.get("enum"):
-            return self.random.choice(shape.metadata["enum"])
+            return str(self.random.choice(shape.metadata["enum"]))
         letters = _LETTERS if plain else _BODY_LETTERS
         size = max(1, min(64, int(shape.metadata.get("min") or 1)))
         return "x" + "".join(self.random.choices(letters, k=size + 3)) + "x"

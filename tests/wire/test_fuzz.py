@@ -51,13 +51,17 @@ def parse(kind: str, body: bytes) -> None:
 
 
 SEEDS = {
-    "json": b'{"TrainingJobName":"a","HyperParameters":{"a":"1"},"Tags":[{"Key":"k","Value":null}],"StoppingCondition":{"MaxRuntimeInSeconds":1e3}}',
-    "cbor": body_cbor.dumps({"Namespace": "n", "MetricData": [{"MetricName": "m", "Timestamp": body_cbor.Timestamp(1.5), "Value": 1.0}]}),
+    "json": b'{"TrainingJobName":"a","HyperParameters":{"a":"1"},"Tags":[{"Key":"k","Value":null}],'
+    b'"StoppingCondition":{"MaxRuntimeInSeconds":1e3}}',
+    "cbor": body_cbor.dumps(
+        {"Namespace": "n", "MetricData": [{"MetricName": "m", "Timestamp": body_cbor.Timestamp(1.5), "Value": 1.0}]}
+    ),
     "xml": b'<?xml version="1.0"?><Delete xmlns="x"><Object><Key>a</Key></Object><Quiet>true</Quiet></Delete>',
-    "xml attributes": b'<AccessControlPolicy><AccessControlList><Grant><Grantee xmlns:xsi="i" xsi:type="Group"><URI>u</URI></Grantee></Grant></AccessControlList></AccessControlPolicy>',
+    "xml attributes": b'<AccessControlPolicy><AccessControlList><Grant><Grantee xmlns:xsi="i" xsi:type="Group">'
+    b"<URI>u</URI></Grantee></Grant></AccessControlList></AccessControlPolicy>",
     "rest-json": b'{"TrialComponentName":"t","MetricData":[{"MetricName":"m","Timestamp":1.5,"Value":2}]}',
     "query": b"RoleArn=a&Tags.member.1.Key=a&Tags.member.1.Value=%20&DurationSeconds=900",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ROUTES)
@@ -152,8 +156,18 @@ def test_chunks_and_trailers() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"5\r\nhel", b"5\r\nhelloo\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"0x5\r\nhello\r\n0\r\n\r\n", b"1" * 20_000, b"0\r\n\r\nmore", b"0\r\nno colon\r\n\r\n"],
-)  # fmt: skip
+    [
+        b"",
+        b"5\r\nhel",
+        b"5\r\nhelloo\r\n0\r\n\r\n",
+        b"zz\r\n",
+        b"-1\r\n",
+        b"0x5\r\nhello\r\n0\r\n\r\n",
+        b"1" * 20_000,
+        b"0\r\n\r\nmore",
+        b"0\r\nno colon\r\n\r\n",
+    ],
+)
 def test_broken_chunks_are_refused(body: bytes) -> None:
     with pytest.raises(ServiceError) as caught:
         decoded(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -14,6 +15,8 @@ from clary.wire.models import SERVICES, TRAITS, Models
 from clary.wire.router import FORM_LIMIT, Route, Router, RoutingError
 
 ROUTER = Router(Models(), s3_suffixes=("s3.localhost",))
+GRANITE = "GraniteServiceVersion20100801"
+RUNTIME_HOST = "runtime.sagemaker.eu-west-1.amazonaws.com"
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 
 
@@ -59,11 +62,11 @@ def test_no_model_is_loaded_before_it_is_needed() -> None:
         ("POST", "/endpoints/e-1/async-invocations", "sagemaker", {}, "sagemaker-runtime:InvokeEndpointAsync"),
         ("GET", "/FeatureGroup/f", "sagemaker", {}, "sagemaker-featurestore-runtime:GetRecord"),
         ("PUT", "/BatchPutMetrics", "sagemaker", {}, "sagemaker-metrics:BatchPutMetrics"),
-        ("POST", "/", "monitoring", {"X_Amz_Target": "GraniteServiceVersion20100801.ListMetrics"}, "cloudwatch:ListMetrics"),
-        ("POST", "/service/GraniteServiceVersion20100801/operation/ListMetrics", "monitoring", {}, "cloudwatch:ListMetrics"),
+        ("POST", "/", "monitoring", {"X_Amz_Target": f"{GRANITE}.ListMetrics"}, "cloudwatch:ListMetrics"),
+        ("POST", f"/service/{GRANITE}/operation/ListMetrics", "monitoring", {}, "cloudwatch:ListMetrics"),
         ("POST", "/", "", {"X_Amz_Target": "Logs_20140328.GetLogEvents"}, "logs:GetLogEvents"),
         ("POST", "/?Action=ListRoles&Version=2010-05-08", "", {}, "iam:ListRoles"),
-        ("POST", "/endpoints/e-1/invocations", "", {"host": "runtime.sagemaker.eu-west-1.amazonaws.com"}, "sagemaker-runtime:InvokeEndpoint"),
+        ("POST", "/endpoints/e-1/invocations", "", {"host": RUNTIME_HOST}, "sagemaker-runtime:InvokeEndpoint"),
         ("GET", "/v20180820/tags/arn%3Aaws%3As3", "s3", {"X_Amz_Account_Id": "1"}, "s3control:ListTagsForResource"),
         ("GET", "/v20180820/tags/arn", "s3", {}, "s3:GetObject"),
         ("GET", "/endpoints/e-1/invocations", "s3", {}, "s3:GetObject"),
@@ -116,7 +119,8 @@ def test_buckets_and_keys(host: str, target: str, bucket: str, key: str) -> None
 
 
 def test_a_forms_body_is_kept_for_those_who_verify_it() -> None:
-    body = b"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws&RoleSessionName=s&Tags.member.1.Key=a&Tags.member.1.Value=b+c"
+    body = b"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws&RoleSessionName=s"
+    body += b"&Tags.member.1.Key=a&Tags.member.1.Value=b+c"
     found = route("POST", "/", "sts", body=body, Content_Type=FORM)
     assert found.request.body.read() == body
     assert found.request.body.length == len(body)
@@ -157,8 +161,6 @@ def test_a_key_that_is_not_utf_8() -> None:
 
 
 def test_a_body_compressed_by_the_client() -> None:
-    import gzip
-
     body = json.dumps({"Namespace": "n", "MetricData": []}).encode()
     headers = {"X_Amz_Target": "GraniteServiceVersion20100801.PutMetricData", "Content_Encoding": "gzip"}
     found = route("POST", "/", "monitoring", body=gzip.compress(body), **headers)

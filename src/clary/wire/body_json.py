@@ -23,7 +23,7 @@ IN_HEAD = {
 def loads(data: bytes) -> Any:
     """Strict JSON in UTF-8: no NaN literals, no lone surrogates (nothing could store them). Raises Malformed."""
     try:
-        value = json.loads(data.decode(), parse_constant=_no_constant)
+        value = _DECODER.decode(data.decode())
         if b"\\ud" in data or b"\\uD" in data:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -32,11 +32,15 @@ def loads(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _no_constant(name: str) -> NoReturn:
     raise Malformed(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class JsonCodec:

@@ -35,11 +35,21 @@ class _Candidate:
         return len(self.literals), int(present == len(self.needed)), present, int(named)
 
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The operations of one method and path; `bare` are those that a request without a query string can mean."""
+
+    pattern: re.Pattern[str]
+    labels: tuple[str, ...]
+    candidates: list[_Candidate]
+    bare: list[_Candidate]
+
+
 class PathTable:
     """The operations of a REST service by method and path."""
 
     def __init__(self, service: ServiceModel) -> None:
-        self._methods: dict[str, list[tuple[re.Pattern[str], list[_Candidate]]]] = {}
+        self._methods: dict[str, list[_Group]] = {}
         self._subresources: set[str] = set()
         by_template: dict[tuple[str, str], list[_Candidate]] = {}
         for name in service.operation_names:
@@ -51,20 +61,22 @@ class PathTable:
         for (method, path), candidates in sorted(by_template.items(), key=lambda item: _specificity(item[0][1])):
             # A deprecated operation shares its path with the one that replaced it and must lose every draw.
             candidates.sort(key=lambda each: each.operation.deprecated)
-            self._methods.setdefault(method, []).append((_pattern(path), candidates))
+            labels = tuple(label[1] for label in _LABEL.finditer(path))
+            bare = [each for each in candidates if not each.literals]
+            self._methods.setdefault(method, []).append(_Group(_pattern(path), labels, candidates, bare))
 
     def find(self, method: str, path: str, query: Query, headers: Headers) -> tuple[OperationModel, dict[str, str]]:
         """The operation and its decoded labels. Raises LookupError when there is none, ServiceError("InvalidURI")."""
-        for pattern, candidates in self._methods.get(method, ()):
-            found = pattern.fullmatch(path)
-            fitting = [each for each in candidates if each.fits(query)] if found else []
-            if found and fitting:
-                best = max(fitting, key=lambda each: each.rank(query, headers))
+        for group in self._methods.get(method, ()):
+            found = group.pattern.fullmatch(path)
+            if not found:
+                continue
+            fitting = [each for each in group.candidates if each.fits(query)] if query else group.bare
+            if fitting:
+                best = max(fitting, key=lambda each: each.rank(query, headers)) if len(fitting) > 1 else fitting[0]
                 self._refuse_unmeant(best, query)
-                names = _LABEL.findall(best.operation.http["requestUri"].partition("?")[0])
-                return best.operation, {
-                    name: _decode(text) for (name, _), text in zip(names, found.groups(), strict=True)
-                }
+                labels = zip(group.labels, found.groups(), strict=True)
+                return best.operation, {name: _decode(text) for name, text in labels}
         raise LookupError(path)
 
     def _refuse_unmeant(self, best: _Candidate, query: Query) -> None:

@@ -177,7 +177,7 @@ class ResponsePlan:
 def _one_line(text: str) -> str:
     """A header value as it may go out: UTF-8 bytes read as latin-1, nothing that could end the line."""
     if "\r" in text or "\n" in text or "\0" in text:
-        raise Malformed("a header value holds a line break")
+        raise ValueError("a header value holds a line break")
     return text if text.isascii() else text.encode().decode("latin-1")
 
 

@@ -103,20 +103,21 @@ def seconds(value: Any) -> float:
 
 def write_epoch(value: Any) -> int | float:
     """Epoch seconds as JSON has them: whole, or with milliseconds."""
-    number = round(seconds(value), 3)
-    return int(number) if number == int(number) else number
+    number = round(value if type(value) is float else seconds(value), 3)
+    whole = int(number)
+    return whole if number == whole else number
 
 
 def write_timestamp(value: Any, form: str) -> str:
     """`form` is unixTimestamp, iso8601 or rfc822."""
     if form == "unixTimestamp":
         return str(write_epoch(value))
-    moment = _EPOCH + timedelta(seconds=round(seconds(value), 3))
+    moment = datetime.fromtimestamp(round(seconds(value), 3), UTC)
     if form == "rfc822":
         month, day = _MONTHS[moment.month - 1], _DAYS[moment.weekday()]
         return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
-    milliseconds = f".{moment.microsecond // 1000:03}" if moment.microsecond else ""
-    return f"{moment.year:04}-{moment:%m-%dT%H:%M:%S}{milliseconds}Z"
+    text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def write_float(value: Any) -> str:
