@@ -13,7 +13,7 @@ from clary.contract.folder import socket_folder, write_whole
 from clary.contract.instance import InstanceSpec
 from clary.contract.layout import BASE_VARIABLE, Layout
 from clary.sandbox import Confinement, host_id
-from clary.sandbox.limits import Group
+from clary.sandbox.limits import Group, make_group
 
 MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
@@ -128,12 +128,16 @@ def make_socket_folder(context: Context) -> Path:
     return folder
 
 
-def announce(context: Context, group: Group) -> None:
-    """Says in the job's log what this machine could not isolate or bound."""
+def make_limits(context: Context) -> Group:
+    """The instance's cgroup, noted in its folder. Says in the job's log what this machine cannot isolate or bound."""
+    spec = context.spec
+    group = make_group(str(host_id(spec.id)), spec.memory)
+    write_whole(context.folder.groups, "".join(f"{each}\n" for each in group.paths))
     if context.rung == "plain":
         context.say(
             "Clary: this instance is NOT isolated: it runs as a plain process that can see this machine's files and "
             f"network. Reason: {context.isolation.reason or 'CLARY_ISOLATION=plain'}."
         )
-    if context.spec.memory and not group.limits_memory:
+    if spec.memory and not group.limits_memory:
         context.say("Clary: no cgroup can be written here; memory is bounded for each process, not for the whole job.")
+    return group

@@ -19,8 +19,7 @@ from clary.agent.training import DOWN
 from clary.agent.watch import End, LogShipper, Watch
 from clary.contract.instance import ExitRecord
 from clary.contract.link import Health
-from clary.sandbox import host_id
-from clary.sandbox.limits import Group, make_group
+from clary.sandbox.limits import Group
 
 _GRACE = 30.0  # seconds between SIGTERM and SIGKILL
 _PING_TIMEOUT = 2.0
@@ -44,8 +43,7 @@ def run(context: Context) -> ExitRecord:
         context.phase("Downloading", "Downloading the model")
         if context.spec.model_data:
             stage_model(context.s3(), context.spec.model_data, context.layout.model)
-        group = make_group(str(host_id(context.spec.id)), context.spec.memory)
-        furnish.announce(context, group)
+        group = furnish.make_limits(context)
         end, status = _serve(context, group)
         return _record(context, end, status, started, group)
     except Unwanted:

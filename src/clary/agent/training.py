@@ -15,8 +15,7 @@ from clary.agent.s3 import S3, Unwanted
 from clary.agent.stage import stage_channel
 from clary.agent.watch import End, LogShipper, Watch
 from clary.contract.instance import Cause, ExitRecord
-from clary.sandbox import host_id
-from clary.sandbox.limits import Group, make_group
+from clary.sandbox.limits import Group
 
 DOWN = "InternalServerError: Clary was shut down while this instance ran."
 _CAUSES: dict[End, Cause] = {"stopped": "stopped", "max-runtime": "max-runtime", "down": "lost"}
@@ -48,8 +47,7 @@ def run(context: Context) -> ExitRecord:
         context.phase("Starting", "Preparing the instances for training")
         furnish.make_tree(context)
         _stage(context, s3)
-        group = make_group(str(host_id(context.spec.id)), context.spec.memory)
-        furnish.announce(context, group)
+        group = furnish.make_limits(context)
         end = _train(context, group, result)
         _collect(context, s3, end, group, result)
     except Unwanted:

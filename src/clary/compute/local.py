@@ -90,7 +90,9 @@ class LocalCompute:
         row = self._row(instance)
         if row is not None:
             shutil.rmtree(socket_folder(row.spec.link, instance), ignore_errors=True)
-        remove_tree(self._folder(instance).path)
+        folder = self._folder(instance)
+        _remove_groups(folder.groups)
+        remove_tree(folder.path)
         self._records.write(lambda connection: rows.remove(connection, instance))
 
     def _row(self, instance: str) -> rows.Row | None:
@@ -98,6 +100,14 @@ class LocalCompute:
 
     def _folder(self, instance: str) -> InstanceFolder:
         return InstanceFolder(self._settings.instances / instance)
+
+
+def _remove_groups(listing: Path) -> None:
+    """The agent does this itself, unless it was killed."""
+    with contextlib.suppress(FileNotFoundError):
+        for each in listing.read_text().splitlines():
+            with contextlib.suppress(OSError):
+                Path(each).rmdir()
 
 
 def remove_tree(folder: Path) -> None:

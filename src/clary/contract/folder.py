@@ -60,6 +60,11 @@ class InstanceFolder:
         """The agent's own temporary files (archives on their way out)."""
         return self.path / "scratch"
 
+    @property
+    def groups(self) -> Path:
+        """The cgroup folders of the instance, one a line: what outlives an agent that was killed."""
+        return self.path / "groups"
+
     def has_started(self) -> bool:
         return self.started.exists()
 

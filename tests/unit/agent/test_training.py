@@ -181,7 +181,9 @@ def test_a_killed_agent_takes_its_sandbox_along_and_is_lost(here: World) -> None
     here.wait(spec.id, lambda _: _processes("613.5") == 0)
     here.compute.launch(spec)
     assert here.compute.observe(spec.id).state == "lost"
+    groups = (here.settings.instances / spec.id / "groups").read_text().splitlines()
     here.compute.discard(spec.id)
+    assert not [each for each in groups if Path(each).exists()]
     assert not (here.settings.instances / spec.id).exists()
 
 
