@@ -148,7 +148,7 @@ class DatabaseConformance:
             for descending in (False, True):
                 seen = [each.name for each in _pages(database, sort, descending)]
                 key = {"name": lambda name: name, "created": lambda name: (given.index(name) // 2, f"arn:{name}")}[sort]
-                assert seen == sorted(given, key=key, reverse=descending)  # type: ignore[arg-type]
+                assert seen == sorted(given, key=key, reverse=descending)
 
     def test_name_contains_takes_every_character_for_itself(self, database: Database) -> None:
         for name in ("a%b", "a_b", "axb", "AXB"):
