@@ -43,13 +43,7 @@ class Head:
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        value = value.strip(b" \t")
-        self.headers.append((name, value))
-        lower = name.lower()
-        if lower not in self.index:
-            self.index[lower] = value
-        elif lower in _ONCE:
-            raise BadRequestError(f"two {lower.decode()} headers")
+        self.headers.append((name, value.strip(b" \t")))
 
 
 def parse(data: bytes) -> Head:
@@ -61,18 +55,24 @@ def parse(data: bytes) -> Head:
     except HttpParserUpgrade:
         pass  # CONNECT is looked at by the caller; an Upgrade that is offered need not be taken
     except HttpParserError as error:
-        if isinstance(error.__context__, BadRequestError):
-            raise error.__context__ from None
         raise BadRequestError(f"the request head is malformed: {error}") from None
     head.method = parser.get_method()
-    version = parser.get_http_version()
-    head.old = version == "1.0"
-    if not head.old and version != "1.1":
-        raise BadRequestError(f"HTTP/{version} is not spoken here", 505)
+    version = data[: data.index(b"\r\n")].rpartition(b"/")[2]  # the parser takes its time to say it
+    head.old = version == b"1.0"
+    if not head.old and version != b"1.1":
+        raise BadRequestError("this version of HTTP is not spoken here", 505)
+    head.index = {name.lower(): value for name, value in reversed(head.headers)}
     options = head.index.get(b"connection")
     head.keep_alive = not head.old if options is None else _persists(options, head.old)
     _frame(head)
     return head
+
+
+def _refuse_doubles(head: Head) -> None:
+    names = [name.lower() for name, _ in head.headers]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise BadRequestError(f"two {name.decode()} headers")
 
 
 def _persists(options: bytes, old: bool) -> bool:
@@ -86,6 +86,8 @@ def _frame(head: Head) -> None:
     index = head.index
     if len(head.headers) > MOST_HEADERS:
         raise BadRequestError(f"more than {MOST_HEADERS} headers", 431)
+    if len(index) != len(head.headers):
+        _refuse_doubles(head)
     if not head.old and b"host" not in index:
         raise BadRequestError("there is no Host header")
     length = index.get(b"content-length")
