@@ -129,8 +129,10 @@ def test_a_forms_body_is_kept_for_those_who_verify_it() -> None:
 
 
 def test_an_uploads_body_is_not_touched() -> None:
-    found = route("POST", "/b/k?uploads", "s3", body=b"Action=x", Content_Type=FORM)
-    assert found.request.body.read() == b"Action=x"
+    for target, scope in (("/b/k?uploads", "s3"), ("/endpoints/e/invocations", "sagemaker"), ("/b/k?uploads", "")):
+        given = request("POST", target, scope, b"Action=x", Content_Type=FORM)
+        assert ROUTER.route(given).request is given
+        assert given.body.read() == b"Action=x"
 
 
 @pytest.mark.parametrize(

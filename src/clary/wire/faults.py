@@ -9,9 +9,10 @@ from botocore.model import OperationModel, ServiceModel, StructureShape
 
 from clary.errors import ServiceError
 from clary.wire import body_cbor, body_json, body_xml
+from clary.wire.engine import engine
 from clary.wire.messages import Response
 from clary.wire.models import Protocol
-from clary.wire.protocols import engine, rpc_headers
+from clary.wire.protocols import rpc_headers
 
 _NO_BODY = (204, 304)
 

@@ -102,14 +102,19 @@ class Router:
         query = _query(request)
         scope = credential_scope(request)
         form: tuple[tuple[str, str], ...] = ()
-        # An object may be uploaded as a form's content type: only what is signed for S3 is never read here.
-        if _is_form(request) and scope != "s3" and request.method == "POST":
+        if request.method == "POST" and _is_form(request) and self._may_be_query(scope, request.path):
             request, form = _read_form(request)
         head = _Head(request, query, form)
         service = self._service(head, scope)
         protocol = _protocol(head, service)
         operation, labels = self._operation(head, service, protocol)
         return Route(service, operation, protocol, request, labels, query, form)
+
+    def _may_be_query(self, scope: str, path: str) -> bool:
+        """An object or an invocation may have a form's content type too, and is not read here."""
+        if not scope:
+            return path == "/"
+        return any(traits.scope == scope and "query" in traits.protocols for traits in TRAITS.values())
 
     def _service(self, head: _Head, scope: str) -> str:
         if scope == "sagemaker":
