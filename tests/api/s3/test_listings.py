@@ -94,7 +94,6 @@ def test_tokens_are_good_for_their_listing_alone(s3: Any, full: str) -> None:
         {"ContinuationToken": token},
         {"ContinuationToken": token, "Prefix": "a", "Delimiter": "/"},
         {"ContinuationToken": token[:-4] + "AAA=", "Prefix": "a"},
-        {"ContinuationToken": "", "Prefix": "a"},
         {"ContinuationToken": "no token", "Prefix": "a"},
     ):
         with refused("InvalidArgument", 400):
@@ -103,7 +102,7 @@ def test_tokens_are_good_for_their_listing_alone(s3: Any, full: str) -> None:
 
 def test_encoding_is_on_demand(s3: Any, full: str) -> None:
     plain = s3.list_objects_v2(Bucket=full, Prefix="z", EncodingType="url")
-    assert [each["Key"] for each in plain["Contents"]] == ["z%2B+%25"]
+    assert [each["Key"] for each in plain["Contents"]] == ["z%2B%20%25"]
     with refused("InvalidArgument", 400):
         s3.list_objects_v2(Bucket=full, EncodingType="rot13")
 

@@ -141,8 +141,9 @@ def test_conditional_reads(s3: Any, bucket: str) -> None:
     ):
         assert s3.get_object(Bucket=bucket, Key="k", **fine)["Body"].read() == b"x"
     for unchanged in ({"IfNoneMatch": etag}, {"IfNoneMatch": "*"}, {"IfModifiedSince": now + day}):
-        with refused("304", 304):
+        with refused("304", 304) as caught:
             s3.get_object(Bucket=bucket, Key="k", **unchanged)
+        assert caught.value.response["ResponseMetadata"]["HTTPHeaders"]["etag"] == etag
     for wrong in ({"IfMatch": '"other"'}, {"IfUnmodifiedSince": now - day}):
         with refused("PreconditionFailed", 412):
             s3.get_object(Bucket=bucket, Key="k", **wrong)

@@ -22,7 +22,7 @@ def check_read(given: Mapping[str, Any], entry: Entry) -> None:
     """Raises PreconditionFailed (412) or NotModified (304); RFC 9110 says which of two conditions counts."""
     failed = _failed(given, entry, "")
     if failed in ("If-None-Match", "If-Modified-Since"):
-        raise faults.not_modified()
+        raise faults.not_modified(entry.etag)
     if failed:
         raise faults.precondition_failed(failed)
 

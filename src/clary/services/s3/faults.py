@@ -37,8 +37,8 @@ def precondition_failed(condition: str) -> ServiceError:
     return ServiceError("PreconditionFailed", message, 412, {"Condition": condition})
 
 
-def not_modified() -> ServiceError:
-    return ServiceError("NotModified", "Not Modified", 304)
+def not_modified(etag: str) -> ServiceError:
+    return ServiceError("NotModified", "Not Modified", 304, {"ETag": f'"{etag}"'})
 
 
 def invalid_argument(message: str, name: str, value: Any) -> ServiceError:

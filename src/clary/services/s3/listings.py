@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote
 
 from sqlalchemy.engine import Connection
 
@@ -86,7 +86,7 @@ def list_objects_v2(call: Call, given: Document) -> Document:
     token = given.get("ContinuationToken")
     bound = ("ListObjectsV2", given["Bucket"], prefix, delimiter)
     after = given.get("StartAfter", "")
-    if token is not None:
+    if token:
         after = tokens.opened(tokens.secret(call.platform), token, bound)
     most, encode = options.limit(given, "MaxKeys", "max-keys"), encoder(given)
     found = _page(call, given, after, most)
@@ -190,4 +190,4 @@ def encoder(given: Document) -> Callable[[str], str]:
         return str
     if wanted != "url":
         raise faults.invalid_argument("Invalid Encoding Method specified in Request", "encoding-type", wanted)
-    return lambda text: quote_plus(text, safe="/")
+    return lambda text: quote(text, safe="/")

@@ -166,7 +166,7 @@ def _checksum(view: _View) -> Document:
 
 
 @operations.handles("DeleteObject")
-@options.understands("VersionId", "IfMatch")
+@options.understands("VersionId", "IfMatch", "BypassGovernanceRetention")  # no bucket has a lock to bypass
 def delete_object(call: Call, given: Document) -> Document:
     key = options.key_of(given)
     options.check_version(given)
@@ -182,7 +182,7 @@ def delete_object(call: Call, given: Document) -> Document:
 
 
 @operations.handles("DeleteObjects")
-@options.understands("Delete", "ChecksumAlgorithm")
+@options.understands("Delete", "ChecksumAlgorithm", "BypassGovernanceRetention")
 def delete_objects(call: Call, given: Document) -> Document:
     wanted = given["Delete"].get("Objects") or []
     if not 1 <= len(wanted) <= _MOST_DELETES:

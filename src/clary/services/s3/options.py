@@ -112,7 +112,7 @@ def system_headers(given: Mapping[str, Any]) -> dict[str, Any]:
     """The headers that are stored with an object and given back with it; Expires as epoch seconds."""
     headers = {name: given[name] for name in SYSTEM_HEADERS if given.get(name) not in (None, "")}
     headers.setdefault("ContentType", "binary/octet-stream")
-    if "ContentEncoding" in headers:  # the framing of the upload is not a property of the object
+    if "aws-chunked" in headers.get("ContentEncoding", "").lower():  # framing of the upload, not of the object
         codings = [each.strip() for each in headers.pop("ContentEncoding").split(",")]
         kept = ",".join(each for each in codings if each.lower() != "aws-chunked")
         headers.update({"ContentEncoding": kept} if kept else {})
