@@ -75,7 +75,7 @@ class Authority:
         return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def bundle(self, path: Path, environment: Mapping[str, str]) -> None:
-        """Writes a file for AWS_CA_BUNDLE: this CA and the client's usual roots, so that other HTTPS goes on working."""
+        """Writes a file for AWS_CA_BUNDLE: this CA and the client's usual roots, so other HTTPS goes on working."""
         own = self.path.read_bytes()
         mine = _PEM.findall(own)
         roots = usual_roots(environment)
