@@ -28,7 +28,7 @@ _HEADER_TYPES = (
 _REMEDY = "It has to be an intact tar.gz file."
 
 
-class BadArchive(Exception):  # noqa: N818 (the name says what it is)
+class BadArchive(Exception):
     """Not a readable archive; the message says what is wrong and what to do."""
 
 
