@@ -43,6 +43,8 @@ class Pipeline:
             route = self._router.route(request)
         except RoutingError as error:
             return faults.fault(error, error.protocol, error.service, None, request_id, request.path)
+        except ServiceError as error:  # a key that cannot be one: only S3 has keys in its paths
+            return faults.fault(error, "rest-xml", "s3", None, request_id, request.path)
         try:
             return self._perform(route, request_id)
         except ServiceError as error:
@@ -59,8 +61,6 @@ class Pipeline:
             raise not_built(route.service, route.operation.name)
         call = self._call(route, admitted, request_id)
         given = protocols.parse(route, admitted.request)
-        if not route.operation.has_streaming_input:
-            admitted.request.body.read()  # what no parameter took: a proof in the body is checked at its end
         self._validate(route, given)
         return protocols.serialize(route.operation, handler(call, given), request_id, route.protocol)
 

@@ -1,0 +1,47 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+DATA ?=
+TESTS ?=
+export PYTHON
+BIN := .venvs/dev/bin
+
+.PHONY: help demo test test-all lint docs locks clean install dev sdk2 sdk3 awscli
+
+help:            ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
+
+demo: install sdk2  ## the census story on a throw-away server (DATA=folder with adult.data for the census figures)
+	@tools/demo.sh "$(DATA)"
+
+test: dev sdk2 awscli  ## lint, types, architecture and all but the long tests
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+
+test-all: dev sdk2 sdk3 awscli  ## every test
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: dev        ## ruff, mypy, import layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: dev        ## the generated reference pages
+	$(BIN)/python -m clary.reference docs/reference
+
+install:
+	@tools/environment.sh clary locks/core.txt -e .
+
+dev:
+	@tools/environment.sh dev locks/dev.txt -e .
+
+sdk2 sdk3 awscli:
+	@tools/environment.sh $@ locks/$@.txt
+
+locks:           ## the lock files anew, from their .in files
+	for name in core dev awscli sdk2 sdk3; do uv pip compile -q --generate-hashes --universal --no-annotate \
+	  --python-version 3.11 --custom-compile-command "make locks" locks/$$name.in -o locks/$$name.txt; done
+
+clean:           ## the environments and what tests leave
+	rm -rf .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output
