@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +25,7 @@ def census(folder: Path) -> tuple[pd.DataFrame, str, list[str]]:
     source = packed if packed.exists() else plain
     if not source.exists():
         raise SystemExit(f"There is no adult.data and no adult.data.gz in {folder}.")
-    opened = gzip.open(source, "rt") if source is packed else source.open()
-    with opened as lines:
-        table = pd.read_csv(lines, names=COLUMNS, skipinitialspace=True).dropna()
+    table = pd.read_csv(source, names=COLUMNS, skipinitialspace=True).dropna()  # unpacks what ends in .gz
     label = (table["Income"].str.strip() == ">50K").astype(int)
     table = table.drop(columns=["fnlwgt", "Education", "Income"])
     for name in table.columns:

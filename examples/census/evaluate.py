@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import classification_report, confusion_matrix, log_loss
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402 - the backend is chosen first
+import matplotlib.pyplot as plt
 
 CUTOFFS = np.arange(0.01, 1, 0.01)
 

@@ -86,9 +86,7 @@ def deploy(estimator: Estimator, name: str) -> Predictor:
 
 
 def predict(predictor: Predictor, rows: np.ndarray) -> np.ndarray:
-    answers = [
-        predictor.predict(part).decode() for part in np.array_split(rows, int(len(rows) / ROWS_PER_REQUEST) + 1)
-    ]
+    answers = [predictor.predict(part).decode() for part in np.array_split(rows, int(len(rows) / ROWS_PER_REQUEST) + 1)]
     return np.array(",".join(answers).replace("\n", ",").strip(",").split(","), dtype=float)
 
 

@@ -34,7 +34,7 @@ def access_denied(message: str = "Access Denied") -> ServiceError:
 
 def not_built(service: str, operation: str) -> ServiceError:
     """For an operation that AWS has and Clary does not have yet."""
-    message = f"{service}:{operation} is not built in Clary yet. The compatibility page (docs/reference/compatibility.md) lists what is."
+    message = f"{service}:{operation} is not built in Clary yet. docs/reference/compatibility.md lists what is."
     return ServiceError("NotImplemented", message, 501)
 
 

@@ -8,8 +8,8 @@ A frame is a type byte, a big-endian u32 length and the payload. One exchange at
                       RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
                       ANSWER {...} to a QUESTION
 
-The control plane may answer before the request's body has ended; the edge then sends ABORT in place of the rest, and the
-control plane reads up to END or ABORT before the next exchange.
+The control plane may answer before the request's body has ended; the edge then sends ABORT in place of the rest, and
+the control plane reads up to END or ABORT before the next exchange.
 """
 
 from __future__ import annotations

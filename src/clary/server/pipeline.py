@@ -11,7 +11,7 @@ from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.services.operation import Call, Operations
 from clary.wire import faults, protocols
-from clary.wire.messages import BytesBody, Request, Response
+from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.router import Route, Router, RoutingError
 from clary.wire.validate import validate
 
@@ -59,27 +59,30 @@ class Pipeline:
         handler = operations.find(route.operation.name) if operations else None
         if handler is None:
             raise not_built(route.service, route.operation.name)
-        call = self._call(route, admitted, request_id)
-        given = protocols.parse(route, admitted.request)
+        streaming = route.operation.has_streaming_input
+        body = admitted.request.body if streaming else BytesBody(protocols.read_document(admitted.request.body))
+        given = protocols.parse(route, admitted.request, body)
         self._validate(route, given)
+        call = self._call(route, admitted, request_id, body)
         return protocols.serialize(route.operation, handler(call, given), request_id, route.protocol)
 
     def _admit(self, route: Route) -> Admitted:
         bucket = self._router.bucket_of(route.request.host) if route.service == "s3" else ""
         return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket)
 
-    def _call(self, route: Route, admitted: Admitted, request_id: str) -> Call:
-        operation, request = route.operation, admitted.request
+    def _call(self, route: Route, admitted: Admitted, request_id: str, body: Body) -> Call:
+        if isinstance(body, BytesBody):  # parsed, and there once more for who checks its checksums
+            body.rewind()
         return Call(
             platform=self._platform,
             principal=admitted.principal,
             service=route.service,
-            operation=operation.name,
+            operation=route.operation.name,
             account=admitted.principal.account,
             region=admitted.region or self._platform.settings.region,
             request_id=request_id,
-            request=request,
-            body=request.body if operation.has_streaming_input else BytesBody(),
+            request=admitted.request,
+            body=body,
         )
 
     def _validate(self, route: Route, given: dict[str, object]) -> None:

@@ -34,6 +34,10 @@ class BytesBody:
         self._at += len(piece)
         return piece
 
+    def rewind(self) -> None:
+        """To be read once more from its start."""
+        self._at = 0
+
 
 class Headers:
     """An ordered multi-map with case-insensitive names; values are str (latin-1 on the wire)."""

@@ -52,20 +52,20 @@ def _parse(route: Route, request: Request, body: Body) -> dict[str, Any]:
     if route.protocol == "query":
         return _parse_form(route, read, body)
     if not route.protocol.startswith("rest"):
-        data = _plain(route, request, _read_all(body))
+        data = _plain(route, request, read_document(body))
         return _document(route.protocol, read, data) if data and read else {}
     values = plan.read(route.labels, route.query, request.headers)
     if plan.payload:
         _read_payload(route, plan.payload, read, body, values)
     else:
-        data = _plain(route, request, _read_all(body))
+        data = _plain(route, request, read_document(body))
         if plan.body and read and data:
             values = {**_document(route.protocol, read, data), **values}
     return values
 
 
 def _parse_form(route: Route, read: Callable[[Any], Any] | None, body: Body) -> dict[str, Any]:
-    _read_all(body)  # the form is known already, but at the end of a body it verifies itself
+    read_document(body)  # the form is known already, but at the end of a body it verifies itself
     pairs = list(route.form)
     pairs += [(name, text) for name, texts in route.query.items() for text in texts[:1]]
     parameters: dict[str, Any] = read(body_form.tree(pairs)) if read else {}
@@ -82,7 +82,7 @@ def _read_payload(
     if shape.serialization.get("streaming"):
         values[name] = body
         return
-    data = _read_all(body)
+    data = read_document(body)
     if not data and name not in inputs.required_members:
         return
     if shape.type_name == "blob":
@@ -114,7 +114,8 @@ def _document(protocol: str, read: Callable[[Any], Any], data: bytes) -> dict[st
     return value  # type: ignore[no-any-return]
 
 
-def _read_all(body: Body) -> bytes:
+def read_document(body: Body) -> bytes:
+    """A body that is no stream, whole. Raises ServiceError when it is too large, and what its proof raises."""
     if body.length is not None and body.length > BODY_LIMIT:
         raise _too_large()
     pieces, size = [], 0
