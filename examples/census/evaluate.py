@@ -46,7 +46,7 @@ def plot(cutoff: float, loss: float, losses: list[float], title: str, target: Pa
     axes.plot([cutoff], [loss], "o", color="#d91515")
     axes.annotate(
         f"best cutoff {cutoff:.2f}\nlog loss {loss:.2f}", (cutoff, loss),
-        xytext=(12, 28), textcoords="offset points", color="#d91515",
+        xytext=(0, 40), textcoords="offset points", color="#d91515", ha="center", backgroundcolor="white",
     )  # fmt: skip
     axes.set(xlabel="Cutoff", ylabel="Log loss of the predicted labels", title=f"Log loss against cutoff: {title}")
     axes.grid(visible=True, alpha=0.3)
