@@ -17,13 +17,14 @@ from clary.scheduler.signal import Signal
 from clary.services.operation import Call
 from clary.services.sagemaker import OPERATIONS, RECONCILERS
 from clary.store import records
-from clary.store.engine import Database, SqliteDatabase
+from clary.store.engine import Database
 from clary.store.records import Record
 from clary.store.schema import LOGS, OBJECTS, RECORDS
 from clary.testing.fake_compute import FakeCompute
 from clary.testing.fake_images import FakeImages
 from clary.testing.frozen_clock import FrozenClock
 from clary.wire.messages import BytesBody, Headers, Request
+from databases import open_database
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
@@ -43,6 +44,7 @@ class Bench:
         images: FakeImages | None = None,
         clock: Clock | None = None,
         database: Callable[[Database], Database] = lambda database: database,
+        database_url: str = "",
     ) -> None:
         self.clock = clock or FrozenClock()
         self.compute = compute or FakeCompute()
@@ -51,11 +53,7 @@ class Bench:
         self.signal = Signal()
         self.compute.changed = self.signal
         folder.mkdir(parents=True, exist_ok=True)
-        self.records = SqliteDatabase(str(folder / "records.db"), RECORDS)
-        others = [
-            SqliteDatabase(str(folder / f"{name}.db"), tables)
-            for name, tables in (("objects", OBJECTS), ("logs", LOGS))
-        ]
+        self.records, *others = [open_database(database_url, folder, tables) for tables in (RECORDS, OBJECTS, LOGS)]
         self.platform = Platform(
             Settings(home=folder, job_slots=job_slots),
             self.clock,

@@ -23,11 +23,11 @@ from clary.services.iam import first_start, root_key
 from clary.services.iam.keys import RecordKeyring
 from clary.services.operation import Call
 from clary.store import schema
-from clary.store.engine import SqliteDatabase
 from clary.wire import faults, protocols
 from clary.wire.messages import BytesBody, Headers, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
+from databases import open_database
 
 TABLES = {"iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 
@@ -44,7 +44,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.open()
 
     def open(self) -> None:
-        database = SqliteDatabase(str(self.settings.data / "records.db"), schema.RECORDS)
+        database = open_database(self.settings.database_url, self.settings.data, schema.RECORDS)
         first_start.provision(database, self.settings, self.clock)
         stores = Stores(database, cast(Any, None), cast(Any, None))
         nothing = cast(Any, None)
@@ -98,8 +98,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    settings = Settings(home=tmp_path)
+def server(tmp_path: Path, database_urls: Callable[[], str]) -> Iterator[Server]:
+    settings = Settings(home=tmp_path, database_url=database_urls())
     settings.data.mkdir()
     server = Server(settings)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -19,12 +19,12 @@ from clary.errors import ServiceError
 from clary.services.logs import OPERATIONS, VALIDATION_CODE
 from clary.services.operation import Call
 from clary.store import schema
-from clary.store.engine import SqliteDatabase
 from clary.wire import faults, protocols
 from clary.wire.messages import BytesBody, Headers, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.validate import validate
+from databases import open_database
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -48,8 +48,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def platform(tmp_path: Path, clock: Clock) -> Iterator[Platform]:
-    database = SqliteDatabase(str(tmp_path / "logs.db"), schema.LOGS)
+def platform(tmp_path: Path, clock: Clock, database_urls: Callable[[], str]) -> Iterator[Platform]:
+    database = open_database(database_urls(), tmp_path, schema.LOGS)
     absent = cast(Any, None)
     settings = Settings.load({}, home=tmp_path)
     yield Platform(settings, clock, Stores(absent, absent, database), absent, absent, absent, lambda: None)

@@ -23,12 +23,12 @@ from clary.objects.filesystem import FilesystemStore
 from clary.services.operation import Call
 from clary.services.s3 import OPERATIONS
 from clary.store import schema
-from clary.store.engine import SqliteDatabase
 from clary.wire import faults, protocols
 from clary.wire.messages import Body, BytesBody, Headers, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.stream import ChunkedReader
+from databases import open_database
 
 MAIN, ALT = "123456789012", "210987654321"
 
@@ -137,9 +137,9 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 64
 
 
-def build(home: Path) -> Platform:
+def build(home: Path, database_url: str = "") -> Platform:
     """Only what S3 uses."""
-    database = SqliteDatabase(str(home / "objects.db"), schema.OBJECTS)
+    database = open_database(database_url, home, schema.OBJECTS)
     stores = Stores(cast(Any, None), database, cast(Any, None))
     objects = FilesystemStore(home / "objects")
     settings = Settings.load({}, home=home)
@@ -147,9 +147,11 @@ def build(home: Path) -> Platform:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+def server(
+    tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]
+) -> Iterator[SimpleNamespace]:
     httpd = Server(("127.0.0.1", 0), Handler)
-    platform = build(tmp_path_factory.mktemp("home"))
+    platform = build(tmp_path_factory.mktemp("home"), database_urls())
     cast(Any, httpd).platform = platform
     cast(Any, httpd).router = Router(Models())
     thread = threading.Thread(target=httpd.serve_forever, args=(0.05,))

@@ -33,8 +33,8 @@ def answer(bench: Bench, router: Router, request: Request) -> Response:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "home")
+def bench(tmp_path: Path, database_urls: Callable[[], str]) -> Iterator[Bench]:
+    made = Bench(tmp_path / "home", database_url=database_urls())
     yield made
     made.close()
 
