@@ -9,15 +9,21 @@ from clary.cli.failure import Failure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command. Exit codes: 0 done, 1 it could not be done (stderr says why and what to do), 2 bad usage."""
+    """Runs one command. Exit codes: 0 done, 1 it could not be done (stderr says why and what to do), 2 bad usage;
+    `clary run` gives the code of the command that it ran."""
     from clary.cli.parser import parser
 
-    given = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    top = parser()
+    if not words:
+        top.print_help(sys.stderr)
+        return 2
+    given = top.parse_args(words)
     try:
         code: int = given.command(given)
     except Failure as failure:
         print(f"clary: {failure}", file=sys.stderr)
-        return 1
+        return failure.code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader (`clary logs | head`) has seen enough

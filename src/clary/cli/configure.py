@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clary.cli import endpoints, pointing, printing
 from clary.cli.failure import Failure
+from clary.cli.hints import hint
 from clary.cli.profile import Profile
 from clary.cli.server import Server, running
 
@@ -31,9 +32,8 @@ def command(given: argparse.Namespace) -> int:
     words = f"Wrote {' and '.join(map(str, written))}. Use it with AWS_PROFILE={given.profile}."
     printing.answer(given.json, {"written": [str(path) for path in written], "profile": given.profile}, words)
     if not given.endpoints:
-        printing.note(
-            "the SageMaker SDKs reach STS at an address of their own: for them use `clary run` or --endpoints."
-        )
+        run = hint(server.settings, "run")
+        printing.note(f"the SageMaker SDKs reach STS at an address of their own: for them use `{run}` or --endpoints.")
     return 0
 
 
@@ -60,9 +60,13 @@ def _agree(given: argparse.Namespace, profile: Profile, models: Path) -> None:
         plan.append(f"It also writes {models}: STS calls of every profile will go to Clary until you undo it.")
     if given.json or not sys.stdin.isatty():
         raise Failure(" ".join([*plan, "Say --yes to do it."]))
-    print("\n".join([*plan, "Take it back with: clary configure --undo"]))
+    print("\n".join([*plan, f"Take it back with: {_undoing(profile)}"]))
     if input("Do it? [y/N] ").strip().lower() not in ("y", "yes"):
         raise Failure("Nothing was changed.")
+
+
+def _undoing(profile: Profile) -> str:
+    return "clary configure --undo" + (f" --profile {profile.name}" if profile.name != "clary" else "")
 
 
 def _undo(given: argparse.Namespace, profile: Profile, models: Path) -> int:

@@ -1,4 +1,4 @@
-"""`clary doctor`."""
+"""`clary doctor`: what this machine can do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from clary.cli import printing
+from clary.cli import isolation, printing
 from clary.cli.server import find, settings_of
 from clary.config import Settings
 
@@ -31,16 +31,21 @@ class Finding:
 def command(given: argparse.Namespace) -> int:
     """Exit code 1 when something is missing."""
     settings = settings_of(given)
-    findings = list(_findings(settings))
-    lines = [f"{finding.state:>8}  {finding.name:<12} {finding.words}" for finding in findings]
-    printing.answer(given.json, {"findings": [asdict(finding) for finding in findings]}, "\n".join(lines))
+    findings = list(_isolation(settings) if given.brief else _findings(settings))
+    words = isolation.words(settings) if given.brief else "\n".join(map(_line, findings))
+    printing.answer(given.json, {"findings": [asdict(finding) for finding in findings]}, words)
     return int(any(finding.state == "missing" for finding in findings))
+
+
+def _line(finding: Finding) -> str:
+    head = f"{finding.state:>8}  {finding.name:<12} "
+    return printing.folded(finding.words, head)
 
 
 def _findings(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _uv()
-    yield from _isolation()
+    yield from _isolation(settings)
     yield _cores()
     yield _disk("home", settings.home)
     yield _disk("images", settings.images_home)
@@ -63,11 +68,13 @@ def _uv() -> Finding:
     )
 
 
-def _isolation() -> Iterator[Finding]:
-    from clary.sandbox import probe
-
-    isolation = probe()
-    for fact in isolation.facts:
+def _isolation(settings: Settings) -> Iterator[Finding]:
+    chosen = isolation.chosen(settings)
+    if chosen.refused:
+        yield Finding("isolation", "missing", chosen.refused)
+    elif chosen.rung != chosen.found.rung:
+        yield Finding("isolation", "note", isolation.UNASKED)
+    for fact in chosen.found.facts:
         yield Finding(fact.name, "ok" if fact.holds else "note", fact.words)
 
 

@@ -7,6 +7,7 @@ import json
 import time
 
 from clary.cli.failure import Failure
+from clary.cli.hints import hint
 from clary.cli.server import Server, running
 from clary.server import questions
 from clary.server.questions import LogPage
@@ -35,7 +36,8 @@ def _page(server: Server, job: str, token: str) -> LogPage:
     except questions.Refused as error:
         raise Failure(str(error)) from error
     except questions.NotRunning as error:
-        raise Failure(f"The server at {server.url} does not answer: {error}. Look with `clary status`.") from error
+        look = hint(server.settings, "status")
+        raise Failure(f"The server at {server.url} does not answer: {error}. Look with `{look}`.") from error
 
 
 def _print(page: LogPage, as_json: bool, several: bool) -> None:

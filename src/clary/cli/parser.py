@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 
 Command = Callable[[argparse.Namespace], int]
 
 
+class _Help(argparse.HelpFormatter):
+    """Commands in one column, like options, and without argparse's line that names no command."""
+
+    def _iter_indented_subactions(self, action: argparse.Action) -> Generator[argparse.Action, None, None]:
+        for each in super()._iter_indented_subactions(action):
+            self._dedent()  # one step too far to the right for the column that argparse measured
+            yield each
+            self._indent()
+
+    def _format_action(self, action: argparse.Action) -> str:
+        text = super()._format_action(action)
+        return text.partition("\n")[2] if action.nargs == argparse.PARSER else text
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="clary",
+        formatter_class=_Help,
         description="Amazon SageMaker on your own machines.",
         epilog="Settings can also be given as CLARY_* variables, for instance CLARY_HOME and CLARY_PORT.",
     )
@@ -24,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     _run(_command(commands, "run", "run a command whose AWS calls go to the server"))
     _configure(_command(commands, "configure", "write a profile for AWS clients (asks first; --undo takes it back)"))
     _command(commands, "credentials", "print a session for `credential_process` of an AWS profile")
-    _command(commands, "doctor", "say what this machine can do, and what is missing")
+    _doctor(_command(commands, "doctor", "say what this machine can do, and what is missing"))
     _logs(_command(commands, "logs", "print what a job or an endpoint printed"))
     _command(commands, "version", "print the version")
     return top
@@ -33,7 +48,8 @@ def parser() -> argparse.ArgumentParser:
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, description: str
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=description, description=description[0].upper() + description[1:] + ".")
+    text = description[0].upper() + description[1:] + "."
+    command = commands.add_parser(name, help=description, description=text, formatter_class=_Help)
     command.add_argument("--home", type=Path, metavar="FOLDER", help="where everything is kept (CLARY_HOME)")
     command.add_argument("--json", action="store_true", help="answer in JSON")
     command.set_defaults(command=_lazily(f"clary.cli.{name}"))
@@ -77,6 +93,10 @@ def _configure(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--undo", action="store_true", help="take back what an earlier configure wrote")
     command.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _doctor(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--brief", action="store_true", help="only how well jobs are shut in here, in a line or two")
 
 
 def _logs(command: argparse.ArgumentParser) -> None:

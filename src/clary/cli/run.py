@@ -8,21 +8,27 @@ import shutil
 
 from clary.cli import pointing
 from clary.cli.failure import Failure
-from clary.cli.server import running
+from clary.cli.hints import hint
+from clary.cli.server import running, settings_of
+
+# As `env` and shells have it.
+_CANNOT_RUN, _NOT_FOUND = 126, 127
 
 
 def command(given: argparse.Namespace) -> int:
+    """Replaces this process, so that signals and the exit code are those of the command."""
     words = given.words[1:] if given.words[:1] == ["--"] else given.words
     if not words:
-        raise Failure("Say what to run, for instance: clary run python train.py")
+        example = hint(settings_of(given), "run", "python train.py")
+        raise Failure(f"Say what to run, for instance: {example}", code=2)
     server = running(given)
     credentials = pointing.keys(server, given.root)
     variables = pointing.variables(server, credentials, given.endpoint_url, os.environ)
     environment = variables.applied(os.environ)
     found = shutil.which(words[0], path=environment.get("PATH"))
     if found is None:
-        raise Failure(f"There is no command {words[0]!r} on the PATH.")
+        raise Failure(f"There is no command {words[0]!r} on the PATH.", _NOT_FOUND)
     try:
         os.execve(found, words, environment)
     except OSError as error:
-        raise Failure(f"{found} cannot be run: {error.strerror}.") from error
+        raise Failure(f"{found} cannot be run: {error.strerror}.", _CANNOT_RUN) from error

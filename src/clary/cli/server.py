@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clary.cli.failure import Failure
+from clary.cli.hints import hint
 from clary.config import Settings
 from clary.server import home, processes
 
@@ -52,5 +53,5 @@ def running(given: argparse.Namespace) -> Server:
     settings = settings_of(given)
     found = find(settings)
     if found is None:
-        raise Failure(f"No server runs with this home ({settings.home}). Start one with `clary up`.")
+        raise Failure(f"No server runs with this home ({settings.home}). Start one with `{hint(settings, 'up')}`.")
     return found

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from clary.cli import printing
+from clary.cli.hints import hint
 from clary.cli.server import Server, find, settings_of
 from clary.server import questions
 
@@ -17,7 +18,8 @@ def command(given: argparse.Namespace) -> int:
     server = find(settings)
     if server is None:
         facts: dict[str, Any] = {"running": False, "home": str(settings.home)}
-        printing.answer(given.json, facts, f"No server runs with this home ({settings.home}).")
+        words = f"No server runs with this home ({settings.home}). Start one with `{hint(settings, 'up')}`."
+        printing.answer(given.json, facts, words)
         return 1
     facts = {"running": True, "home": str(settings.home), "url": server.url, "port": server.port}
     facts["pid"] = server.process.pid
@@ -25,6 +27,7 @@ def command(given: argparse.Namespace) -> int:
         state = questions.status(server.control)
     except (questions.NotRunning, questions.Refused) as error:
         words = f"Clary runs at {server.url} (process {server.process.pid}), but does not answer now: {error}"
+        words = f"{words.rstrip('.')}. See {settings.logs}."
         printing.answer(given.json, facts | {"answers": False}, words)
         return 1
     facts |= {"answers": True, "version": state.version, "account": state.account, "region": state.region}

@@ -10,10 +10,12 @@ import sys
 from typing import Any
 
 from clary import __version__
-from clary.cli import printing
+from clary.cli import isolation, printing
 from clary.cli.failure import Failure
+from clary.cli.hints import hint
 from clary.cli.server import settings_of
 from clary.config import Settings
+from clary.sandbox import Rung
 from clary.server.home import HomeError
 from clary.server.listening import PortTaken
 from clary.server.supervisor import StartFailed
@@ -29,10 +31,18 @@ def command(given: argparse.Namespace) -> int:
     report = os.environ.pop(_REPORT, "")
     if report:
         return _serve_detached(settings, int(report))
+    here = isolation.chosen(settings)
+    if here.refused:
+        raise Failure(here.refused)
     if given.detach:
-        return _detach(given, settings)
+        return _detach(given, settings, here.rung)
+
+    def ready(running: Running) -> None:
+        facts = _facts(running)
+        printing.answer(given.json, facts, _banner(settings, facts, here.rung, "Ctrl-C"))
+
     try:
-        serve(settings, lambda running: printing.answer(given.json, _facts(running), _banner(running)))
+        serve(settings, ready)
     except (HomeError, PortTaken, StartFailed) as error:
         raise Failure(str(error)) from error
     if not given.json:
@@ -40,7 +50,7 @@ def command(given: argparse.Namespace) -> int:
     return 0
 
 
-def _detach(given: argparse.Namespace, settings: Settings) -> int:
+def _detach(given: argparse.Namespace, settings: Settings, rung: Rung) -> int:
     """Starts this command once more in a session of its own and waits for its report."""
     reader, writer = os.pipe()
     environment = {**os.environ, _REPORT: str(writer), "CLARY_PORT": str(settings.port), "CLARY_HOST": settings.host}
@@ -60,7 +70,8 @@ def _detach(given: argparse.Namespace, settings: Settings) -> int:
     if "error" in report:
         process.wait()
         raise Failure(report["error"])
-    printing.answer(given.json, report["facts"], report["banner"])
+    facts = report["facts"]
+    printing.answer(given.json, facts, _banner(settings, facts, rung, f"`{hint(settings, 'down')}`"))
     return 0
 
 
@@ -72,7 +83,7 @@ def _serve_detached(settings: Settings, report: int) -> int:
             json.dump(message, pipe)
 
     try:
-        serve(settings, lambda running: say({"facts": _facts(running), "banner": _banner(running, detached=True)}))
+        serve(settings, lambda running: say({"facts": _facts(running)}))
     except (HomeError, PortTaken, StartFailed) as error:
         say({"error": str(error)})
         return 1
@@ -90,19 +101,23 @@ def _url(running: Running) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{running.settings.port}"
 
 
-def _banner(running: Running, detached: bool = False) -> str:
-    settings = running.settings
-    url = _url(running)
-    open_to_others = settings.host not in ("127.0.0.1", "::1", "localhost")
+def _banner(settings: Settings, facts: dict[str, Any], rung: Rung, stop: str) -> str:
+    for_one, for_shell = hint(settings, "run", "python train.py"), f'eval "$({hint(settings, "env")})"'
+    width = max(len(for_one), len(for_shell))
     lines = [
-        f"Clary {__version__} is ready after {running.seconds:.1f} s: {url} (HTTP and HTTPS on the same port)",
+        f"Clary {facts['version']} is ready after {facts['seconds']:.1f} s: {facts['url']} "
+        "(HTTP and HTTPS on the same port)",
         f"  home     {settings.home}",
         f"  account  {settings.account}, region {settings.region}",
-        "Point AWS clients at it:",
-        "  clary run python train.py    for one command",
-        '  eval "$(clary env)"          for this shell',
-        f"Stop it with {'`clary down`' if detached else 'Ctrl-C'}.",
     ]
-    if open_to_others:
-        lines.insert(3, "  Other machines can reach it: requests are authenticated, but http:// is not encrypted.")
+    if rung == "plain":
+        lines.append("  Jobs are not isolated here: they can see this user's files. `clary doctor` says why.")
+    if settings.host not in ("127.0.0.1", "::1", "localhost"):
+        lines.append("  Other machines can reach it: requests are authenticated, but http:// is not encrypted.")
+    lines += [
+        "Point AWS clients at it:",
+        f"  {for_one:<{width}}    for one command",
+        f"  {for_shell:<{width}}    for this shell",
+        f"Stop it with {stop}.",
+    ]
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,5 +57,5 @@ def _occupied(settings: Settings) -> str:
         who = f"process {running.pid}, port {running.facts.get('port')}"
     return (
         f"Clary runs with this home already ({settings.home}): {who}. "
-        "Stop it with `clary down`, or give another --home and --port."
+        f"Stop it with `clary down --home {shlex.quote(str(settings.home))}`, or give another --home and --port."
     )

@@ -192,7 +192,7 @@ def test_run_becomes_the_command(clary: Clary, server: Answers) -> None:
     assert (done.returncode, done.stdout) == (7, "ASIAEXAMPLE False ['--home', 'x']\n")
     assert clary("run", "--", "true").returncode == 0
     done = clary("run", "no-such-command")
-    assert (done.returncode, done.stderr) == (1, "clary: There is no command 'no-such-command' on the PATH.\n")
+    assert (done.returncode, done.stderr) == (127, "clary: There is no command 'no-such-command' on the PATH.\n")
     assert "Say what to run" in clary("run").stderr
 
 
@@ -261,6 +261,36 @@ def test_doctor(clary: Clary) -> None:
     assert states["python"] == "ok"
     assert {"uv", "home", "images", "port", "machine"} < set(states)
     assert done.returncode == int("missing" in states.values())
+
+
+def test_doctor_in_brief_says_how_jobs_are_shut_in(clary: Clary) -> None:
+    done = clary("doctor", "--brief")
+    assert done.returncode == 0
+    assert done.stdout.startswith("isolation: ")
+    assert len(done.stdout.splitlines()) <= 2
+    assert clary("doctor", "--brief", CLARY_ISOLATION="plain").stdout.startswith("isolation: plain. ")
+    wrong = clary("doctor", "--brief", CLARY_ISOLATION="wishful")
+    assert (wrong.returncode, "is not one of" in wrong.stdout) == (1, True)
+
+
+def test_an_isolation_that_cannot_be_had_stops_the_start(clary: Clary) -> None:
+    done = clary("up", "--port", "0", CLARY_ISOLATION="wishful")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "CLARY_ISOLATION='wishful' is not one of" in done.stderr
+
+
+def test_hints_name_the_home_where_it_is_not_the_default(clary: Clary, settings: Settings) -> None:
+    assert f"`clary up --home {settings.home}`" in clary("env").stderr
+    assert f" run --home {settings.home} python train.py" in clary("run").stderr
+    assert clary("run").returncode == 2
+    assert "--home" not in clary("status", "--home", "~/.local/share/clary").stdout
+
+
+def test_help_is_one_column_and_stands_for_no_command_too(clary: Clary) -> None:
+    help_text = clary("--help", COLUMNS="100").stdout
+    assert "  credentials  print a session" in help_text
+    assert "COMMAND\n" not in help_text
+    assert clary(COLUMNS="100").stderr == help_text
 
 
 def test_configure_asks_and_can_be_taken_back(clary: Clary, server: Answers, tmp_path: Path) -> None:
