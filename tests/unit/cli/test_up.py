@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from clary.config import Settings
 from clary.contract.processes import start_ticks
 from clary.server import processes
 from clary.server.readiness import await_answer
-
-pytestmark = pytest.mark.skipif(find_spec("clary.app") is None, reason="there is no control plane to start yet")
 
 
 @pytest.fixture
