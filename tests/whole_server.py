@@ -125,15 +125,16 @@ class WholeServer:
             where = {"endpoint_url": self.url.replace("http:", "https:"), "verify": str(self.ca)}
         return getattr(self.session(root), kind)(service, config=config, **(where | options))
 
-    def client_environment(self) -> dict[str, str]:
-        """What a client program sees before `clary run` points it here: a user's shell, usage reports switched off in
-        the way that the SDK documents."""
+    def client_environment(self, name: str) -> dict[str, str]:
+        """What a client program of .venvs/<name> sees before `clary run` points it here: a user's shell, usage reports
+        switched off in the way that the SDK documents. Skips the test where `make <name>` was not run."""
         unwanted = ("CLARY_IMAGES_HOME", "PYTHONDONTWRITEBYTECODE")  # without byte code an SDK takes seconds to import
         given = {name: value for name, value in self.environment.items() if name not in unwanted}
         options = self.home / "sdk.yaml"
         options.write_text(_SDK_OPTIONS)
         (self.home / "user").mkdir(exist_ok=True)
         return given | {
+            "PATH": f"{client_programs(name)}:{given['PATH']}",
             "HOME": str(self.home / "user"),
             "SAGEMAKER_USER_CONFIG_OVERRIDE": str(options),
             "SAGEMAKER_SUPPRESS_V2_WARNING": "1",
@@ -142,19 +143,18 @@ class WholeServer:
         }
 
     def run_client(self, name: str, *command: str, timeout: float = 100, **environment: str) -> Done:
-        """A program of the environment .venvs/<name>, through `clary run`. Skips where `make <name>` was not run."""
-        found = client_program(name, command[0])
-        whole = [sys.executable, "-m", "clary.cli", "run", "--", str(found), *command[1:]]
-        return _run(whole, self.client_environment() | environment, timeout)
+        """A command in the environment .venvs/<name>, through `clary run`."""
+        whole = [sys.executable, "-m", "clary.cli", "run", "--", *command]
+        return _run(whole, self.client_environment(name) | environment, timeout)
 
 
 _SDK_OPTIONS = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'
 
 
-def client_program(name: str, program: str) -> Path:
-    """A program of a client environment. Skips the test where that environment is not there."""
-    found = ROOT / ".venvs" / name / "bin" / program
-    if not found.exists():
+def client_programs(name: str) -> Path:
+    """The folder of a client environment's programs. Skips the test where it is not there."""
+    found = ROOT / ".venvs" / name / "bin"
+    if not found.is_dir():
         pytest.skip(f"no environment {name}: `make {name}` makes it")
     return found
 

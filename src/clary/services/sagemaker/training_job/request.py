@@ -34,6 +34,10 @@ def completed(given: Document, images: Images) -> Document:
             "MetricDefinitions": [{"Name": each.name, "Regex": each.regex} for each in algorithm.metrics],
             "EnableSageMakerMetricsTimeSeries": False,
         },
+        "OutputDataConfig": {
+            "KmsKeyId": "",
+            **given["OutputDataConfig"],
+        },  # AWS shows it always; SDK v2's attach needs it
         "ResourceConfig": _resources(given, algorithm),
         "StoppingCondition": _stopping(given),
         **_channels(given),

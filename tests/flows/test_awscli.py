@@ -1,0 +1,37 @@
+"""The whole story with the AWS CLI."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.programs import points
+from whole_server import Done
+
+PROGRAM = Path(__file__).parent / "programs" / "awscli_story.sh"
+
+
+@pytest.mark.timeout(180)
+def test_the_story(run_client: Callable[..., Done], tmp_path: Path) -> None:
+    name, test = f"cli-{uuid.uuid4().hex[:12]}", points.table(100, seed=3)
+    (tmp_path / "train.csv").write_text(points.csv(points.table(1000, seed=1)))
+    (tmp_path / "test.csv").write_text(points.csv(test, label=False))
+    files = [str(tmp_path / file) for file in ("train.csv", "test.csv", "")]
+    done = run_client("awscli", "sh", str(PROGRAM), name, *files, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout
+    assert said.startswith(f"make_bucket: {name}\n")
+    assert "Total Objects: 1" in said
+    assert f'"TrainingJobArn": "arn:aws:sagemaker:us-east-1:123456789012:training-job/{name}"' in said
+    assert "\nCompleted\n" in said
+    assert re.search(r"\[4\]\S*\s*train-logloss:0\.\d+", said)
+    assert "\nxgboost-model\n" in said
+    assert '"InvokedProductionVariant": "AllTraffic"' in said
+    scores = [float(score) for score in (tmp_path / "scores").read_text().split()]
+    assert points.accuracy(test, scores) > 0.9
+    assert f"remove_bucket: {name}" in said
+    assert "NoSuchBucket" in done.stderr

@@ -1,0 +1,41 @@
+"""The whole story with the SageMaker Python SDK v2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from whole_server import Done
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
+
+
+def lines(done: Done) -> list[str]:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_story_with_its_live_log(run_client: Callable[..., Done]) -> None:
+    done = run_client("sdk2", "python", str(PROGRAMS / "sdk2_story.py"))
+    said = lines(done)
+    assert "bucket sagemaker-us-east-1-123456789012" in said
+    assert f"role {ROLE}" in said
+    assert any("[9]" in line and "validation-logloss" in line for line in said)
+    assert "Training seconds: " in done.stdout
+    assert any(line.startswith("model output/") and line.endswith("/output/model.tar.gz") for line in said)
+    assert {"fit took at most 45 s: True", "accuracy True", "left []"} <= set(said)
+
+
+def test_names_of_v1_without_logs_and_coming_back(run_client: Callable[..., Done]) -> None:
+    said = lines(run_client("sdk2", "python", str(PROGRAMS / "sdk2_more.py")))
+    assert {"attached True 5", "described Completed"} <= set(said)
+
+
+@pytest.mark.slow
+def test_a_deployment_that_the_sdk_waits_for(run_client: Callable[..., Done]) -> None:
+    said = lines(run_client("sdk2", "python", str(PROGRAMS / "sdk2_more.py"), "--deploy"))
+    (answer,) = [line.split()[2] for line in said if line.startswith("endpoint InService ")]
+    assert -0.2 < float(answer) < 0.2
