@@ -15,6 +15,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """The clock of the machine."""
+
     def now(self) -> float:
         return time.time()
 

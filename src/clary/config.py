@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +14,59 @@ from typing import Any
 _LONGEST_SOCKET_FOLDER = 70
 
 
+def _setting(default: Any, about: str) -> Any:
+    """A field with what the settings' reference page says of it."""
+    return field(default=default, metadata={"about": about})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every field can be set as CLARY_<FIELD>; docs/reference/settings.md says what each does (a test checks it)."""
+    """Every field can be set as CLARY_<FIELD>; docs/reference/settings.md is made from these lines."""
 
-    home: Path
-    host: str = "127.0.0.1"
-    port: int = 7467
-    region: str = "us-east-1"
-    account: str = "123456789012"
-    root_access_key_id: str = ""
-    root_secret_access_key: str = ""
-    images_home: Path = Path()
-    edges: int = 1
-    job_slots: int = 0
-    isolation: str = "auto"
-    stop_grace_seconds: float = 120.0
-    startup_timeout_seconds: float = 240.0
-    clock_window_seconds: float = 900.0
-    payload_limit_bytes: int = 25 * 1024 * 1024
-    database_url: str = ""
+    home: Path = field(metadata={"about": "The folder that holds everything of one server: data, keys, logs, sockets."})
+    host: str = _setting("127.0.0.1", "The address to listen on. Anything but loopback lets other machines in.")
+    port: int = _setting(7467, "The one port, for HTTP and HTTPS. 0 takes any free one.")
+    region: str = _setting("us-east-1", "The AWS region that this server says it is. The SDKs need a real one's name.")
+    account: str = _setting("123456789012", "The twelve digits of the AWS account that this server says it is.")
+    root_access_key_id: str = _setting("", "The root's access key. Empty: drawn at the first start and kept.")
+    root_secret_access_key: str = _setting(
+        "", "The root's secret key; given together with its access key or not at all."
+    )
+    images_home: Path = field(
+        default=Path(), metadata={"about": "The folder for environments of images, which many homes may share."}
+    )
+    edges: int = _setting(1, "How many edge processes share the port.")
+    job_slots: int = _setting(0, "How many training jobs run at once. 0: as many as there are cores, at least 2.")
+    isolation: str = _setting(
+        "auto",
+        "How jobs are shut in. `namespaces`: always by namespaces, else no start; `plain`: never, jobs are ordinary "
+        "processes; `auto`: the strongest way that works here.",
+    )
+    stop_grace_seconds: float = _setting(
+        120.0, "Seconds between a stop (SIGTERM) and the end (SIGKILL) of a training job. Endpoints get at most 30."
+    )
+    startup_timeout_seconds: float = _setting(
+        240.0, "Seconds in which a model server must answer /ping, unless the production variant gives its own time."
+    )
+    clock_window_seconds: float = _setting(900.0, "By how many seconds the time of a signature may differ from ours.")
+    payload_limit_bytes: int = _setting(
+        25 * 1024 * 1024, "Bytes of the largest request body, except for S3, which takes objects of any size."
+    )
+    database_url: str = _setting(
+        "", "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`."
+    )
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
         """From CLARY_* variables; `given` (command-line options; None means not given) wins. Raises ValueError."""
         source = os.environ if environment is None else environment
         values: dict[str, Any] = {}
-        for field in fields(cls):
-            text = source.get(f"CLARY_{field.name.upper()}")
-            if given.get(field.name) is not None:
-                values[field.name] = given[field.name]
+        for each in fields(cls):
+            text = source.get(f"CLARY_{each.name.upper()}")
+            if given.get(each.name) is not None:
+                values[each.name] = given[each.name]
             elif text:
-                values[field.name] = _convert(field.name, str(field.type), text)
+                values[each.name] = _convert(each.name, str(each.type), text)
         values["home"] = Path(values.get("home") or _default_home(source)).expanduser().absolute()
         values["images_home"] = Path(values.get("images_home") or _default_images(source)).expanduser().absolute()
         return cls(**values)

@@ -20,6 +20,8 @@ _KINDS: dict[type, ReportKind] = {Phase: "phase", LogBatch: "logs", Health: "hea
 
 
 class Spool:
+    """An append-only file of reports. Positions are its byte offsets since the agent's beginning."""
+
     def __init__(self, path: Path) -> None:
         self._file = path.open("ab+", buffering=0)
         self._lock = threading.Condition()

@@ -20,6 +20,8 @@ _LOCK = struct.Struct("@hhqqi4x")
 
 @dataclass(frozen=True, slots=True)
 class InstanceFolder:
+    """One instance's folder on its host, and where things are in it."""
+
     path: Path
 
     @property

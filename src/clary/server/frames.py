@@ -26,6 +26,8 @@ LONGEST = 4 * 1024 * 1024  # the largest payload either side accepts (heads are 
 
 
 class Frame(IntEnum):
+    """What a frame holds. The numbers are the protocol's."""
+
     REQUEST = 1
     DATA = 2
     END = 3

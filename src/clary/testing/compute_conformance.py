@@ -15,6 +15,8 @@ _PATIENCE = 30.0  # seconds
 
 
 class ComputeConformance:
+    """What every compute backend must do; a subclass says how to make instances."""
+
     def completing(self) -> InstanceSpec:
         """A new instance that ends by itself with status 0."""
         raise NotImplementedError

@@ -24,6 +24,8 @@ def whole(store: ObjectStore, blob: str) -> bytes:
 
 
 class ObjectStoreConformance:
+    """What every object store must do; a subclass has the fixture `store`."""
+
     @pytest.mark.parametrize("size", [0, 1, 1000, (1 << 20) + 1])
     def test_bytes_come_back(self, store: ObjectStore, size: int) -> None:
         data = os.urandom(size)

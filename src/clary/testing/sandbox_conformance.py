@@ -166,6 +166,8 @@ def processes_with(argument: str) -> list[int]:
 
 
 class SandboxConformance:
+    """What every rung must do; a subclass has the fixture `jail`."""
+
     def test_a_status_is_the_jobs_own(self, jail: Jail) -> None:
         assert jail.run("os._exit(5)").status == 5
         assert jail.run("os.kill(os.getpid(), 9)").status == 137
@@ -240,6 +242,8 @@ def attempt(call):
 
 
 class EscapeProbes:
+    """What a job tries that must not work on a rung that isolates."""
+
     def test_the_hosts_files_are_not_there(self, jail: Jail, tmp_path: Path) -> None:
         secret = tmp_path / "secret"
         secret.write_text("s")

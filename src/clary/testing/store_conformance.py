@@ -37,6 +37,8 @@ def names(database: Database, **query: object) -> list[str]:
 
 
 class DatabaseConformance:
+    """What every database must do; a subclass has the fixtures `database` and `reopen`."""
+
     def test_what_was_written_is_read_and_survives_closing(self, database: Database, reopen: Reopen) -> None:
         database.write(inserting("a"))
         found = database.write(lambda connection: records.by_arn(connection, "arn:a"))

@@ -18,6 +18,8 @@ Stored = dict[str, str]  # {"algorithm": "CRC32", "value": base64, "type": "FULL
 
 
 class Hash(Protocol):
+    """What hashlib's objects and our own CRCs have in common."""
+
     def update(self, data: bytes, /) -> None: ...
 
     def digest(self) -> bytes: ...

@@ -1,0 +1,92 @@
+"""The page of what is built, from botocore's models and the tables of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from botocore.model import ServiceModel
+
+from clary.reference import refusals
+from clary.reference.markdown import code, codes, folded, table
+from clary.reference.recorded import RECORDED
+from clary.services import iam, logs, s3, sagemaker, sts, tables
+from clary.services.operation import Handler
+from clary.serving import gateway
+from clary.wire.models import SERVICES, Models
+
+_PACKAGES = {"iam": iam, "logs": logs, "s3": s3, "sagemaker": sagemaker, "sts": sts}
+_RUNTIME = "sagemaker-runtime"  # answered by the edge, without a table
+
+_INTRODUCTION = """# Compatibility
+
+What of AWS is built, counted against botocore's service models. Three rules:
+
+- An **operation** that is not built answers `NotImplemented`, HTTP status 501, with its name.
+- An **option** that is not built is refused by name, and the whole request with it. "…" stands for what was asked for.
+- What is **recorded without effect** is accepted, kept and shown, and changes nothing; each has its reason below.
+
+Three things that hold for all services:
+
+- Every request's signature is verified (SigV4, and SigV2 for presigned S3 URLs). **Policies are not evaluated yet**:
+  whoever holds a valid key of the account may do everything in it. `SimulatePrincipalPolicy` answers AccessDenied.
+- Only [built-in algorithms](algorithms.md) run: your own scripts, framework images and containers are refused.
+- There is one account, that of the [settings](settings.md). Resources are kept apart by the region that a request is
+  signed for.
+
+"""
+
+
+def page() -> str:
+    models = Models()
+    services = {name: models.service(name) for name in SERVICES}
+    built = {name: _built(name) for name in services}
+    rows = [
+        (f"[{name}](#{name})" if built[name] else name, str(len(built[name])), str(len(services[name].operation_names)))
+        for name in sorted(services, key=lambda name: (-len(built[name]), name))
+    ]
+    parts = [_INTRODUCTION, "## Services\n\n", table(("service", "operations built", "in AWS"), rows)]
+    parts += [
+        "\nA request to any other service answers `NotImplemented`, HTTP status 501, with the name of the service.\n"
+    ]
+    parts += [_section(name, services[name], built[name]) for name in sorted(services) if built[name]]
+    return "".join(parts)
+
+
+def _built(service: str) -> Mapping[str, Handler | None]:
+    if service == _RUNTIME:
+        return {"InvokeEndpoint": None}
+    return dict(tables.OPERATIONS.get(service, ()))
+
+
+def _section(name: str, model: ServiceModel, built: Mapping[str, Handler | None]) -> str:
+    missing = sorted(set(model.operation_names) - built.keys())
+    parts = [f"\n## {name}\n\nBuilt: {codes(sorted(built))}.\n"]
+    if missing:
+        parts += ["\n", folded(f"Not built: {len(missing)} operations", codes(missing))]
+    if refused := list(_refused(name, model, built)):
+        parts += ["\n### Options refused\n\n", table(("operation", "options"), refused)]
+    if recorded := list(_recorded(name)):
+        parts += ["\n### Recorded without effect\n\n", table(("operation", "option", "why"), recorded)]
+    return "".join(parts)
+
+
+def _refused(name: str, model: ServiceModel, built: Mapping[str, Handler | None]) -> Iterator[tuple[str, str]]:
+    if name == _RUNTIME:
+        yield code("InvokeEndpoint"), codes(sorted(f"header {each.decode()}" for each in gateway._NOT_BUILT))
+        return
+    by_name = refusals.by_name(_PACKAGES[name])
+    if several := by_name.get(refusals.ANY):
+        yield "wherever it can be given", codes(several)
+    for operation, handler in sorted(built.items()):
+        options = list(by_name.get(operation, ()))
+        if handler is not None:
+            options += refusals.not_understood(handler, model.operation_model(operation))
+        if options:
+            yield code(operation), codes(options)
+
+
+def _recorded(name: str) -> Iterator[tuple[str, str, str]]:
+    for (service, operation), members in RECORDED.items():
+        if service == name:
+            for member, reason in members.items():
+                yield code(operation), code(member), reason

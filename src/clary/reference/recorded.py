@@ -1,0 +1,43 @@
+"""Options that are accepted, kept and shown, and change nothing for what runs: each with the reason why that is true
+to what was asked for, or what is missing. Kept by hand: no code can say why it does nothing."""
+
+from __future__ import annotations
+
+_NOT_EVALUATED = "Identity and trust policies are stored and checked for their grammar; they are not evaluated yet."
+
+# (service, operation) -> member path -> reason. A test holds every path to botocore's model.
+RECORDED: dict[tuple[str, str], dict[str, str]] = {
+    ("sagemaker", "CreateTrainingJob"): {
+        "ResourceConfig.VolumeSizeInGB": "A label: the disk is the machine's, and no quota is set on it.",
+        "ResourceConfig.InstanceType": "Bounds the job's memory and is shown to it. Cores are shared, not reserved; "
+        "of a GPU type the job sees no GPU.",
+        "EnableInterContainerTrafficEncryption": "All of a job is on one machine: its traffic never meets a wire.",
+        "DebugHookConfig.S3OutputPath": "The SDKs send it with every job. Built-in algorithms have no debugger's hook.",
+        "DebugHookConfig.LocalPath": "As S3OutputPath.",
+        "ProfilerConfig.S3OutputPath": "The SDKs send it with every job. No system profile is made; "
+        "ProfilingStatus says Disabled.",
+        "ProfilerConfig.ProfilingIntervalInMilliseconds": "As S3OutputPath.",
+    },
+    ("sagemaker", "CreateEndpointConfig"): {
+        "ProductionVariants[].VolumeSizeInGB": "A label: the disk is the machine's.",
+        "ProductionVariants[].InstanceType": "Bounds the memory of an instance. Cores are shared, not reserved.",
+    },
+    ("s3", "PutObject"): {
+        "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",
+        "RequestPayer": "Nobody pays.",
+    },
+    ("s3", "DeleteObject"): {"BypassGovernanceRetention": "No bucket has a lock that could be bypassed."},
+    ("iam", "CreateRole"): {"AssumeRolePolicyDocument": _NOT_EVALUATED},
+    ("iam", "UpdateAssumeRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},
+    ("iam", "PutRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},
+    ("iam", "AttachRolePolicy"): {"PolicyArn": _NOT_EVALUATED},
+    ("iam", "CreatePolicy"): {"PolicyDocument": _NOT_EVALUATED},
+    ("iam", "CreatePolicyVersion"): {"PolicyDocument": _NOT_EVALUATED},
+    ("sts", "AssumeRole"): {
+        "Policy": _NOT_EVALUATED,
+        "PolicyArns": _NOT_EVALUATED,
+        "Tags": "Kept with the session; nothing evaluates them yet.",
+        "TransitiveTagKeys": "Kept with the session; nothing evaluates them yet.",
+        "ExternalId": "Kept with the session; nothing evaluates it yet.",
+    },
+}
