@@ -18,7 +18,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def scratch_settings() -> Settings:
     """The image environments of this user (named by their content: tests and servers share them), a home that is not
     there."""
-    return Settings(home=Path(tempfile.gettempdir()) / f"clary-test-{os.getuid()}", images_home=Settings.load().images_home)
+    return Settings(
+        home=Path(tempfile.gettempdir()) / f"clary-test-{os.getuid()}", images_home=Settings.load().images_home
+    )
 
 
 def workbench(algorithm: str, folder: Path) -> Workbench:

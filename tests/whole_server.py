@@ -114,9 +114,7 @@ class WholeServer:
             )
         return self._sessions[root]
 
-    def client(
-        self, service: str, kind: str = "client", https: bool = False, root: bool = True, **options: Any
-    ) -> Any:
+    def client(self, service: str, kind: str = "client", https: bool = False, root: bool = True, **options: Any) -> Any:
         """A boto3 client, or with `kind="resource"` a resource. No retries: a test sees each answer."""
         config = Config(retries={"total_max_attempts": 1}).merge(options.pop("config", Config()))
         where: dict[str, Any] = {"endpoint_url": self.url, "verify": False}

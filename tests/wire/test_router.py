@@ -145,6 +145,7 @@ def test_an_uploads_body_is_not_touched() -> None:
         (request("POST", "/", "sts", b"Action=%ff", Content_Type=FORM), "MalformedQueryString", "query"),
         (request("POST", "/", "sts", b"a" * (FORM_LIMIT + 1), Content_Type=FORM), "RequestEntityTooLarge", "query"),
         (request("POST", "/", "dynamodb", X_Amz_Target="DynamoDB_20120810.ListTables"), "NotImplemented", "json"),
+        (request("POST", "/", "ec2", b"Action=DescribeTags", Content_Type=FORM), "NotImplemented", "query"),
         (request("PATCH", "/b/k", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("DELETE", "/b/k?acl", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("GET", "//k", "s3"), "InvalidBucketName", "rest-xml"),

@@ -304,7 +304,8 @@ def gunzip(data: bytes, limit: int) -> bytes:
 
 
 def _unknown_service(head: _Head, name: str) -> RoutingError:
-    protocol: Protocol = "json" if head.target else "query" if head.action("Action") else "rest-json"
+    form = _is_form(head.request) or head.action("Action")  # a form that is not ours has not been read
+    protocol: Protocol = "json" if head.target else "query" if form else "rest-json"
     message = f"The service {name!r} is not built in Clary. docs/reference/compatibility.md lists what is."
     return RoutingError("NotImplemented", message, 501, name, protocol)
 

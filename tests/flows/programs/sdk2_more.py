@@ -43,7 +43,11 @@ def main() -> None:
     print("described", again.latest_training_job.describe()["TrainingJobStatus"])
     if given.deploy:
         predictor = again.deploy(initial_instance_count=1, instance_type="ml.m5.large", endpoint_name=prefix)
-        print("endpoint", session.describe_endpoint(prefix)["EndpointStatus"], predictor.predict("0.2,0.3", {"ContentType": "text/csv"}).decode())
+        print(
+            "endpoint",
+            session.describe_endpoint(prefix)["EndpointStatus"],
+            predictor.predict("0.2,0.3", {"ContentType": "text/csv"}).decode(),
+        )
         predictor.delete_model()
         predictor.delete_endpoint()
     boto3.resource("s3").Bucket(session.default_bucket()).objects.filter(Prefix=prefix).delete()
