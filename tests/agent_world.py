@@ -202,7 +202,8 @@ class World:
     def start_control(self) -> None:
         clock = SystemClock()
         path = socket_path(self.settings.run)
-        self.link = AgentLink(path, self.records, self.logs, self._session, clock, self._wake)
+        endpoint = f"http://127.0.0.1:{self.port}"
+        self.link = AgentLink(path, endpoint, self.records, self.logs, self._session, clock, self._wake)
         self.link.start()
         self.compute = LocalCompute(self.settings, self.records, self.link, lambda: self.inside, clock)
 
@@ -235,7 +236,6 @@ class World:
             "role_arn": "arn:aws:iam::123456789012:role/r",
             "token": secrets.token_hex(8),
             "link": str(socket_path(self.settings.run)),
-            "endpoint": f"http://127.0.0.1:{self.port}",
             "log_group": "/aws/sagemaker/TrainingJobs",
             "hyperparameters": {"program": program},
             "output": "s3://out/job/output",

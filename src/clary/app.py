@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ from clary.services.answers import answers
 from clary.services.iam import first_start
 from clary.services.iam.keys import RecordKeyring
 from clary.services.s3 import sweep
+from clary.services.sagemaker import launches
 from clary.services.sts.sessions import open_session
 from clary.store import schema
 from clary.store.engine import Database, SqliteDatabase
@@ -81,8 +83,9 @@ def build(settings: Settings) -> ControlPlane:
     first_start.provision(stores.records, settings, clock)
     wake = Signal()
     credentials = _role_sessions(stores.records, clock)
-    link = AgentLink(settings.run / "agents.sock", stores.records, stores.logs, credentials, clock, lambda _: wake())
-    images = LocalImages(settings, _LOG.info)
+    path, url = launches.agent_link(settings), launches.server_url(settings)
+    link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
+    images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
     objects = FilesystemStore(settings.blobs)
     platform = Platform(settings, clock, stores, objects, images, compute, wake)

@@ -70,7 +70,7 @@ class TestFakeCompute(ComputeConformance):
     def _spec(self, name: str) -> InstanceSpec:
         self.number += 1
         empty = dict.fromkeys(
-            ("job_arn", "account", "region", "role_arn", "token", "link", "endpoint", "log_group", "log_stream"), ""
+            ("job_arn", "account", "region", "role_arn", "token", "link", "log_group", "log_stream"), ""
         )
         image = Image("builtin", "", "", "")
         return InstanceSpec(id=f"{name}-{self.number}", purpose="training", image=image, job_name=name, **empty)

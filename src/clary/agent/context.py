@@ -25,6 +25,8 @@ _BATCH = 512 * 1024  # bytes of text in one batch
 
 @dataclass
 class Context:
+    """What the parts of an agent share: the instance, its folder, its orders, and the way to the server."""
+
     spec: InstanceSpec
     folder: InstanceFolder
     inside: str
@@ -53,7 +55,7 @@ class Context:
         return not (self.orders.down or self.orders.refused) and (self.collecting or not self.orders.stop)
 
     def s3(self) -> S3:
-        return S3(self.spec.endpoint, self.spec.region, self._credentials, self.wanted)
+        return S3(lambda: self.link.endpoint, self.spec.region, self._credentials, self.wanted)
 
     def _credentials(self, refresh: bool) -> Credentials:
         credentials = self.link.credentials(refresh)

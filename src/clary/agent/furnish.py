@@ -18,6 +18,7 @@ from clary.sandbox.limits import Group, make_group
 MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
+IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
 
 
 def make_tree(context: Context) -> None:

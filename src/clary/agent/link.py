@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 
+from clary.agent.failures import ClientFailure
 from clary.agent.orders import Orders
 from clary.agent.spool import Spool
 from clary.contract.instance import Credentials, InstanceSpec
@@ -20,6 +21,7 @@ from clary.contract.link import (
     Refresh,
     Refused,
     Renewed,
+    Session,
     Stop,
     decode,
     encode,
@@ -40,8 +42,10 @@ class Link:
         self._orders = orders
         self._more = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._changed = threading.Condition()
-        self._credentials: Credentials | None = None
+        self._session = Session(None)
         self._refresh = False
+        self.endpoint = ""
+        """The server's base URL, as it said at the last claim; there are no credentials before that."""
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="link", daemon=True).start()
@@ -52,19 +56,21 @@ class Link:
 
     def credentials(self, refresh: bool = False) -> Credentials | None:
         """The role's session, waiting for one while the server is away; None when the instance is not wanted any
-        more."""
+        more. Raises ClientFailure when the role gives none."""
         with self._changed:
-            old = self._credentials
+            old = self._session.credentials
             if refresh or (old and old.expires - time.time() < _EARLY):
                 self._refresh = True
                 self.wake()
             stale = old if refresh else None
-            while self._credentials is None or self._credentials is stale:
+            while (now := self._session).credentials is None or now.credentials is stale:
+                if now.denied:
+                    raise ClientFailure(now.denied)
                 gone = self._orders.down or self._orders.refused
-                if gone or (self._orders.stop and self._credentials is None):
+                if gone or (self._orders.stop and now.credentials is None):
                     break
                 self._changed.wait(0.2)
-            return self._credentials
+            return self._session.credentials
 
     def _run(self) -> None:
         pause = 0.02
@@ -90,12 +96,13 @@ class Link:
 
     def hear(self, line: bytes) -> None:
         match decode(line):
-            case Claimed(credentials, stop):
-                self._set(credentials)
+            case Claimed(endpoint, session, stop):
+                self.endpoint = endpoint
+                self._set(session)
                 if stop:
                     self._orders.ask_stop()
-            case Renewed(credentials):
-                self._set(credentials)
+            case Renewed(session):
+                self._set(session)
             case Acknowledged(position):
                 self._spool.acknowledge(position)
             case Stop():
@@ -106,9 +113,9 @@ class Link:
             case other:
                 raise MessageError(f"{type(other).__name__} is not for an agent")
 
-    def _set(self, credentials: Credentials) -> None:
+    def _set(self, session: Session) -> None:
         with self._changed:
-            self._credentials = credentials
+            self._session = session
             self._changed.notify_all()
 
 

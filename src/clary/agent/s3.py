@@ -57,15 +57,18 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 class S3:
-    """credentials(refresh) gives the role session, a new one when `refresh`; wanted() says whether to go on. One object
-    is used by several threads: every request has a connection of its own."""
+    """endpoint() is the server's base URL at the moment; credentials(refresh) gives the role session, a new one when
+    `refresh`; wanted() says whether to go on. One object is used by several threads: every request has a connection of
+    its own."""
 
     def __init__(
-        self, endpoint: str, region: str, credentials: Callable[[bool], Credentials], wanted: Callable[[], bool]
+        self,
+        endpoint: Callable[[], str],
+        region: str,
+        credentials: Callable[[bool], Credentials],
+        wanted: Callable[[], bool],
     ) -> None:
-        address = urlsplit(endpoint)
-        self._address = (address.hostname or "127.0.0.1", address.port or 80)
-        self._host = address.netloc
+        self._endpoint = endpoint
         self._region = region
         self._credentials = credentials
         self._wanted = wanted
@@ -156,11 +159,12 @@ class S3:
         path, text = path_of(bucket, key), query_of(query)
         digest = body.digest() if body else EMPTY
         credentials = self._credentials(refresh)
-        headers = sign(method, self._host, path, text, digest, credentials, self._region, time.time())
+        address = urlsplit(self._endpoint())
+        headers = sign(method, address.netloc, path, text, digest, credentials, self._region, time.time())
         headers["content-length"] = str(body.size if body else 0)
         if start:
             headers["range"] = f"bytes={start}-"
-        connection = http.client.HTTPConnection(*self._address, timeout=_TIMEOUT)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT)
         connection.request(method, f"{path}?{text}" if text else path, body.pieces() if body else None, headers)
         answer = connection.getresponse()
         if answer.status >= 300:

@@ -19,6 +19,7 @@ from clary.agent.training import DOWN
 from clary.agent.watch import End, LogShipper, Watch
 from clary.contract.instance import ExitRecord
 from clary.contract.link import Health
+from clary.contract.sockets import reached
 from clary.sandbox.limits import Group
 
 _GRACE = 30.0  # seconds between SIGTERM and SIGKILL
@@ -69,7 +70,10 @@ def _serve(context: Context, group: Group) -> tuple[End, int | None]:
         raise ClientFailure(
             "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
         )
-    service = {furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}"}
+    service = {
+        furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}",
+        furnish.IMAGE_TAG_VARIABLE: context.spec.image.tag,
+    }
     cell = context.begin(Request("serving", confinement, furnish.environment(context, confinement, service)))
     context.phase("Serving", "The model server is starting")
     pinger = Pinger(context, sockets / furnish.MODEL_SOCKET)
@@ -150,14 +154,12 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(_PING_TIMEOUT)
-        self.sock.connect(str(self._path))
+        with reached(self._path) as path:
+            self.sock.connect(path)
 
 
 def ping(path: Path) -> bool:
-    """Whether GET /ping is answered with 200. A link in the socket's place is not followed: the model server made
-    it."""
-    if not path.is_socket() or path.is_symlink():
-        return False
+    """Whether GET /ping is answered with 200."""
     connection = _UnixConnection(path)
     try:
         connection.request("GET", "/ping")

@@ -27,10 +27,12 @@ from clary.contract.link import (
     Refused,
     Renewed,
     Report,
+    Session,
     Stop,
     decode,
     encode,
 )
+from clary.errors import ServiceError
 from clary.store.engine import Database
 
 _log = logging.getLogger(__name__)
@@ -41,12 +43,13 @@ _READ = 256 * 1024
 
 
 class AgentLink:
-    """Listens on `path` from `start` on. credentials(spec) opens a session of the instance's role. wake(instance id) is
-    called after the commit of anything but log lines."""
+    """Listens on `path` from `start` on. `endpoint` is the server's base URL. credentials(spec) opens a session of the
+    instance's role, or raises ServiceError. wake(instance id) is called after the commit of anything but log lines."""
 
     def __init__(
         self,
         path: Path,
+        endpoint: str,
         records: Database,
         logs: Database,
         credentials: Callable[[InstanceSpec], Credentials],
@@ -55,6 +58,7 @@ class AgentLink:
     ) -> None:
         self.intake = Intake(records, logs, clock)
         self._path = path
+        self._endpoint = endpoint
         self._records = records
         self._credentials = credentials
         self._wake = wake
@@ -130,9 +134,19 @@ class AgentLink:
         return row.spec
 
     def _answer(self, agent: _Agent, spec: InstanceSpec) -> None:
-        credentials = self._credentials(spec)
+        session = self._session(spec)
         row = self._records.read(lambda connection: rows.find(connection, spec.id))
-        agent.send(Claimed(credentials, stop=row is not None and row.stop_asked))
+        agent.send(Claimed(self._endpoint, session, stop=row is not None and row.stop_asked))
+
+    def _session(self, spec: InstanceSpec) -> Session:
+        try:
+            return Session(self._credentials(spec))
+        except ServiceError:
+            return Session(
+                None,
+                f"Could not assume role {spec.role_arn}. Please ensure that the role exists and allows principal "
+                "'sagemaker.amazonaws.com' to assume the role.",
+            )
 
     @contextlib.contextmanager
     def _registered(self, instance: str, agent: _Agent) -> Iterator[None]:
@@ -159,7 +173,7 @@ class AgentLink:
             if changed:
                 self._wake(spec.id)
         if any(isinstance(message, Refresh) for message, _ in messages):
-            agent.send(Renewed(self._credentials(spec)))
+            agent.send(Renewed(self._session(spec)))
 
 
 class _Agent:

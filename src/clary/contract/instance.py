@@ -22,6 +22,11 @@ class Image:
     algorithm: str
     environment: str
 
+    @property
+    def tag(self) -> str:
+        """Of the URI; "latest" where it has none."""
+        return self.uri.rpartition("/")[2].partition(":")[2] or "latest"
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -52,8 +57,8 @@ class InstanceSpec:
 
     host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training);
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
-    `endpoint` is the base URL (http) of this server for S3; `link` the unix socket of the control plane's agent port;
-    `token` proves to it that this agent is the one that was launched.
+    `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
+    that this agent is the one that was launched.
     """
 
     id: str
@@ -66,7 +71,6 @@ class InstanceSpec:
     role_arn: str
     token: str
     link: str
-    endpoint: str
     log_group: str
     log_stream: str
     host: str = "algo-1"

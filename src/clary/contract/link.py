@@ -3,9 +3,9 @@
 One JSON object per line. The agent speaks first:
 
     agent -> control   Claim {instance, token, version}
-    control -> agent   Claimed {credentials, stop} or Refused {reason}, after which the connection ends
+    control -> agent   Claimed {endpoint, session, stop} or Refused {reason}, after which the connection ends
     agent -> control   Report {position, kind, value}*, Refresh {}
-    control -> agent   Acknowledged {position}, Stop {}, Renewed {credentials}
+    control -> agent   Acknowledged {position}, Stop {}, Renewed {session}
 
 A report's `position` is where it begins in the agent's spool; `Acknowledged.position` is where the last report handled
 ends (its position plus the bytes of its line). It is acknowledged after what it says is durable, and reports are sent
@@ -35,10 +35,20 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """`stop`: the instance was asked to stop before this claim."""
+class Session:
+    """The role's credentials, or why there are none (`denied`: the role is gone)."""
 
-    credentials: Credentials
+    credentials: Credentials | None
+    denied: str = ""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """`endpoint`: the base URL of the server as it is now, which may have another port than when the instance was
+    launched. `stop`: the instance was asked to stop before this claim."""
+
+    endpoint: str
+    session: Session
     stop: bool = False
 
 
@@ -73,6 +83,8 @@ ReportKind = Literal["phase", "logs", "health", "exit"]
 
 @dataclass(frozen=True)
 class Report:
+    """Something an agent has to say; `position` is where it ends in the agent's spool."""
+
     position: int
     kind: ReportKind
     value: dict[str, Any] = field(default_factory=dict)
@@ -97,7 +109,7 @@ class Refresh:
 
 @dataclass(frozen=True)
 class Renewed:
-    credentials: Credentials
+    session: Session
 
 
 @dataclass(frozen=True)
@@ -131,9 +143,13 @@ def decode(line: bytes) -> Message:
     try:
         data = json.loads(line)
         kind = _KINDS[data.pop("message")]
-        if "credentials" in data:
-            data["credentials"] = Credentials(**data["credentials"])
+        if "session" in data:
+            data["session"] = _session(**data["session"])
         message: Message = kind(**data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MessageError(f"not a message of the agent link: {line[:80]!r}") from error
     return message
+
+
+def _session(credentials: dict[str, Any] | None, denied: str) -> Session:
+    return Session(Credentials(**credentials) if credentials else None, denied)

@@ -21,11 +21,11 @@ class ImageBuildFailed(Exception):
 
 class Images(Protocol):
     """`resolve` is quick and answers from the catalogue alone (raises ImageNotOffered); `ready` says whether the
-    environment exists; `prepare` builds it if it has to (seconds to minutes; two callers build once; raises
-    ImageBuildFailed)."""
+    environment exists. `prepare` says so too and, if it does not, sees to it that it is being built (seconds to
+    minutes, in the background, once for all who ask); it raises ImageBuildFailed when a build has failed just now."""
 
     def resolve(self, uri: str) -> Image: ...
 
     def ready(self, image: Image) -> bool: ...
 
-    def prepare(self, image: Image) -> None: ...
+    def prepare(self, image: Image) -> bool: ...

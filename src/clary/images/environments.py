@@ -46,11 +46,11 @@ def build(settings: Settings, name: str, report: Report) -> Path:
     if ready(place):
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.with_name(place.name + ".lock")):
+    with _only_one(place.with_name(place.name + ".lock")) as lock:
         if not ready(place):
             shutil.rmtree(place, ignore_errors=True)
             report(f"Building image environment {name} in {place}")
-            _install(name, place, report)
+            _install(name, place, lock, report)
             (place / _MARK).touch()
             report(f"Image environment {name} is ready")
     return place
@@ -61,47 +61,53 @@ def lock_text(name: str) -> str:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def _only_one(lock: Path) -> Iterator[int]:
+    """The descriptor that holds the lock. The commands of a build inherit it, so that the next build waits for what a
+    killed server left running."""
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _install(name: str, place: Path, report: Report) -> None:
-    lock = place.with_name(place.name + ".txt")
-    lock.write_text(lock_text(name), encoding="utf-8")
+def _install(name: str, place: Path, lock: int, report: Report) -> None:
+    packages = place.with_name(place.name + ".txt")
+    packages.write_text(lock_text(name), encoding="utf-8")
+
+    def run(command: list[str], said: Report = report) -> None:
+        _run(command, lock, said)
+
     try:
         uv = _uv()
         if uv:
-            _with_uv(uv, place, lock, report)
+            _with_uv(uv, place, packages, run)
         else:
             report("uv was not found; building with pip, which takes longer")
-            _with_pip(place, lock, report)
+            _with_pip(place, packages, run)
     finally:
-        lock.unlink(missing_ok=True)
+        packages.unlink(missing_ok=True)
 
 
-def _with_uv(uv: list[str], place: Path, lock: Path, report: Report) -> None:
-    _run([*uv, "venv", "--quiet", "--no-project", "--python", _base_python(), str(place)], report)
+def _with_uv(uv: list[str], place: Path, packages: Path, run: Callable[..., None]) -> None:
+    run([*uv, "venv", "--quiet", "--no-project", "--python", _base_python(), str(place)])
     # copies, not hard links: a job must not be able to reach uv's cache through its environment
     install = [*uv, "pip", "install", "--python", str(place / "bin" / "python"), "--require-hashes", "--no-deps"]
-    install += ["--compile-bytecode", "--link-mode", "copy", "-r", str(lock)]
+    install += ["--compile-bytecode", "--link-mode", "copy", "-r", str(packages)]
     try:
-        _run([*install, "--offline"], lambda _: None)
+        run([*install, "--offline"], lambda _: None)
     except ImageBuildFailed:
-        _run(install, report)
+        run(install)
 
 
-def _with_pip(place: Path, lock: Path, report: Report) -> None:
+def _with_pip(place: Path, packages: Path, run: Callable[..., None]) -> None:
     python = str(place / "bin" / "python")
-    _run([_base_python(), "-m", "venv", str(place)], report)
-    _run([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "-r", str(lock)], report)
+    run([_base_python(), "-m", "venv", str(place)])
+    run([python, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input", "-r", str(packages)])
 
 
-def _run(command: list[str], report: Report) -> None:
+def _run(command: list[str], lock: int, report: Report) -> None:
     """Runs it, reports its lines; raises ImageBuildFailed with the last of them."""
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_BUILDS}
     try:
@@ -112,6 +118,7 @@ def _run(command: list[str], report: Report) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
+            pass_fds=(lock,),
             umask=0o022,  # jobs run as another user than this one
         ) as child:
             assert child.stdout is not None

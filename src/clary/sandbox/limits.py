@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_PROCESSES = 4096
+_LEAVING = 1.0  # seconds for ended processes to leave their group
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,11 @@ class Group:
         return any(_out_of_memory_kills(Path(each)) > 0 for each in self.paths)
 
     def remove(self) -> None:
-        """Removes the folders; they have to be empty of processes (else the next sweep finds them)."""
+        """Removes the folders, once the last process has left them (some milliseconds after its end)."""
+        until = time.monotonic() + _LEAVING
         for each in self.paths:
-            with contextlib.suppress(OSError):
-                Path(each).rmdir()
+            while not _removed(Path(each)) and time.monotonic() < until:
+                time.sleep(0.002)
 
 
 def make_group(name: str, memory: int) -> Group:
@@ -64,6 +68,15 @@ def _lower(which: int, value: int) -> None:
     hard = resource.getrlimit(which)[1]
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
+
+
+def _removed(folder: Path) -> bool:
+    """False while there are processes in it."""
+    try:
+        folder.rmdir()
+    except OSError as error:
+        return error.errno != errno.EBUSY
+    return True
 
 
 def _own_groups() -> list[tuple[str, Path]]:

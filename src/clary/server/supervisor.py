@@ -6,6 +6,7 @@ and then ever more slowly; all of them end when the supervisor does, however it 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -142,7 +143,7 @@ class Supervisor:
                 self._ended(child, child.process)
 
     def _ended(self, child: _Child, process: subprocess.Popen[bytes]) -> None:
-        status = process.wait()
+        status = _reap(process)
         self._forget(child)
         ran = time.monotonic() - child.started
         child.failures = 1 if ran > _SETTLED else child.failures + 1
@@ -168,7 +169,7 @@ class Supervisor:
                 target = processes.Process(child.process.pid, ticks, {})
                 for _ in processes.end([target], child.program.grace):
                     _LOG.warning("%s had to be killed", child.program.name)
-            child.process.wait()
+            _reap(child.process)
             self._forget(child)
 
     def _pid_file(self, child: _Child) -> Path:
@@ -178,6 +179,13 @@ class Supervisor:
         path = self._logs / f"{name}.log"
         lines = path.read_text(errors="replace").splitlines()[-12:]
         return f"The end of {path}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _reap(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a program that has ended; what is left in its process group (an image build) ends with it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # before the wait: until then the number is not given to another
+    return process.wait()
 
 
 def _log_file(path: Path) -> BinaryIO:

@@ -7,6 +7,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 
+from clary.contract.sockets import reached
 from clary.serving.counters import Counters
 from clary.serving.directory import Route, Variant
 from clary.serving.model_connection import ModelConnection
@@ -123,5 +124,6 @@ async def connect(instance: Instance, limit: int) -> ModelConnection:
 
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(1.0):
-        _, made = await loop.create_unix_connection(lambda: ModelConnection(limit, instance.freed, lost), instance.path)
+        with reached(instance.path) as path:
+            _, made = await loop.create_unix_connection(lambda: ModelConnection(limit, instance.freed, lost), path)
     return made

@@ -10,7 +10,8 @@ from clary.images.base import ImageNotOffered
 
 
 class FakeImages:
-    """Implements clary.images.base.Images. `building` is called by `prepare`, and may block or raise."""
+    """Implements clary.images.base.Images. `building` is called by `prepare`, which is ready
+    after it; it may block or raise."""
 
     def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None) -> None:
         self.prepared = 0
@@ -27,8 +28,9 @@ class FakeImages:
     def ready(self, image: Image) -> bool:
         return self._ready
 
-    def prepare(self, image: Image) -> None:
+    def prepare(self, image: Image) -> bool:
         with self._mutex:
             self.prepared += 1
             self._building()
             self._ready = True
+        return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,10 @@ def test_a_half_built_environment_is_built_anew(settings: Settings, fake_uv: Pat
     images = LocalImages(settings)
     image = images.resolve(URI)
     assert not images.ready(image)
-    images.prepare(image)
+    images.build(image)
     assert images.ready(image)
     assert not (place / "leftover").exists()
-    images.prepare(image)
+    images.build(image)
     assert len(fake_uv.read_text().splitlines()) == 2
 
 
@@ -73,11 +74,11 @@ def test_a_failed_build_says_why_and_what_to_do(settings: Settings, fake_uv: Pat
     images = LocalImages(settings, lines.append)
     image = images.resolve(URI)
     with pytest.raises(ImageBuildFailed, match=r"package index(?s:.*)no index can be reached"):
-        images.prepare(image)
+        images.build(image)
     assert not images.ready(image)
     assert lines[0].startswith("Building image environment xgboost in ")
     fake_uv.with_name("fail").unlink()
-    images.prepare(image)
+    images.build(image)
     assert images.ready(image)
 
 
@@ -86,7 +87,7 @@ def test_the_real_environment_has_what_is_preloaded_and_nothing_slow() -> None:
     images = LocalImages(settings)
     image = images.resolve(URI)
     try:
-        images.prepare(image)
+        images.build(image)
     except ImageBuildFailed as problem:
         pytest.skip(f"the image environment cannot be built here: {problem}")
     code = "import clary.algorithms.xgboost.spec as s, importlib, sys\n"
@@ -112,3 +113,23 @@ def test_the_inside_is_the_inside_only(settings: Settings) -> None:
     compiled = list(place.rglob("*.pyc"))
     assert len(compiled) == len(list(place.rglob("*.py")))
     assert all(path.stat().st_mode & 0o004 for path in place.rglob("*"))
+
+
+def test_prepare_builds_in_the_background_once_and_tells_all_who_wait(settings: Settings, fake_uv: Path) -> None:
+    built = threading.Event()
+    images = LocalImages(settings, built=built.set)
+    image = images.resolve(URI)
+    fake_uv.with_name("fail").touch()
+    assert not images.prepare(image)
+    assert built.wait(30)
+    for _ in range(2):
+        with pytest.raises(ImageBuildFailed, match="no index can be reached"):
+            images.prepare(image)
+    fake_uv.with_name("fail").unlink()
+    fresh = LocalImages(settings, built=built.set)
+    built.clear()
+    assert not fresh.prepare(image)
+    fresh.prepare(image)
+    assert built.wait(30)
+    assert fresh.prepare(image)
+    assert sum(line.startswith("venv") for line in fake_uv.read_text().splitlines()) == 2

@@ -38,7 +38,6 @@ def spec(settings: Settings, record: Record, fleet: Fleet, member: Member, image
         role_arn=model["ExecutionRoleArn"],
         token=member.token,
         link=launches.agent_link(settings),
-        endpoint=launches.server_url(settings),
         log_group=f"/aws/sagemaker/Endpoints/{name}",
         log_stream=f"{member.variant}/{member.id}",
         instance_type=variant["InstanceType"],

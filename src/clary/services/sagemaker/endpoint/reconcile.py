@@ -27,6 +27,7 @@ from clary.serving.membership import Fleet, Member
 from clary.store.records import Record
 
 _POLL = 2.0
+_BUILD_POLL = 3.0  # seconds; the end of a build wakes the loop
 _PATIENCE = 30.0  # seconds that a member which served may go without answering
 _LOSSES = 5  # members lost in a row before a deployment gives up
 _LONGEST_PAUSE = 60.0
@@ -43,14 +44,21 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
         record = _write(platform, record, fleet)
     if not all(each.launched for each in fleet.members):
         try:
+            if not _prepared(platform, fleet):
+                return AgainIn(_BUILD_POLL)
             record, fleet = _launch(platform, record, fleet)
         except (ServiceError, ImageBuildFailed) as error:
             return _give_up(platform, record, fleet, str(error))
     return _watch(platform, record, fleet)
 
 
+def _prepared(platform: Platform, fleet: Fleet) -> bool:
+    """Whether all images are ready; those that are not are being built. Raises ServiceError, ImageBuildFailed."""
+    images = [_image(platform, fleet, each) for each in fleet.members if not each.launched]
+    return all([platform.images.prepare(image) for image in images])
+
+
 def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, Fleet]:
-    """Raises ServiceError and ImageBuildFailed when an image cannot be had."""
     for member in fleet.members:
         if not member.launched:
             image = _image(platform, fleet, member)
@@ -60,10 +68,7 @@ def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, F
 
 
 def _image(platform: Platform, fleet: Fleet, member: Member) -> Image:
-    image = platform.images.resolve(container(launch.model_of(fleet.goal_of(member), member.variant))["Image"])
-    if not platform.images.ready(image):
-        platform.images.prepare(image)
-    return image
+    return platform.images.resolve(container(launch.model_of(fleet.goal_of(member), member.variant))["Image"])
 
 
 def _watch(platform: Platform, record: Record, fleet: Fleet) -> Outcome:

@@ -45,7 +45,6 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         role_arn=job["RoleArn"],
         token=run["Token"],
         link=launches.agent_link(settings),
-        endpoint=launches.server_url(settings),
         log_group=_LOG_GROUP,
         log_stream=f"{name}/{host}-{run['Epoch']}",
         host=host,

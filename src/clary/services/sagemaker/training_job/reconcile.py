@@ -27,6 +27,7 @@ from clary.store import records
 from clary.store.records import Record
 
 _POLL = 2.0  # agents report changes at once; this is only for those that cannot report any more
+_BUILD_POLL = 3.0  # seconds; the end of a build wakes the loop
 
 
 def reconcile(platform: Platform, record: Record) -> Outcome:
@@ -52,12 +53,14 @@ def _prepare(platform: Platform, record: Record) -> Outcome:
 
 
 def _queue(platform: Platform, record: Record) -> Outcome:
-    """Builds the image's environment if it has to, and puts the job in the queue."""
+    """Puts the job in the queue, once its image's environment is there."""
     try:
         image = _image(platform, record)
         if not platform.images.ready(image):
-            record = _write(platform, record, transitions.say(record.document, transitions.DOWNLOADING_IMAGE))
-            platform.images.prepare(image)
+            told = transitions.say(record.document, transitions.DOWNLOADING_IMAGE)
+            record = _write(platform, record, told) if told != record.document else record
+            if not platform.images.prepare(image):
+                return AgainIn(_BUILD_POLL)
     except (ServiceError, ImageBuildFailed) as error:
         _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
         return Done()
