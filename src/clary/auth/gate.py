@@ -122,7 +122,8 @@ class Gate:
         return _Proof(claim, credential, rules)
 
     def _credential(self, access_key: str, kind: Family) -> Credential:
-        credential = self._keyring.find(access_key)
+        named = access_key.isascii() and access_key.isprintable()
+        credential = self._keyring.find(access_key) if named else None
         if credential is None:
             raise refusals.unknown_key(kind, access_key)
         return credential

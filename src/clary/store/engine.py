@@ -160,6 +160,9 @@ class SqliteDatabase:
             heir.done.set()
 
     def _commit(self, batch: list[_Task]) -> None:
+        if len(batch) == 1:  # nobody else's work has to outlive a failure of it
+            self._commit_one(batch[0])
+            return
         for task in batch:
             task.result, task.error = None, None
             savepoint = self._connection.begin_nested()
@@ -169,6 +172,15 @@ class SqliteDatabase:
             except Exception as error:
                 task.error = StoreFull() if _full(error) else error
                 savepoint.rollback()
+        self._connection.commit()
+
+    def _commit_one(self, task: _Task) -> None:
+        try:
+            task.result = task.work(self._connection)
+        except Exception as error:
+            task.error = StoreFull() if _full(error) else error
+            self._recover()
+            return
         self._connection.commit()
 
     def _recover(self) -> None:

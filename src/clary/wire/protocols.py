@@ -16,7 +16,7 @@ from clary.wire.engine import NAMESPACE_S3, Output, engine
 from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.models import Protocol
 from clary.wire.router import Route, gunzip
-from clary.wire.scalars import Malformed
+from clary.wire.scalars import Malformed, MalformedArgument
 
 BODY_LIMIT = 32 * 1024 * 1024  # bytes of a body that is read into memory
 _XML_TYPE = "text/xml"
@@ -42,9 +42,17 @@ def parse(route: Route, request: Request | None = None, body: Body | bytes | Non
     try:
         return _parse(route, request, source)
     except Malformed as error:
-        raise ServiceError(_MALFORMED[route.protocol], str(error)) from None
+        raise _malformed(route.protocol, error) from None
     except RecursionError:
         raise ServiceError(_MALFORMED[route.protocol], "The request is nested too deeply") from None
+
+
+def _malformed(protocol: str, error: Malformed) -> ServiceError:
+    if protocol == "rest-xml" and isinstance(error, MalformedArgument):
+        members = {"ArgumentName": error.name, "ArgumentValue": error.value}
+        message = f"Provided {error.name} is not valid: {error}"
+        return ServiceError("InvalidArgument", message, 400, members)
+    return ServiceError(_MALFORMED[protocol], str(error))
 
 
 def _parse(route: Route, request: Request, body: Body) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from clary.wire import scalars
 from clary.wire.messages import Headers
-from clary.wire.scalars import Malformed
+from clary.wire.scalars import Malformed, MalformedArgument
 
 Text = Callable[[str], Any]
 _DATE_LIST = re.compile(r"\s*([A-Za-z]{3}, [^,]+|[^,]+?)\s*(?:,|$)")
@@ -30,6 +30,13 @@ class Bound:
     many: bool = False
     dates: bool = False
 
+    def value(self, text: str) -> Any:
+        """Raises MalformedArgument."""
+        try:
+            return self.text(text)
+        except Malformed as error:
+            raise MalformedArgument(str(error), self.name, text) from None
+
 
 @dataclass(slots=True)
 class RequestPlan:
@@ -44,11 +51,11 @@ class RequestPlan:
     body: bool = False
 
     def read(self, labels: Mapping[str, str], query: Mapping[str, list[str]], headers: Headers) -> dict[str, Any]:
-        """The parameters in the head. Raises Malformed."""
-        values: dict[str, Any] = {each.member: each.text(labels[each.name]) for each in self.labels}
+        """The parameters in the head. Raises MalformedArgument."""
+        values: dict[str, Any] = {each.member: each.value(labels[each.name]) for each in self.labels}
         for each in self.query:
             if (texts := query.get(each.name)) is not None:
-                values[each.member] = [each.text(text) for text in texts] if each.many else each.text(texts[0])
+                values[each.member] = [each.value(text) for text in texts] if each.many else each.value(texts[0])
         for member, many in self.query_maps:
             found = self._query_map(query, many)
             if found:
@@ -72,9 +79,9 @@ class RequestPlan:
 
 def _header(bound: Bound, texts: list[str]) -> Any:
     if not bound.many:
-        return bound.text(_utf8(texts[0]))
+        return bound.value(_utf8(texts[0]))
     split = _split_dates if bound.dates else _split
-    return [bound.text(part) for text in texts for part in split(_utf8(text))]
+    return [bound.value(part) for text in texts for part in split(_utf8(text))]
 
 
 def _utf8(text: str) -> str:

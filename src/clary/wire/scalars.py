@@ -33,6 +33,15 @@ class Malformed(ValueError):
     """The bytes do not hold a value of the shape; each protocol has its own error for it."""
 
 
+class MalformedArgument(Malformed):
+    """The same of one value in a request's head: `name` is the query parameter's or the header's."""
+
+    def __init__(self, message: str, name: str, value: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.value = value
+
+
 def read_integer(text: str, kind: str = "integer") -> int:
     if not _INTEGER.fullmatch(text):
         raise Malformed(f"STRING_VALUE can not be converted to {_java(kind)}")

@@ -147,9 +147,7 @@ def build(home: Path, database_url: str = "") -> Platform:
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]
-) -> Iterator[SimpleNamespace]:
+def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
     httpd = Server(("127.0.0.1", 0), Handler)
     platform = build(tmp_path_factory.mktemp("home"), database_urls())
     cast(Any, httpd).platform = platform

@@ -11,7 +11,18 @@ from urllib.parse import unquote
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, checksums, conditions, faults, index, options, ranges, reader, writing
+from clary.services.s3 import (
+    access,
+    checksums,
+    conditions,
+    faults,
+    index,
+    options,
+    ranges,
+    reader,
+    user_metadata,
+    writing,
+)
 from clary.services.s3.index import Entry
 
 operations = Operations()
@@ -71,7 +82,7 @@ def _copied(call: Call, given: Document, source: Entry, written: writing.Written
         storage_class=options.storage_class(given),
         checksum=written.checksum,
         headers=options.system_headers(given) if new_metadata else source.headers,
-        metadata=options.metadata(given) if new_metadata else source.metadata,
+        metadata=user_metadata.received(given) if new_metadata else source.metadata,
         tags=options.tags_of_header(given) if new_tags else source.tags,
     )
 

@@ -18,6 +18,18 @@ from clary.store.objects_schema import buckets, objects, parts, secrets, uploads
 
 UNVERSIONED = "null"
 
+# What every request asks, written once: SQLAlchemy takes as long to put a statement together as SQLite to answer it.
+_THIS = (
+    objects.c.bucket == sa.bindparam("this_bucket"),
+    objects.c.key == sa.bindparam("this_key"),
+    objects.c.version == UNVERSIONED,
+)
+_FIND_BUCKET = sa.select(buckets).where(buckets.c.name == sa.bindparam("this_name"))
+_FIND = sa.select(objects).where(*_THIS)
+_FIND_BYTES = sa.select(objects.c.blob, objects.c.upload).where(*_THIS)
+_REMOVE = objects.delete().where(*_THIS)
+_ENTER = objects.insert()
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -45,6 +57,9 @@ class Entry:
     headers: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+
+_ENTRY = tuple(each.name for each in dataclasses.fields(Entry))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +91,10 @@ class Part:
 
 
 def find_bucket(connection: Connection, name: str) -> Bucket | None:
-    row = connection.execute(sa.select(buckets).where(buckets.c.name == name)).mappings().first()
-    return None if row is None else Bucket(**row)
+    if "\0" in name:  # PostgreSQL's text cannot even be compared with it
+        return None
+    row = connection.execute(_FIND_BUCKET, {"this_name": name}).first()
+    return None if row is None else Bucket(*row)
 
 
 def add_bucket(connection: Connection, bucket: Bucket) -> None:
@@ -92,6 +109,8 @@ def list_buckets(
     connection: Connection, account: str, after: str, prefix: str, region: str, limit: int
 ) -> list[Bucket]:
     """By name, those after `after`; an empty `region` means any."""
+    if "\0" in prefix + region:
+        return []
     wanted = [buckets.c.account == account, buckets.c.name > after]
     if prefix:
         wanted.append(buckets.c.name.startswith(prefix, autoescape=True))
@@ -116,28 +135,27 @@ def remove_bucket(connection: Connection, name: str) -> list[str]:
 
 
 def find(connection: Connection, bucket: str, key: bytes) -> Entry | None:
-    statement = sa.select(objects).where(*_is(bucket, key))
-    row = connection.execute(statement).mappings().first()
-    return None if row is None else Entry(**row)
+    row = connection.execute(_FIND, _this(bucket, key)).first()
+    return None if row is None else Entry(**row._mapping)
 
 
 def put(connection: Connection, entry: Entry) -> list[str]:
     """Enters the object in place of what was there."""
     freed = remove(connection, entry.bucket, entry.key)
-    connection.execute(objects.insert().values(**dataclasses.asdict(entry)))
+    connection.execute(_ENTER, {name: getattr(entry, name) for name in _ENTRY})
     return freed
 
 
 def remove(connection: Connection, bucket: str, key: bytes) -> list[str]:
-    row = connection.execute(sa.select(objects.c.blob, objects.c.upload).where(*_is(bucket, key))).first()
+    row = connection.execute(_FIND_BYTES, _this(bucket, key)).first()
     if row is None:
         return []
-    connection.execute(objects.delete().where(*_is(bucket, key)))
+    connection.execute(_REMOVE, _this(bucket, key))
     return [row.blob] if row.blob else _remove_parts(connection, row.upload)
 
 
 def set_tags(connection: Connection, bucket: str, key: bytes, tags: dict[str, str]) -> None:
-    connection.execute(objects.update().where(*_is(bucket, key)).values(tags=tags))
+    connection.execute(objects.update().where(*_THIS).values(tags=tags), _this(bucket, key))
 
 
 def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Entry]:
@@ -156,6 +174,8 @@ def add_upload(connection: Connection, upload: Upload) -> None:
 
 
 def find_upload(connection: Connection, bucket: str, key: bytes, upload: str) -> Upload | None:
+    if "\0" in upload:
+        return None
     wanted = (uploads.c.id == upload, uploads.c.bucket == bucket, uploads.c.key == key)
     row = connection.execute(sa.select(uploads).where(*wanted)).mappings().first()
     return None if row is None else Upload(**row)
@@ -172,7 +192,8 @@ def scan_uploads(
     """Uploads with start < (key, id) and key < end, in order."""
     table = uploads.c
     here = sa.tuple_(table.key, table.id)
-    there = sa.tuple_(sa.literal(start[0], sa.LargeBinary), sa.literal(start[1]))
+    identifier = start[1].partition("\0")[0]  # the same place: identifiers have no NUL
+    there = sa.tuple_(sa.literal(start[0], sa.LargeBinary), sa.literal(identifier))
     wanted = [table.bucket == bucket, here > there]
     if end is not None:
         wanted.append(table.key < end)
@@ -233,8 +254,8 @@ def make_secret(connection: Connection, name: str) -> bytes:
     return value
 
 
-def _is(bucket: str, key: bytes) -> tuple[sa.ColumnElement[bool], ...]:
-    return objects.c.bucket == bucket, objects.c.key == key, objects.c.version == UNVERSIONED
+def _this(bucket: str, key: bytes) -> dict[str, Any]:
+    return {"this_bucket": bucket, "this_key": key}
 
 
 def _remove_parts(connection: Connection, upload: str) -> list[str]:

@@ -11,7 +11,18 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, checksums, conditions, faults, index, options, ranges, reader, writing
+from clary.services.s3 import (
+    access,
+    checksums,
+    conditions,
+    faults,
+    index,
+    options,
+    ranges,
+    reader,
+    user_metadata,
+    writing,
+)
 from clary.services.s3.index import Entry, Part
 
 operations = Operations()
@@ -138,7 +149,7 @@ def _described(view: _View, given: Document) -> Document:
         "ContentLength": view.length,
         "ETag": f'"{entry.etag}"',
         "LastModified": datetime.fromtimestamp(entry.modified, UTC),
-        "Metadata": entry.metadata,
+        "Metadata": user_metadata.shown(entry.metadata),
         **options.shown_headers(entry.headers),
         **{name: given[override] for override, name in _OVERRIDES.items() if override in given},
     }

@@ -11,11 +11,10 @@ from urllib.parse import parse_qsl
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Handler
-from clary.services.s3 import faults, integrity
+from clary.services.s3 import faults, integrity, user_metadata
 
 _ALWAYS = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
 LONGEST_KEY = 1024
-MAX_METADATA = 2048
 STORAGE_CLASSES = frozenset(
     {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
 )
@@ -42,6 +41,7 @@ def understands(*members: str) -> Callable[[Handler], Handler]:
             integrity.check_document(call, given)
             return handler(call, given)
 
+        vars(guarded)["understood"] = known  # for the compatibility page
         return guarded
 
     return guard
@@ -134,19 +134,9 @@ def description(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "storage_class": storage_class(given),
         "headers": system_headers(given),
-        "metadata": metadata(given),
+        "metadata": user_metadata.received(given),
         "tags": tags_of_header(given),
     }
-
-
-def metadata(given: Mapping[str, Any]) -> dict[str, str]:
-    found = {name.lower(): value for name, value in (given.get("Metadata") or {}).items()}
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in found.items())
-    if size > MAX_METADATA:
-        members = {"Size": size, "MaxSizeAllowed": MAX_METADATA}
-        message = "Your metadata headers exceed the maximum allowed metadata size"
-        raise ServiceError("MetadataTooLarge", message, 400, members)
-    return found
 
 
 def tags_of_header(given: Mapping[str, Any]) -> dict[str, str]:
