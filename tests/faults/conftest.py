@@ -14,9 +14,9 @@ from .work import prepare
 Start = Callable[..., Machine]
 
 
-@pytest.fixture
-def start(request: pytest.FixtureRequest) -> Iterator[Start]:
-    """Starts servers on throw-away homes; all of them are gone after the test."""
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Starts servers on throw-away homes; all of them are gone after the module's last test."""
     machines: list[Machine] = []
     with tempfile.TemporaryDirectory(prefix="clary-faults-") as folder:
 
@@ -32,7 +32,7 @@ def start(request: pytest.FixtureRequest) -> Iterator[Start]:
             machine.end()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def machine(start: Start) -> Machine:
-    """A server with data to train on."""
+    """A server with data to train on, shared by the tests of a module: each leaves it running."""
     return start()

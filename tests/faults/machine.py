@@ -17,6 +17,7 @@ from botocore.config import Config
 
 from clary.contract.folder import InstanceFolder, is_held
 from clary.contract.processes import running
+from image_environment import scratch_settings
 
 SERVER = ("supervisor", "control", "edge-0", "launcher")
 """What `clary up` starts; agents and fork servers are not among them."""
@@ -35,15 +36,15 @@ def wait_for(probe: Callable[[], T], what: str, seconds: float = _PATIENCE) -> T
 
 
 class Machine:
-    """`environment`: CLARY_* variables of the server. `prefix`: a command that runs `clary` (setpriv, another Python)."""
+    """`environment`: CLARY_* variables of the server. `clary`: the command that is the command line, where it is not
+    this Python's."""
 
-    def __init__(
-        self, home: Path, environment: Mapping[str, str] | None = None, clary: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None, clary: tuple[str, ...] = ()) -> None:
         self.home = home
         self.run = home / "run"
         self._clary = clary or (sys.executable, "-m", "clary.cli")
-        self._environment = {**os.environ, **(environment or {})}
+        images = {"CLARY_IMAGES_HOME": str(scratch_settings().images_home)}
+        self._environment = {**os.environ, **images, **(environment or {})}
         self._clients: dict[tuple[str, bool], Any] = {}
         self._key: dict[str, str] = {}
         self.url = ""
@@ -93,12 +94,16 @@ class Machine:
         files = sorted(self.run.glob(f"{start}*.pid"))
         return [path.stem for path in files if running(path) is not None]
 
+    def pids(self) -> list[int]:
+        """Of all living processes of this home that have a pid file."""
+        return [pid for name in self.names() if (pid := self.pid(name)) is not None]
+
     def kill(self, *names: str) -> None:
         """SIGKILL, and waits until they are gone."""
         pids = [pid for name in names if (pid := self.pid(name)) is not None]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not any(_lives(pid) for pid in pids), f"the end of {names}")
+        wait_for(lambda: not any(lives(pid) for pid in pids), f"the end of {names}")
 
     def kill_server(self) -> None:
         """The supervisor first, so that nothing is started again."""
@@ -110,13 +115,19 @@ class Machine:
     def running_instances(self) -> list[str]:
         return [each.path.name for each in self.instances() if is_held(each.lock)]
 
+    def groups(self) -> list[Path]:
+        """The cgroups of all instances that there are folders of."""
+        listed = [each.groups.read_text().splitlines() for each in self.instances() if each.groups.exists()]
+        return [Path(line) for lines in listed for line in lines]
+
     def end(self) -> None:
         """Leaves nothing running, however the test ended."""
         if self.run.is_dir():
             self.down()
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except (FileNotFoundError, ProcessLookupError):

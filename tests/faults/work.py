@@ -1,4 +1,4 @@
-"""What the faults are inflicted on: training jobs and endpoints of built-in XGBoost, small and told apart by their logs."""
+"""What the faults are inflicted on: small training jobs and endpoints of built-in XGBoost."""
 
 from __future__ import annotations
 

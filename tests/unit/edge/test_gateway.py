@@ -171,6 +171,17 @@ def test_a_dead_instance_is_passed_over(edge: EdgeProcess, plane: Plane, model: 
     assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("ServiceUnavailable", 503)
 
 
+def test_a_link_in_the_place_of_a_socket_is_not_followed(
+    edge: EdgeProcess, plane: Plane, model: Model, tmp_path: Path
+) -> None:
+    other = model(lambda *_: http("200 OK", b"not for this endpoint"))
+    link = tmp_path / "link.sock"
+    link.symlink_to(other.path)
+    plane.endpoint("linked", link)
+    answer = refused(lambda: client(edge).invoke_endpoint(EndpointName="linked", Body=b"1"))
+    assert (answer["Error"]["Code"], other.seen) == ("ServiceUnavailable", [])
+
+
 def test_a_sent_request_is_never_sent_again(edge: EdgeProcess, plane: Plane, model: Model) -> None:
     servers = [model(lambda *_: None, f"{number}.sock") for number in range(2)]
     plane.endpoint("once", *(each.path for each in servers))
