@@ -31,6 +31,10 @@ def command(given: argparse.Namespace) -> int:
         written.append(models)
     words = f"Wrote {' and '.join(map(str, written))}. Use it with AWS_PROFILE={given.profile}."
     printing.answer(given.json, {"written": [str(path) for path in written], "profile": given.profile}, words)
+    if os.environ.get("AWS_CA_BUNDLE"):
+        printing.note(
+            "AWS_CA_BUNDLE is set here and wins over the profile's ca_bundle: unset it where you use the profile."
+        )
     if not given.endpoints:
         run = hint(server.settings, "run")
         printing.note(f"the SageMaker SDKs reach STS at an address of their own: for them use `{run}` or --endpoints.")
