@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import email.utils
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -93,6 +94,7 @@ def single(headers: Headers, name: str, kind: Family) -> str:
     return values[0]
 
 
+@lru_cache(maxsize=64)  # a busy client's stamps are those of this second
 def parse_stamp(stamp: str) -> float | None:
     """20150830T123600Z as epoch seconds; None when it is no such time."""
     match = _STAMP.fullmatch(stamp)
