@@ -179,6 +179,16 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert target.startswith("https://") or (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_commands_in_the_pages_exist() -> None:
+    known = set(re.findall(r"^## clary (\w+)$", (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8"), re.M))
+    targets = set(re.findall(r"^([a-z0-9 -]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert set(re.findall(r"(?:^|`|\$\()clary ([a-z]+)", text, re.M)) <= known, page.name
+        made = set(re.findall(r"(?:^|`)make ([a-z0-9-]+)", text, re.M))
+        assert made <= {name for target in targets for name in target.split()}, page.name
+
+
 def test_no_file_tells_of_one_machine() -> None:
     """Paths of somebody's home, and addresses of package indexes, which lock files would otherwise carry."""
     found = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -51,7 +51,8 @@ def _command(
     text = description[0].upper() + description[1:] + "."
     command = commands.add_parser(name, help=description, description=text, formatter_class=_Help)
     command.add_argument("--home", type=Path, metavar="FOLDER", help="where everything is kept (CLARY_HOME)")
-    command.add_argument("--json", action="store_true", help="answer in JSON")
+    if name != "run":  # which gives over to the command that it runs
+        command.add_argument("--json", action="store_true", help="answer in JSON")
     command.set_defaults(command=_lazily(f"clary.cli.{name}"))
     return command
 

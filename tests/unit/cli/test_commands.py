@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clary.cli import up
 from clary.config import Settings
 from clary.server import home, processes, questions
 from clary.server.control import ControlServer
@@ -277,6 +278,17 @@ def test_an_isolation_that_cannot_be_had_stops_the_start(clary: Clary) -> None:
     done = clary("up", "--port", "0", CLARY_ISOLATION="wishful")
     assert (done.returncode, done.stdout) == (1, "")
     assert "CLARY_ISOLATION='wishful' is not one of" in done.stderr
+
+
+def test_the_banner_says_where_jobs_are_not_isolated_and_where_others_get_in(tmp_path: Path) -> None:
+    facts = {"version": "1", "seconds": 1.0, "url": "http://127.0.0.1:1"}
+    here = up._banner(Settings.load({}, home=tmp_path), facts, "namespaces", "Ctrl-C")
+    assert "not isolated" not in here
+    assert "Other machines" not in here
+    assert f"run --home {tmp_path} python train.py" in here
+    bare = up._banner(Settings.load({}, home=tmp_path, host="0.0.0.0"), facts, "plain", "Ctrl-C")
+    assert "Jobs are not isolated" in bare
+    assert "Other machines can reach it" in bare
 
 
 def test_hints_name_the_home_where_it_is_not_the_default(clary: Clary, settings: Settings) -> None:
