@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from flows.programs import points
-from whole_server import Done
+from whole_server import Done, WholeServer
 
 PROGRAM = Path(__file__).parent / "programs" / "awscli_story.sh"
+FILES = PROGRAM.with_name("awscli_files.sh")
 
 
 @pytest.mark.timeout(180)
@@ -35,3 +37,18 @@ def test_the_story(run_client: Callable[..., Done], tmp_path: Path) -> None:
     assert points.accuracy(test, scores) > 0.9
     assert f"remove_bucket: {name}" in said
     assert "NoSuchBucket" in done.stderr
+
+
+def test_folders_streams_and_signed_addresses(
+    server: WholeServer, run_client: Callable[..., Done], tmp_path: Path
+) -> None:
+    bucket = f"cli-{uuid.uuid4().hex[:12]}"
+    done = run_client("awscli", "sh", str(FILES), bucket, str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"the same came back", "from a pipe"} <= set(done.stdout.splitlines())
+    assert [line.split()[-1] for line in done.stdout.splitlines()[-2:]] == ["copy/below/large", "moved"]
+    with urllib.request.urlopen((tmp_path / "address").read_text().strip()) as answer:
+        assert answer.read() == b"from a pipe\n"
+    left = server.client("s3", kind="resource").Bucket(bucket)
+    left.objects.all().delete()
+    left.delete()

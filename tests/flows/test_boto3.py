@@ -32,3 +32,7 @@ def test_every_aws_address_through_the_proxy(run_client: Callable[..., Done]) ->
 @pytest.mark.parametrize("instances", [1, 2])
 def test_endpoint_url(server: WholeServer, run_client: Callable[..., Done], instances: int) -> None:
     check(run_client("dev", "python", PROGRAM, "--endpoint-url", server.url, "--instances", str(instances)), instances)
+
+
+def test_another_region(run_client: Callable[..., Done]) -> None:
+    check(run_client("dev", "python", PROGRAM, "--region", "eu-central-1"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,7 +36,11 @@ def test_names_of_v1_without_logs_and_coming_back(run_client: Callable[..., Done
 
 
 @pytest.mark.slow
-def test_a_deployment_that_the_sdk_waits_for(run_client: Callable[..., Done]) -> None:
-    said = lines(run_client("sdk2", "python", str(PROGRAMS / "sdk2_more.py"), "--deploy"))
-    (answer,) = [line.split()[2] for line in said if line.startswith("endpoint InService ")]
-    assert -0.2 < float(answer) < 0.2
+@pytest.mark.timeout(240)
+def test_a_deployment_that_the_sdk_waits_for_and_a_job_that_fails(run_client: Callable[..., Done]) -> None:
+    done = run_client("sdk2", "python", str(PROGRAMS / "sdk2_more.py"), "--all", timeout=220)
+    lines(done)
+    found = re.search(r"endpoint InService (\S+)", done.stdout)
+    assert found and -0.2 < float(found[1]) < 0.2
+    (reason,) = [line for line in done.stdout.splitlines() if line.startswith("failed ")]
+    assert "Failed" in reason and "num_round" in reason

@@ -1,6 +1,6 @@
 """The whole story with boto3: bucket, upload, training with its log, endpoint, predictions, everything deleted.
 
-boto3_story.py [--endpoint-url URL] [--instances N]
+boto3_story.py [--endpoint-url URL] [--instances N] [--region REGION]
 """
 
 from __future__ import annotations
@@ -97,15 +97,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--endpoint-url")
     parser.add_argument("--instances", type=int, default=1)
+    parser.add_argument("--region", default="us-east-1")
     given = parser.parse_args()
 
     def client(service: str) -> Any:
-        return boto3.client(service, endpoint_url=given.endpoint_url)
+        return boto3.client(service, endpoint_url=given.endpoint_url, region_name=given.region)
 
     sagemaker = client("sagemaker")
     name = f"story-{time.time_ns()}"
-    s3 = boto3.resource("s3", endpoint_url=given.endpoint_url)
-    bucket = s3.create_bucket(Bucket=name)
+    s3 = boto3.resource("s3", endpoint_url=given.endpoint_url, region_name=given.region)
+    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": given.region}}
+    bucket = s3.create_bucket(Bucket=name, **(elsewhere if given.region != "us-east-1" else {}))
     for seed, part in enumerate(("train", "validation")):
         bucket.put_object(Key=f"{part}/points.csv", Body=points.csv(points.table(1000, seed)).encode())
     model = train(sagemaker, name, name)

@@ -1,5 +1,5 @@
 """More of the SageMaker Python SDK v2: the input's name of v1, training without logs, coming back to a job by its name,
-and (with --deploy) a deployment that the SDK itself waits for."""
+and (with --all) a job that fails with its reason and a deployment that the SDK itself waits for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import points
 import sagemaker
 from sagemaker import image_uris
 from sagemaker.estimator import Estimator
+from sagemaker.exceptions import UnexpectedStatusException
 from sagemaker.session import s3_input
 
 
@@ -31,9 +32,28 @@ def train(session: sagemaker.Session, prefix: str) -> str:
     return str(estimator.latest_training_job.name)
 
 
+def fail(again: Estimator) -> None:
+    again.set_hyperparameters(num_round="many")
+    channel = s3_input(
+        again.latest_training_job.describe()["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"]
+    )
+    try:
+        again.fit({"train": channel}, logs="All")
+    except UnexpectedStatusException as error:
+        print("failed", error)
+
+
+def deploy(session: sagemaker.Session, again: Estimator, name: str) -> None:
+    predictor = again.deploy(initial_instance_count=1, instance_type="ml.m5.large", endpoint_name=name)
+    answer = predictor.predict("0.2,0.3", {"ContentType": "text/csv"}).decode()
+    print("\nendpoint", session.describe_endpoint(name)["EndpointStatus"], answer)
+    predictor.delete_model()
+    predictor.delete_endpoint()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--deploy", action="store_true")
+    parser.add_argument("--all", action="store_true")
     given = parser.parse_args()
     session = sagemaker.Session()
     prefix = f"sdk2-more-{time.time_ns()}"
@@ -41,15 +61,9 @@ def main() -> None:
     again = Estimator.attach(name, session)
     print("attached", again.latest_training_job.name == name, again.hyperparameters()["num_round"])
     print("described", again.latest_training_job.describe()["TrainingJobStatus"])
-    if given.deploy:
-        predictor = again.deploy(initial_instance_count=1, instance_type="ml.m5.large", endpoint_name=prefix)
-        print(
-            "endpoint",
-            session.describe_endpoint(prefix)["EndpointStatus"],
-            predictor.predict("0.2,0.3", {"ContentType": "text/csv"}).decode(),
-        )
-        predictor.delete_model()
-        predictor.delete_endpoint()
+    if given.all:
+        deploy(session, again, prefix)
+        fail(again)
     boto3.resource("s3").Bucket(session.default_bucket()).objects.filter(Prefix=prefix).delete()
 
 
