@@ -72,7 +72,7 @@ class ControlPlane:
 
     def _sweep(self) -> None:
         try:
-            sweep.sweep(self.objects, self.platform.stores.objects)
+            sweep.after_start(self.objects, self.platform.stores.objects)
         except Exception:
             _LOG.exception("the sweep of leftover objects failed; the next start tries again")
 

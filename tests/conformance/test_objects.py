@@ -54,7 +54,7 @@ class TestFilesystemStore(ObjectStoreConformance):
         unfinished.write_bytes(b"half")
         for old in (store.path(known), store.path(unknown), unfinished):
             os.utime(str(old), (0, 0))
-        assert store.sweep(lambda blob: blob == known, grace=3600) == 2
+        assert store.sweep({known}.intersection, grace=3600) == 2
         assert sorted(path.read_bytes() for path in files(tmp_path)) == [b"known", b"young"]
         assert whole(store, young) == b"young"
 

@@ -218,7 +218,8 @@ class ClientConnection(asyncio.Protocol):
         try:
             consumer = self._dispatch(exchange)
         except Exception:
-            log.exception("serving %s %s", head.method.decode(), head.target.decode("latin-1"))
+            path = head.target.partition(b"?")[0]  # the query of a presigned URL is a secret
+            log.exception("serving %s %s", head.method.decode(), path.decode("latin-1"))
             exchange.refuse(500, "InternalFailure", "An internal error occurred.")
             return
         if self._exchange is exchange and consumer is not None:

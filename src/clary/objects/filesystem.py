@@ -9,13 +9,14 @@ import secrets
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from clary.objects.base import Writer
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _PIECE = 256 * 1024
+_ASKED = 500  # names in one question of a sweep
 
 
 class FilesystemStore:
@@ -30,7 +31,8 @@ class FilesystemStore:
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         for shard in range(256):
             (folder / f"{shard:02x}").mkdir(exist_ok=True, mode=0o700)
-        _sync_folder(folder)
+        for parent in (folder, folder.parent):
+            _sync_folder(parent)
         self._pins = _Pins()
 
     def writer(self) -> Writer:
@@ -56,23 +58,22 @@ class FilesystemStore:
         if self._pins.doom(blob):
             self._file(blob).unlink(missing_ok=True)
 
-    def sweep(self, known: Callable[[str], bool], grace: float) -> int:
-        """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs that are not
-        `known`. Returns how many files went."""
+    def sweep(self, known: Callable[[Sequence[str]], Collection[str]], grace: float) -> int:
+        """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs of which
+        `known` (asked about many at once) does not return the name. Returns how many files went."""
         limit, swept = time.time() - grace, 0
-        for entry in self._entries():
-            if entry.stat().st_mtime > limit:
-                continue
-            if Path(entry.path).parent != self._incoming and known(entry.name):
-                continue
-            Path(entry.path).unlink(missing_ok=True)
-            swept += 1
-        return swept
-
-    def _entries(self) -> Iterator[os.DirEntry[str]]:
-        for folder in (self._incoming, *(self._folder / f"{shard:02x}" for shard in range(256))):
-            with os.scandir(folder) as entries:
-                yield from entries
+        for number in range(256):
+            old = _older(self._folder / f"{number:02x}", limit)
+            for at in range(0, len(old), _ASKED):
+                names = old[at : at + _ASKED]
+                gone = set(names).difference(known(names))
+                swept += len(gone)
+                for name in gone:
+                    self._file(name).unlink(missing_ok=True)
+        unfinished = _older(self._incoming, limit)
+        for name in unfinished:
+            (self._incoming / name).unlink(missing_ok=True)
+        return swept + len(unfinished)
 
     def _file(self, blob: str) -> Path:
         if not _NAME.fullmatch(blob):
@@ -204,6 +205,17 @@ class _FileWriter:
     def __del__(self) -> None:
         if getattr(self, "_descriptor", -1) >= 0:
             self.abort()
+
+
+def _older(folder: Path, limit: float) -> list[str]:
+    """Names of the files that were last written before `limit`, epoch seconds."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # deleted, or moved to its place, meanwhile
+                if entry.stat().st_mtime <= limit:
+                    found.append(entry.name)
+    return found
 
 
 def _sync_folder(folder: Path) -> None:

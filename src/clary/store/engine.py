@@ -219,6 +219,7 @@ def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
         pool_size=connections,
         max_overflow=0,
         connect_args={"check_same_thread": False},
+        hide_parameters=True,  # they hold secrets, and error texts go to the log
     )
 
     @event.listens_for(engine, "connect")

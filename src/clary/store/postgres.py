@@ -29,7 +29,13 @@ class PostgresDatabase:
         address = sa.make_url(url)
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-        self._engine = sa.create_engine(address, pool_size=16, isolation_level="SERIALIZABLE", pool_pre_ping=True)
+        self._engine = sa.create_engine(
+            address,
+            pool_size=16,
+            isolation_level="SERIALIZABLE",
+            pool_pre_ping=True,
+            hide_parameters=True,  # they hold secrets, and error texts go to the log
+        )
         self._reads = self._engine.execution_options(postgresql_readonly=True)
         self._closed = False
         component = str(tables.info.get("component", ""))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import threading
 from collections.abc import Callable, Iterator
@@ -164,6 +165,13 @@ class DatabaseConformance:
         database.write(lambda connection: records.insert(connection, record("a", document=document)))
         found = database.read(lambda connection: records.by_arn(connection, "arn:a"))
         assert found == record("a", document=document)
+
+    def test_error_texts_tell_no_parameters(self, database: Database) -> None:
+        database.write(inserting("a"))
+        again = dataclasses.asdict(record("a", document={"SecretAccessKey": "sesame"}))
+        with pytest.raises(sa.exc.DBAPIError) as caught:
+            database.write(lambda connection: connection.execute(TABLES.tables["records"].insert().values(again)))
+        assert "sesame" not in str(caught.value)
 
     def test_calls_after_close_are_refused(self, database: Database) -> None:
         database.close()

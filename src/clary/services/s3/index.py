@@ -233,12 +233,12 @@ def close_upload(connection: Connection, upload: str, chosen: Sequence[Part]) ->
     return [part.blob for part in dropped]
 
 
-def names_blob(connection: Connection, blob: str) -> bool:
-    """Whether any row names the blob."""
+def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
+    """Those of `blobs` that some row names."""
+    found: set[str] = set()
     for table in (objects, parts):
-        if connection.execute(sa.select(table.c.blob).where(table.c.blob == blob).limit(1)).first() is not None:
-            return True
-    return False
+        found.update(connection.scalars(sa.select(table.c.blob).where(table.c.blob.in_(blobs))))
+    return found
 
 
 def find_secret(connection: Connection, name: str) -> bytes | None:
