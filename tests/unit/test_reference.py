@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clary import services
 from clary.config import Settings
 from clary.reference import refusals
 from clary.reference.__main__ import PAGES, main
@@ -73,3 +76,40 @@ def test_recorded_options_exist(service: str, operation: str) -> None:
             shape = shape.members[step.removesuffix("[]")]
             if step.endswith("[]"):
                 shape = shape.member
+
+
+@pytest.mark.parametrize("service", ["iam", "logs", "sagemaker", "sts"])
+def test_no_option_of_a_built_operation_is_overlooked(service: str) -> None:
+    """Each member that a client can send is named in the service's code, refused, or recorded with a reason. S3's guard
+    refuses by itself what a handler does not name."""
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in (f"services/{service}", "serving")
+        for path in (ROOT / "src" / "clary" / folder).rglob("*.py")
+    ) + (ROOT / "src" / "clary" / "services" / "resources.py").read_text(encoding="utf-8")
+    refused = refusals.by_name(getattr(services, service))
+    overlooked = [
+        f"{operation}: {path}"
+        for operation, _ in tables.OPERATIONS[service]
+        if operation != "SimulatePrincipalPolicy"  # refused as a whole
+        for path, name in members(Models().service(service).operation_model(operation).input_shape, "")
+        if name not in code and not covered(path, refused.get(operation, []), RECORDED.get((service, operation), {}))
+    ]
+    assert not overlooked
+
+
+def members(shape: Any, path: str, above: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
+    if shape is None or shape.name in above:
+        return
+    for name, member in shape.members.items():
+        yield path + name, name
+        inner, end = (member.member, "[].") if member.type_name == "list" else (member, ".")
+        if inner.type_name == "structure":
+            yield from members(inner, path + name + end, (*above, shape.name))
+
+
+def covered(path: str, *listed: Iterable[str]) -> bool:
+    """By its path, by a member above it, or by its bare name, as a container's members are listed."""
+    steps = path.replace("[]", "").split(".")
+    above = {".".join(steps[:end]) for end in range(1, len(steps) + 1)} | set(steps)
+    return any(each.replace("[]", "") in above for some in listed for each in some)

@@ -18,9 +18,19 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "ProfilingStatus says Disabled.",
         "ProfilerConfig.ProfilingIntervalInMilliseconds": "As S3OutputPath.",
     },
+    ("sagemaker", "UpdateTrainingJob"): {
+        "ProfilerConfig": "Only with DisableProfiler: there is no profiler that could go on.",
+    },
     ("sagemaker", "CreateEndpointConfig"): {
         "ProductionVariants[].VolumeSizeInGB": "A label: the disk is the machine's.",
         "ProductionVariants[].InstanceType": "Bounds the memory of an instance. Cores are shared, not reserved.",
+        "DataCaptureConfig": "Only where EnableCapture is false, which asks for nothing.",
+    },
+    ("logs", "PutLogEvents"): {"sequenceToken": "AWS takes no notice of it any more either."},
+    ("logs", "GetLogEvents"): {"unmask": "Nothing is masked: there are no data protection policies."},
+    ("logs", "FilterLogEvents"): {
+        "interleaved": "AWS takes no notice of it any more either.",
+        "unmask": "Nothing is masked: there are no data protection policies.",
     },
     ("s3", "PutObject"): {
         "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",

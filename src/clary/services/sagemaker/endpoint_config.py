@@ -45,6 +45,7 @@ _NOT_BUILT = (
     "ProductionVariants[].InferenceAmiVersion",
     "ProductionVariants[].CapacityReservationConfig",
     "ProductionVariants[].AcceleratorPartitionLayouts",
+    "ProductionVariants[].RoutingConfig.PrefixAwareRoutingConfig",
 )
 
 OPERATIONS = Operations()

@@ -19,7 +19,7 @@ operations = Operations()
 _CHAINED_SECONDS = 3600
 _PACKED_LIMIT = 2048  # characters of session policy and tags that AWS allows
 _RECORDED = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "ExternalId", "SourceIdentity")
-_NOT_BUILT = ("SerialNumber", "TokenCode", "ProvidedContexts")
+_NOT_BUILT = ("SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize")
 
 
 @operations.handles("AssumeRole")
@@ -84,8 +84,9 @@ def _packed(recorded: Document) -> int:
 @operations.handles("GetSessionToken")
 def get_session_token(call: Call, given: Document) -> Document:
     caller, now = call.principal, call.platform.clock.now()
-    if given.get("SerialNumber") or given.get("TokenCode"):
-        raise errors.not_built("GetSessionToken", "SerialNumber")
+    for member in ("SerialNumber", "TokenCode", "MinimumSessionTokenSize"):
+        if given.get(member):
+            raise errors.not_built("GetSessionToken", member)
     if caller.kind not in ("root", "user") or caller.access_key.startswith("ASIA"):
         raise errors.denied("Cannot call GetSessionToken with session credentials")
     seconds = given.get("DurationSeconds", 43_200)
