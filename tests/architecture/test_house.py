@@ -129,6 +129,11 @@ def test_lean_rooms_import_the_standard_library_and_named_rooms(room: str) -> No
             assert named or top in sys.stdlib_module_names or imported == "clary", f"{name(path)} imports {imported}"
 
 
+def test_of_the_server_an_edge_imports_frames_and_certificates_alone() -> None:
+    found = {each for path in (SOURCE / "edge").rglob("*.py") for each in imports(path) if "clary.server" in each}
+    assert found <= {"clary.server.frames", "clary.server.certificates"}
+
+
 def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
