@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
+from clary.config import Settings
 from clary.contract.folder import InstanceFolder, is_held
 from clary.contract.processes import running
 from image_environment import scratch_settings
@@ -41,7 +42,7 @@ class Machine:
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None, clary: tuple[str, ...] = ()) -> None:
         self.home = home
-        self.run = home / "run"
+        self.run = Settings.load({}, home=home).run
         self._clary = clary or (sys.executable, "-m", "clary.cli")
         images = {"CLARY_IMAGES_HOME": str(scratch_settings().images_home)}
         self._environment = {**os.environ, **images, **(environment or {})}

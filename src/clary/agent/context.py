@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clary.agent import failures
 from clary.agent.cell import Cell, Request, start
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
@@ -19,7 +22,9 @@ from clary.contract.instance import Credentials, ExitRecord, InstanceSpec, Phase
 from clary.contract.layout import Layout
 from clary.contract.link import Health, LogBatch
 from clary.sandbox import Isolation, IsolationError, Rung, choose
+from clary.sandbox.limits import Group
 
+_LITTLE = 1 << 20  # bytes free on a disk that counts as full
 _BATCH = 512 * 1024  # bytes of text in one batch
 
 
@@ -90,6 +95,17 @@ class Context:
     def report(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
         self.spool.append(content)
         self.link.wake()
+
+    def hint(self, status: int | None, group: Group) -> str:
+        """What may have ended a job that does not say it itself; "" when nothing is known."""
+        if status == 128 + signal.SIGKILL and group.was_out_of_memory():
+            return failures.OUT_OF_MEMORY
+        return failures.NO_SPACE if shutil.disk_usage(self.folder.path).free < _LITTLE else ""
+
+    def make_room(self) -> None:
+        """Gives the disk back what this instance took of it: on a full one nothing could be reported."""
+        for each in (self.folder.base, self.folder.scratch):
+            shutil.rmtree(each, ignore_errors=True)
 
     def begin(self, request: Request) -> Cell:
         """Starts the sandbox. The mark comes first: whoever finds it never runs this instance again."""

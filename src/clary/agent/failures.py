@@ -8,6 +8,8 @@ from pathlib import Path
 from clary.agent.s3 import S3Error
 
 LONGEST = 1024  # characters of a FailureReason
+OUT_OF_MEMORY = "Out of memory: the job needed more than its instance type has. Please use a larger instance type."
+NO_SPACE = "No space left on the instance's volume. Please free disk space on this machine."
 _CLASSES = ("AlgorithmError:", "ClientError:", "InternalServerError:")
 
 
@@ -19,14 +21,18 @@ class InternalFailure(Exception):
     """Something of ours."""
 
 
-def of_job(failure_file: Path, status: int, out_of_memory: bool) -> str:
-    """From what the job left in /opt/ml/output/failure and its exit status. A class at the start of the file is
-    kept."""
+def no_space(error: Exception) -> bool:
+    """Whether a full disk is what went wrong."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def of_job(failure_file: Path, status: int, hint: str) -> str:
+    """From what the job left in /opt/ml/output/failure and its exit status. A class at the start of the file is kept;
+    `hint` is what the agent knows of the end of a job that left nothing."""
     text = _read(failure_file)
     kind = next((each for each in _CLASSES if text.startswith(each)), "AlgorithmError:")
     text = text.removeprefix(kind).strip()
-    if out_of_memory and not text:
-        text = "Out of memory: the job needed more than its instance type has. Please use a larger instance type"
+    text = text or hint.removesuffix(".")
     end = f", exit code: {status}"
     return f"{kind} {text}"[: LONGEST - len(end)] + end
 
@@ -38,8 +44,8 @@ def of_error(error: Exception) -> str:
             text = f"ClientError: {error}"
         case InternalFailure():
             text = f"InternalServerError: {error}"
-        case OSError() if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            text = "ClientError: No space left on the instance's volume. Please free disk space on this machine."
+        case OSError() if no_space(error):
+            text = f"ClientError: {NO_SPACE}"
         case _:
             text = f"InternalServerError: {type(error).__name__}: {error}"
     return text[:LONGEST]

@@ -46,7 +46,7 @@ def run(context: Context) -> ExitRecord:
             stage_model(context.s3(), context.spec.model_data, context.layout.model)
         group = furnish.make_limits(context)
         end, status = _serve(context, group)
-        return _record(context, end, status, started, group)
+        return _record(context, end, status, started, context.hint(status, group))
     except Unwanted:
         if context.orders.stop and not context.orders.down:
             return ExitRecord("stopped", status, "", started, time.time())
@@ -58,6 +58,8 @@ def run(context: Context) -> ExitRecord:
         )
         return ExitRecord("failed", status, text, started, time.time())
     except Exception as error:
+        if failures.no_space(error):
+            context.make_room()
         return ExitRecord("failed", status, failures.of_error(error), started, time.time())
     finally:
         group.remove()
@@ -87,13 +89,12 @@ def _serve(context: Context, group: Group) -> tuple[End, int | None]:
     return end, cell.status
 
 
-def _record(context: Context, end: End, status: int | None, started: float, group: Group) -> ExitRecord:
+def _record(context: Context, end: End, status: int | None, started: float, hint: str) -> ExitRecord:
     if end == "stopped":
         return ExitRecord("stopped", status, "", started, time.time())
     if end == "down":
         return ExitRecord("lost", status, DOWN, started, time.time())
-    out_of_memory = status == 137 and group.was_out_of_memory()
-    text = failures.of_job(context.layout.failure, status or 0, out_of_memory)
+    text = failures.of_job(context.layout.failure, status or 0, hint)
     return ExitRecord("failed", status, text, started, time.time())
 
 

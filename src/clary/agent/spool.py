@@ -8,6 +8,8 @@ each report may be handled twice.
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import threading
 import time
 from pathlib import Path
@@ -15,6 +17,7 @@ from pathlib import Path
 from clary.contract.instance import ExitRecord, Phase
 from clary.contract.link import Health, LogBatch, Report, ReportKind, encode
 
+_PATIENCE = 10.0  # seconds for somebody to make room on a full disk
 _WORTH_CUTTING = 4 * 1024 * 1024
 _KINDS: dict[type, ReportKind] = {Phase: "phase", LogBatch: "logs", Health: "health", ExitRecord: "exit"}
 
@@ -31,7 +34,7 @@ class Spool:
         self._file.truncate(0)
 
     def append(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
-        """Waits, and so holds the job back, while the disk is full."""
+        """Waits, and so holds the job back, while the disk is full. Raises OSError when it stays so."""
         value = dataclasses.asdict(content)
         with self._lock:
             line = encode(Report(self._end, _KINDS[type(content)], value))
@@ -40,15 +43,19 @@ class Spool:
             self._lock.notify_all()
 
     def _write(self, line: bytes) -> None:
+        until = time.monotonic() + _PATIENCE
         while True:
             size = self._end - self._start
             try:
                 if self._file.write(line) == len(line):
                     return
-            except OSError:
-                pass
+                problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as error:
+                problem = error
             self._file.truncate(size)
-            time.sleep(1)
+            if time.monotonic() > until:
+                raise problem
+            time.sleep(0.5)
 
     def read(self, position: int, size: int) -> bytes:
         """Whole lines from `position` on: `size` bytes or, where the next line is longer, that line."""

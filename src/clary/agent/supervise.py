@@ -33,12 +33,23 @@ def run(folder: InstanceFolder, inside: str, isolation: Isolation) -> None:
     link = Link(spec, spool, orders)
     link.start()
     context = Context(spec, folder, inside, isolation, orders, spool, link)
-    record = _run(context)
-    write_durably(folder.exit, record.to_json())
-    context.report(record)
+    _leave(context, _run(context))
     while not (orders.down or orders.refused):
         if spool.wait_empty(0.2):
             return
+
+
+def _leave(context: Context, record: ExitRecord) -> None:
+    """The record, in the folder and on its way; waits for room on a full disk."""
+    while True:
+        try:
+            write_durably(context.folder.exit, record.to_json())
+            context.report(record)
+            return
+        except OSError:
+            if context.orders.down or context.orders.refused:
+                raise
+            time.sleep(1)
 
 
 def _run(context: Context) -> ExitRecord:

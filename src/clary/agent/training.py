@@ -55,6 +55,8 @@ def run(context: Context) -> ExitRecord:
         result.failure = "" if result.cause == "stopped" else DOWN
     except Exception as error:
         result.cause, result.failure = "failed", failures.of_error(error)
+        if failures.no_space(error):
+            context.make_room()
     finally:
         group.remove()
     return result.record()
@@ -99,8 +101,8 @@ def _collect(context: Context, s3: S3, end: End, group: Group, result: _Result) 
         return
     collector = Collector(s3, context.spec, context.layout, context.folder.scratch)
     if result.cause == "failed":
-        out_of_memory = result.status == 137 and group.was_out_of_memory()
-        result.failure = failures.of_job(context.layout.failure, result.status or 0, out_of_memory)
+        hint = context.hint(result.status, group)
+        result.failure = failures.of_job(context.layout.failure, result.status or 0, hint)
     context.phase("Uploading", "Uploading generated training model")
     try:
         if result.cause == "completed" or (result.cause != "failed" and collector.has_model()):
