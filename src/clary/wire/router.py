@@ -221,6 +221,10 @@ def _find_path(
     try:
         return table.find(head.request.method, path, head.query, head.request.headers)
     except LookupError:
+        content = (head.request.headers.get("content-type") or "").lower()
+        if service == "s3" and head.request.method == "POST" and content.startswith("multipart/form-data"):
+            message = "s3:PostObject (uploads by HTML forms) is not built in Clary yet."
+            raise RoutingError("NotImplemented", message, 501, service, protocol) from None
         raise _unknown_path(service, protocol) from None
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +13,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from api.port import port
 from clary.auth.principals import ANONYMOUS, Principal
 from clary.clock import SystemClock
 from clary.config import Settings
@@ -24,25 +24,13 @@ from clary.services.operation import Call
 from clary.services.s3 import OPERATIONS
 from clary.store import schema
 from clary.wire import faults, protocols
-from clary.wire.messages import Body, BytesBody, Headers, Request, Response
+from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.stream import ChunkedReader
 from databases import open_database
 
 MAIN, ALT = "123456789012", "210987654321"
-
-
-class SocketBody:
-    def __init__(self, file: Any, length: int) -> None:
-        self._file = file
-        self._left = length
-        self.length: int | None = length
-
-    def read(self, size: int = -1, /) -> bytes:
-        piece: bytes = self._file.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(piece)
-        return piece
 
 
 class Unchunked:
@@ -79,6 +67,9 @@ def principal(request: Request) -> tuple[Principal, str]:
 
 
 def answer(platform: Platform, router: Router, request: Request) -> Response:
+    if (request.headers.get("x-amz-content-sha256") or "").startswith("STREAMING-"):
+        length = int(request.headers.get("x-amz-decoded-content-length") or 0)
+        request = replace(request, body=Unchunked(request.body, length))
     route = router.route(request)
     try:
         who, region = principal(request)
@@ -96,47 +87,6 @@ def answer(platform: Platform, router: Router, request: Request) -> Response:
         return faults.fault(error, route.protocol, "s3", route.operation, "REQUEST", request.path)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def _serve(self) -> None:
-        headers = Headers(list(self.headers.items()))
-        body: Body = SocketBody(self.rfile, int(headers.get("content-length") or 0))
-        raw = body
-        if (headers.get("x-amz-content-sha256") or "").startswith("STREAMING-"):
-            body = Unchunked(body, int(headers.get("x-amz-decoded-content-length") or 0))
-        server = cast(Any, self.server)
-        response = answer(server.platform, server.router, Request(self.command, self.path, headers, body))
-        while raw.read(1 << 20):
-            pass
-        self._send(response)
-
-    def _send(self, response: Response) -> None:
-        self.send_response(response.status)
-        names = {name.lower() for name, _ in response.headers}
-        for name, value in response.headers:
-            self.send_header(name, value)
-        if "content-length" not in names and response.status != 304:
-            response.body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
-            self.send_header("Content-Length", str(len(response.body)))
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        for piece in [response.body] if isinstance(response.body, bytes) else response.body:
-            self.wfile.write(piece)
-
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-class Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-
 def build(home: Path, database_url: str = "") -> Platform:
     """Only what S3 uses."""
     database = open_database(database_url, home, schema.OBJECTS)
@@ -148,16 +98,9 @@ def build(home: Path, database_url: str = "") -> Platform:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    httpd = Server(("127.0.0.1", 0), Handler)
-    platform = build(tmp_path_factory.mktemp("home"), database_urls())
-    cast(Any, httpd).platform = platform
-    cast(Any, httpd).router = Router(Models())
-    thread = threading.Thread(target=httpd.serve_forever, args=(0.05,))
-    thread.start()
-    yield SimpleNamespace(url=f"http://127.0.0.1:{httpd.server_port}", platform=platform)
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    platform, router = build(tmp_path_factory.mktemp("home"), database_urls()), Router(Models())
+    with port(lambda request: answer(platform, router, request)) as url:
+        yield SimpleNamespace(url=url, platform=platform)
     platform.stores.objects.close()
 
 

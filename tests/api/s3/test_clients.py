@@ -218,8 +218,27 @@ def test_an_answer_that_leaves_the_body_unread_leaves_the_connection_usable(raw:
     assert raw.ask("PUT", f"/{bucket}/k", {}, b"after").status == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "code"),
+    [
+        ("POST", "", {"Content-Type": "multipart/form-data; boundary=x"}, 501, b"<Code>NotImplemented<"),
+        ("PUT", "/k", {"x-amz-acl": "public-read"}, 501, b"<Code>NotImplemented<"),
+        ("PUT", "/k", {"x-amz-acl": "everybody"}, 400, b"<Code>InvalidArgument<"),
+        ("PUT", "/k", {"If-None-Match": '"0"'}, 501, b"<Code>NotImplemented<"),
+        ("PUT", "/k?partNumber=10001&uploadId=u", {}, 400, b"<Code>InvalidArgument<"),
+        ("DELETE", "/k?acl", {}, 405, b"<Code>MethodNotAllowed<"),
+    ],
+)
+def test_what_is_not_built_or_not_allowed_says_so(
+    raw: Raw, bucket: str, method: str, path: str, headers: dict[str, str], status: int, code: bytes
+) -> None:
+    answer = raw.ask(method, f"/{bucket}{path}", headers, b"--x--")
+    assert (answer.status, code in answer.body) == (status, True)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("key", HOSTILE_KEYS, ids=lambda key: quote(key[:20], safe=""))
-def test_hostile_keys(s3: Any, bucket: str, key: str) -> None:
+def test_hostile_keys(server: WholeServer, bucket: str, key: str) -> None:
+    s3 = server.client("s3")
     s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == key.encode()
     for operation in ("list_objects", "list_objects_v2"):
