@@ -6,7 +6,7 @@ data=${1:-}
 [ -z "$data" ] || data=$(CDPATH='' cd -- "$data" && pwd)
 cd "$root"
 home=$(mktemp -d "${TMPDIR:-/tmp}/clary-demo.XXXXXX")
-clary=$root/.venvs/clary/bin/clary
+clary=.venvs/clary/bin/clary
 finish() {
   code=$?
   trap '' INT TERM
@@ -18,7 +18,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 "$clary" doctor --brief || true
-"$clary" up --home "$home" --port 0 --detach
+"$clary" up --home "$home" --port 0 --detach | sed 1q
 mkdir -p demo-output
 printf 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n' >"$home/sdk.yaml"
 export SAGEMAKER_USER_CONFIG_OVERRIDE="$home/sdk.yaml" # the SDK's usage reports need the internet
