@@ -96,3 +96,16 @@ def test_a_job_that_fills_the_disk_fails_with_the_reason(machine: Machine) -> No
     assert described["FailureReason"].startswith("ClientError: No space left on the instance's volume.")
     ballast.unlink()
     assert _completes(machine)
+
+
+@pytest.mark.slow
+def test_a_job_that_prints_onto_a_full_disk_is_not_held_for_ever(machine: Machine) -> None:
+    work.train(machine, "talker", 10_000_000)
+    work.reached(machine, "talker", "Training")
+    (instance,) = machine.instances()
+    ballast = fill(machine)
+    wait_for(instance.exit.exists, "the exit record")
+    ballast.unlink()
+    described = work.ended(machine, "talker")
+    assert described["TrainingJobStatus"] == "Failed"
+    assert described["FailureReason"].startswith("ClientError: No space left on the instance's volume.")

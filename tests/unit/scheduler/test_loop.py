@@ -64,7 +64,7 @@ def test_a_wake_up_is_looked_at_at_once(bench: Bench) -> None:
         add(bench, "b")
         bench.platform.wake()
         assert looked.acquire(timeout=PATIENCE) and looked.acquire(timeout=PATIENCE)
-    assert looks[0] == "a" and sorted(looks[1:]) == ["a", "b"]
+    assert looks[0] == "a" and set(looks[1:]) == {"a", "b"}  # the new record may be looked at twice
 
 
 def test_a_failing_record_is_tried_again_and_hurts_nobody(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
