@@ -100,10 +100,11 @@ def call(bench: Bench, fuse: Fuse, operation: str, **given: str) -> None:
 
 @pytest.mark.parametrize("story", [train_through, serve_through])
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_at_every_step(tmp_path: Path, story: object, after: bool) -> None:
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 6])
+def test_killed_at_every_step(tmp_path: Path, story: object, after: bool, every: int) -> None:
     assert callable(story)
     fuse = Fuse()
     story(tmp_path / "whole", fuse)
     assert fuse.effects > 5
-    for at in range(fuse.effects):
+    for at in range(after, fuse.effects, every):
         story(tmp_path / f"{at}", Fuse(at, after))
