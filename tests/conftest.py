@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from whole_server import Done, WholeServer, whole_server
+
+# A machine that is busy with the other tests is no error of the code under test.
+hypothesis.settings.register_profile("clary", deadline=None)
+hypothesis.settings.load_profile("clary")
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
-"""CloudWatch Logs alone behind a real port, without the gate. Gives way to the whole server."""
+"""CloudWatch Logs alone behind a real port, without the gate, over every kind of database; tests move its clock."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from api.port import port
 from clary.auth.principals import Principal
 from clary.config import Settings
 from clary.context import Platform, Stores
@@ -20,7 +20,7 @@ from clary.services.logs import OPERATIONS, VALIDATION_CODE
 from clary.services.operation import Call
 from clary.store import schema
 from clary.wire import faults, protocols
-from clary.wire.messages import BytesBody, Headers, Request, Response
+from clary.wire.messages import BytesBody, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.validate import validate
@@ -69,16 +69,17 @@ def session() -> boto3.Session:
 
 def answer(platform: Platform, router: Router, request: Request) -> Response:
     route = router.route(request)
+    body = BytesBody(request.body.read())
     principal = Principal("root", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", ACCOUNT)
     try:
-        given = protocols.parse(route)
+        given = protocols.parse(route, request, body)
         try:
             validate(route.operation.input_shape, given)
         except ServiceError as error:
             raise ServiceError(VALIDATION_CODE, error.message) from error
         handler = OPERATIONS.find(route.operation.name)
         assert handler is not None
-        call = Call(platform, principal, "logs", route.operation.name, ACCOUNT, REGION, "r", request, request.body)
+        call = Call(platform, principal, "logs", route.operation.name, ACCOUNT, REGION, "r", request, body)
         return protocols.serialize(route.operation, handler(call, given), "r", route.protocol)
     except ServiceError as error:
         return faults.fault(error, route.protocol, route.service, route.operation, "r")
@@ -86,39 +87,12 @@ def answer(platform: Platform, router: Router, request: Request) -> Response:
 
 @pytest.fixture
 def aws(platform: Platform, router: Router, session: boto3.Session) -> Iterator[Callable[[str], Any]]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            request = Request("POST", self.path, Headers(list(self.headers.items())), BytesBody(body))
-            response = answer(platform, router, request)
-            assert isinstance(response.body, bytes)
-            self.send_response(response.status)
-            for name, value in response.headers:
-                if name.lower() != "content-length":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(response.body)))
-            self.end_headers()
-            self.wfile.write(response.body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
     config = Config(retries={"max_attempts": 0}, parameter_validation=False)
-    clients: list[Any] = []
+    with port(lambda request: answer(platform, router, request)) as url, ExitStack() as clients:
 
-    def client(name: str) -> Any:
-        clients.append(session.client(name, endpoint_url=f"http://127.0.0.1:{server.server_port}", config=config))
-        return clients[-1]
+        def client(name: str) -> Any:
+            made = session.client(name, endpoint_url=url, config=config)
+            clients.callback(made.close)
+            return made
 
-    yield client
-    for made in clients:
-        made.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+        yield client

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from api.port import port
 from clary.errors import ServiceError
 from clary.wire import faults, protocols
-from clary.wire.messages import BytesBody, Headers, Request, Response
+from clary.wire.messages import BytesBody, Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from clary.wire.validate import validate
@@ -24,7 +24,7 @@ from sagemaker_bench import ACCOUNT, REGION, Bench
 def answer(bench: Bench, router: Router, request: Request) -> Response:
     route = router.route(request)
     try:
-        given = protocols.parse(route)
+        given = protocols.parse(route, request, BytesBody(request.body.read()))
         validate(route.operation.input_shape, given)
         result = bench.call(route.operation.name, ACCOUNT, REGION, **given)
         return protocols.serialize(route.operation, result, "r-1", route.protocol)
@@ -52,41 +52,12 @@ def router() -> Router:
 
 @pytest.fixture
 def aws(bench: Bench, session: boto3.Session, router: Router) -> Iterator[Callable[[str], Any]]:
+    config = Config(retries={"max_attempts": 0})
+    with port(lambda request: answer(bench, router, request)) as url, ExitStack() as clients:
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        def client(name: str) -> Any:
+            made = session.client(name, endpoint_url=url, config=config)
+            clients.callback(made.close)
+            return made
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            request = Request("POST", self.path, Headers(list(self.headers.items())), BytesBody(body))
-            response = answer(bench, router, request)
-            assert isinstance(response.body, bytes)
-            self.send_response(response.status)
-            for name, value in response.headers:
-                if name.lower() != "content-length":
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(response.body)))
-            self.end_headers()
-            self.wfile.write(response.body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    clients: list[Any] = []
-
-    def client(name: str) -> Any:
-        made = session.client(
-            name, endpoint_url=f"http://127.0.0.1:{server.server_port}", config=Config(retries={"max_attempts": 0})
-        )
-        clients.append(made)
-        return made
-
-    yield client
-    for made in clients:
-        made.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+        yield client
