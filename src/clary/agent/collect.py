@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from clary.agent import failures
+from clary.agent.failures import ClientFailure
 from clary.agent.s3 import S3, S3Error, split_uri
 from clary.archives import pack
 from clary.contract.instance import InstanceSpec
-from clary.contract.layout import Layout
+from clary.contract.layout import DEFAULT_BASE, Layout
 
 
 class Collector:
@@ -24,15 +25,31 @@ class Collector:
 
     def model(self) -> str:
         """Uploads /opt/ml/model; returns its S3 URI. Raises ClientFailure, InternalFailure."""
+        if not self._is_folder(self._layout.model):
+            self._layout.model.mkdir()
         return self._send(self._layout.model, "model", "model.tar.gz")
 
     def has_model(self) -> bool:
-        return any(self._layout.model.iterdir())
+        return self._is_folder(self._layout.model) and any(self._layout.model.iterdir())
 
     def data(self) -> None:
         """Uploads /opt/ml/output/data, if there is anything in it."""
-        if any(self._layout.output_data.iterdir()):
+        folder = self._layout.output_data
+        if self._is_folder(folder) and any(folder.iterdir()):
             self._send(self._layout.output_data, "data", "output.tar.gz")
+
+    def _is_folder(self, folder: Path) -> bool:
+        """False when the job removed it. Raises ClientFailure for a file and for a link on the way there: the job owns the tree, and
+        the agent reads with rights that the job has not."""
+        inside = DEFAULT_BASE / folder.relative_to(self._layout.base)
+        for part in (folder, *folder.parents):
+            if part == self._layout.base:
+                break
+            if part.is_symlink():
+                raise ClientFailure(f"{inside} is a link or lies behind one. Please write into the folder itself.")
+        if folder.exists() and not folder.is_dir():
+            raise ClientFailure(f"{inside} is no folder any more. Please write into the folder itself.")
+        return folder.is_dir()
 
     def _send(self, folder: Path, plain: str, archive: str) -> str:
         uri = f"{self._output}/{archive}" if self._compressed else f"{self._output}/{plain}/"

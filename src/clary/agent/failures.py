@@ -78,8 +78,9 @@ def _advice(error: S3Error) -> str:
 
 
 def _read(path: Path) -> str:
-    """The first LONGEST characters; "" when there is no such regular file. A link is not followed: the job made it."""
-    if path.is_symlink() or not path.is_file():
+    """The first LONGEST characters; "" when there is no such regular file. A link is not followed, nor is a folder that
+    became one: the job made it."""
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         return ""
     with path.open("rb") as file:
         text = file.read(LONGEST * 4).decode("utf-8", "replace")[:LONGEST].strip()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -111,13 +113,28 @@ def _remove_groups(listing: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Deletes a folder in which a job may have taken its own permissions away."""
+    """Deletes a folder in which a job may have taken its own permissions away, or gone deeper than any path reaches:
+    what lies below a subfolder is moved up instead of descended into. Links are not followed."""
+    if not folder.exists():
+        return
+    folder.chmod(0o700)
+    while entries := list(os.scandir(folder)):
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                _dissolve(Path(entry.path), folder)
+            else:
+                Path(entry.path).unlink()
+    folder.rmdir()
 
-    def allow(remove: Callable[[str], object], path: str, _error: object) -> None:
-        with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            Path(path).chmod(0o700)
-            shutil.rmtree(path) if Path(path).is_dir() else remove(path)
 
-    if folder.exists():
-        shutil.rmtree(folder, onerror=allow)
+def _dissolve(folder: Path, top: Path) -> None:
+    """Removes a subfolder of `top`; its own subfolders become subfolders of `top`."""
+    folder.chmod(0o700)
+    for entry in list(os.scandir(folder)):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            path.chmod(0o700)  # a folder changes its parent only while it can be written
+            path.rename(top / f".removed-{secrets.token_hex(8)}")
+        else:
+            path.unlink()
+    folder.rmdir()
