@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 
 from clary.auth.gate import Admitted, Gate
+from clary.auth.principals import ANONYMOUS
 from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.services.operation import Call, Operations
@@ -58,6 +59,8 @@ class Pipeline:
         operations = self._tables.get(route.service)
         handler = operations.find(route.operation.name) if operations else None
         if handler is None:
+            if admitted.principal == ANONYMOUS:
+                raise ServiceError("AccessDenied", "Access Denied", 403)
             raise not_built(route.service, route.operation.name)
         streaming = route.operation.has_streaming_input
         body = admitted.request.body if streaming else BytesBody(protocols.read_document(admitted.request.body))

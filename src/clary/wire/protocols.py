@@ -100,6 +100,8 @@ def _read_payload(
             values[name] = data.decode()
         except UnicodeDecodeError:
             raise Malformed("The body is not UTF-8") from None
+    elif not data and route.protocol == "rest-xml":
+        raise ServiceError("MissingRequestBodyError", "Request Body is empty", 400)
     elif data and read:
         values[name] = _document(route.protocol, read, data)
 

@@ -50,7 +50,7 @@ def _has(statement: dict[str, Any], element: str) -> bool:
 def _statements(text: str) -> list[dict[str, Any]]:
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise errors.malformed("This policy contains invalid Json") from None
     if not isinstance(document, dict) or document.keys() - {"Version", "Id", "Statement"}:
         raise errors.malformed("Syntax errors in policy.")

@@ -41,8 +41,8 @@ def filter_log_events(call: Call, given: Document) -> Document:
     question = ["filter", {key: value for key, value in given.items() if key not in ("nextToken", "limit")}]
     after = None
     if token := given.get("nextToken"):
-        at, stream, sequence = tokens.place(question, token)
-        after = (int(at), int(stream), int(sequence))
+        at, stream, sequence = tokens.place(question, token, int, int, int)
+        after = (at, stream, sequence)
     limit, now = given.get("limit", PAGE), call.platform.clock.now()
 
     def work(connection: Connection) -> _Found:

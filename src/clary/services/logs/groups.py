@@ -58,7 +58,7 @@ def describe_log_groups(call: Call, given: Document) -> Document:
             raise not_offered("DescribeLogGroups", option)
     question = {key: value for key, value in given.items() if key not in ("nextToken", "limit")}
     conditions = _conditions(call, given)
-    after = tokens.place(["groups", question], given["nextToken"])[0] if given.get("nextToken") else ""
+    after = tokens.place(["groups", question], given["nextToken"], str)[0] if given.get("nextToken") else ""
     limit = given.get("limit", _PAGE)
     found = call.platform.stores.logs.read(
         lambda connection: logs.groups(

@@ -53,8 +53,8 @@ def describe_log_streams(call: Call, given: Document) -> Document:
     question = ["streams", name, prefix, by_time, descending]
     after = None
     if token := given.get("nextToken"):
-        at, last = tokens.place(question, token)
-        after = (int(at), str(last))
+        at, last = tokens.place(question, token, int, str)
+        after = (at, last)
 
     def work(connection: Connection) -> tuple[Group, list[Stream]]:
         group = naming.find_group(connection, call, name)

@@ -35,15 +35,20 @@ def of_place(question: Any, place: list[Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps([_sum(question), *place]).encode()).decode()
 
 
-def place(question: Any, token: str) -> list[Any]:
-    """Raises InvalidParameterException for a token of another question, or none of ours."""
+def place(question: Any, token: str, *kinds: type) -> list[Any]:
+    """The values, one of each of `kinds`. Raises InvalidParameterException for a token of another question, or none of
+    ours."""
     try:
         check, *found = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise invalid("The specified nextToken is invalid.") from error
-    if check != _sum(question) or not found:
+    if check != _sum(question) or len(found) != len(kinds) or not all(map(_fits, found, kinds)):
         raise invalid("The specified nextToken is invalid.")
     return list(found)
+
+
+def _fits(value: object, kind: type) -> bool:
+    return type(value) is kind and (not isinstance(value, int) or abs(value) < 2**63)
 
 
 def _sum(question: Any) -> str:

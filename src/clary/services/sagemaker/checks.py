@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError, validation
@@ -38,6 +40,13 @@ def instance_type(name: str) -> InstanceType:
         return instance_types.find(name)
     except ValueError:
         raise validation(f"Unknown instance type: {name}") from None
+
+
+def environment(given: Mapping[str, str] | None) -> None:
+    """The model's pattern admits every character; no process can be given a NUL."""
+    for name, value in (given or {}).items():
+        if "\0" in value:
+            raise validation(f"The value of environment variable {name} holds a NUL character. Please remove it.")
 
 
 def _no_role(arn: str) -> ServiceError:

@@ -58,6 +58,7 @@ def container(model: Document) -> Document:
 
 def _check_container(call: Call, given: Document) -> None:
     refuse(call.operation, given, _NOT_BUILT_IN_CONTAINER)
+    checks.environment(given.get("Environment"))
     if given.get("Mode", "SingleModel") != "SingleModel":
         raise option_not_built(call.operation, f"Mode {given['Mode']}")
     if not given.get("Image"):

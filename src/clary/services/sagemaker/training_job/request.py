@@ -25,6 +25,7 @@ def completed(given: Document, images: Images) -> Document:
     the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
     refuse(_OPERATION, given, NOT_BUILT)
     algorithm = _algorithm(given, images)
+    checks.environment(given.get("Environment"))
     checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
     return {
         **DEFAULTS,
@@ -91,6 +92,8 @@ def _channels(given: Document) -> Document:
 
 def _channel(channel: Document, given: Document) -> Document:
     name = channel["ChannelName"]
+    if name in (".", ".."):  # the model's pattern admits them, and a channel is a folder of that name
+        raise validation(f"ChannelName {name!r} cannot be a folder's name. Please choose another.")
     source: Document | None = channel["DataSource"].get("S3DataSource")
     if source is None:
         raise validation(f"Channel {name} has no S3DataSource.")

@@ -1,0 +1,169 @@
+"""Every operation of every service, called with parameters made from its model: nobody gets in without a signature,
+what is not built says so, and what is built never fails inside."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, create_request_object, prepare_request_dict
+from botocore.credentials import Credentials
+from botocore.model import OperationModel
+from botocore.serialize import create_serializer
+
+from clary.services import tables
+from clary.wire.models import SERVICES, TRAITS, Models
+from whole_server import WholeServer
+from wire.generate import Values
+
+MODELS = Models()
+REGION = "us-east-1"
+AT_ONCE = 4
+ROUNDS = 6
+# The same method and path as an operation that is built.
+ANSWERED_AS_ANOTHER = {"GetBucketLifecycle", "ListDirectoryBuckets"}
+# Behind the port, answered by an edge and not by an operation of the tables.
+AT_THE_EDGE = {("sagemaker-runtime", "InvokeEndpoint")}
+
+
+class Raw:
+    """Sends operations as a client would that checks nothing. `keys` None leaves the signature out."""
+
+    def __init__(self, server: WholeServer, signed: bool) -> None:
+        self.port = server.port
+        given = server.keys()
+        keys = Credentials(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+        self.keys = keys if signed else None
+
+    def send(self, operation: OperationModel, parameters: dict[str, Any]) -> tuple[int, bytes]:
+        service = operation.service_model.service_name
+        serializer = create_serializer(TRAITS[service].protocols[0], include_validation=False)
+        document = serializer.serialize_to_request(parameters, operation)
+        host = f"{TRAITS[service].host}.{REGION}.amazonaws.com"
+        prepare_request_dict(document, endpoint_url=f"http://{host}")
+        request = create_request_object(document)
+        request.headers["Host"] = host
+        if service == "s3control" and "x-amz-account-id" not in request.headers:
+            request.headers["x-amz-account-id"] = "123456789012"
+        if self.keys:
+            self._sign(request, TRAITS[service].scope)
+        return self._exchange(request.prepare())
+
+    def _sign(self, request: AWSRequest, scope: str) -> None:
+        if "X-Amz-Content-SHA256" not in request.headers and scope == "s3":
+            request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+        (S3SigV4Auth if scope == "s3" else SigV4Auth)(self.keys, scope, REGION).add_auth(request)
+
+    def _exchange(self, request: AWSPreparedRequest) -> tuple[int, bytes]:
+        parts = urlsplit(request.url)
+        headers = {name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request(request.method, target, request.body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def operations(service: str) -> Iterator[OperationModel]:
+    model = MODELS.service(service)
+    return (model.operation_model(name) for name in model.operation_names)
+
+
+def built(operation: OperationModel) -> bool:
+    service = operation.service_model.service_name
+    table = tables.OPERATIONS.get(service)
+    return bool(table and table.find(operation.name)) or (service, operation.name) in AT_THE_EDGE
+
+
+# Members that name something: half of the calls name what is really there, so that they reach further.
+THERE = {
+    "Bucket": "sweep",
+    "Key": "there",
+    "RoleName": "sweep",
+    "UserName": "sweep",
+    "logGroupName": "sweep",
+    "logStreamName": "sweep",
+    "ModelName": "sweep",
+    "EndpointConfigName": "sweep",
+    "ResourceArn": "arn:aws:sagemaker:us-east-1:123456789012:model/sweep",
+}
+
+
+def sweep(
+    raw: Raw, wanted: Iterable[OperationModel], rounds: int, fair: Callable[[int, bytes], bool]
+) -> list[tuple[Any, ...]]:
+    """The calls whose answer is not `fair`."""
+
+    def call(task: tuple[OperationModel, int]) -> tuple[Any, ...] | None:
+        operation, seed = task
+        parameters = Values(seed).of(operation.input_shape) if operation.input_shape else {}
+        if seed % 2:
+            parameters |= {name: text for name, text in THERE.items() if name in parameters}
+        status, body = raw.send(operation, parameters)
+        if fair(status, body):
+            return None
+        return operation.service_model.service_name, operation.name, seed, status, body[:300], parameters
+
+    tasks = [(operation, seed) for operation in wanted for seed in range(rounds)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [each for each in pool.map(call, tasks) if each is not None]
+
+
+@pytest.fixture(scope="module")
+def furnished(server: WholeServer) -> WholeServer:
+    """One of each thing in THERE."""
+    server.client("s3").create_bucket(Bucket="sweep")
+    server.client("s3").put_object(Bucket="sweep", Key="there", Body=b"something")
+    server.client("iam").create_user(UserName="sweep")
+    trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = server.client("iam").create_role(RoleName="sweep", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    logs, sagemaker = server.client("logs"), server.client("sagemaker")
+    logs.create_log_group(logGroupName="sweep")
+    logs.create_log_stream(logGroupName="sweep", logStreamName="sweep")
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
+    container = {"Image": image, "ModelDataUrl": "s3://sweep/there"}
+    sagemaker.create_model(ModelName="sweep", ExecutionRoleArn=role, PrimaryContainer=container)
+    variant = {"VariantName": "a", "ModelName": "sweep", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="sweep", ProductionVariants=[variant])
+    return server
+
+
+def refused(status: int, _: bytes) -> bool:
+    return status == 403
+
+
+def not_built(status: int, body: bytes) -> bool:
+    return status == 501 and b"NotImplemented" in body
+
+
+def answered(status: int, body: bytes) -> bool:
+    """Whatever it is, it is not a failure of ours: an option may be one that is not built."""
+    return status < 500 or (status == 501 and (not body or b"NotImplemented" in body or b"not built" in body))
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_nobody_without_a_signature_gets_in(server: WholeServer, service: str) -> None:
+    assert not sweep(Raw(server, signed=False), operations(service), 1, refused)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_not_built_says_so(server: WholeServer, service: str) -> None:
+    wanted = (each for each in operations(service) if not built(each) and each.name not in ANSWERED_AS_ANOTHER)
+    assert not sweep(Raw(server, signed=True), wanted, 1, not_built)
+
+
+@pytest.mark.parametrize("service", [*tables.OPERATIONS, "sagemaker-runtime"])
+def test_what_is_built_never_fails_inside(furnished: WholeServer, service: str) -> None:
+    wanted = (each for each in operations(service) if built(each) and not each.name.startswith("Delete"))
+    assert not sweep(Raw(furnished, signed=True), wanted, ROUNDS, answered)
+    assert "Traceback" not in (furnished.home / "logs" / "control.log").read_text()
