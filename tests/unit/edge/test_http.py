@@ -193,8 +193,12 @@ def test_a_body_that_breaks_midway_does_not_look_whole(edge: EdgeProcess, plane:
     plane.application = lambda _: Response(200, [], broken())  # type: ignore[arg-type]
     client = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
     client.request("GET", "/")
-    with pytest.raises((http.client.HTTPException, ConnectionError)):
-        client.getresponse().read()
+    try:
+        response = client.getresponse()
+        response.read()
+    except (http.client.HTTPException, ConnectionError):
+        return
+    assert response.status == 500  # nothing had left yet when it broke
 
 
 def test_a_client_that_leaves_midway_is_reported(edge: EdgeProcess, plane: Plane) -> None:
