@@ -31,6 +31,7 @@ from clary.compute.local import LocalCompute
 from clary.config import Settings
 from clary.contract.instance import Channel, Credentials, Image, InstanceSpec
 from clary.contract.processes import running
+from clary.sandbox.limits import Group
 from clary.store import logs as log_store
 from clary.store.engine import SqliteDatabase
 from clary.store.schema import LOGS, RECORDS
@@ -300,6 +301,8 @@ class World:
             if pid is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        for listing in self.settings.instances.glob("*/groups"):
+            Group(tuple(listing.read_text().splitlines()), limits_memory=False, limits_processes=False).remove()
         self.link.close()
         self.s3.stop()
         self.records.close()

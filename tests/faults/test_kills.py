@@ -24,7 +24,7 @@ def test_killed_at_each_secondary_status(machine: Machine) -> None:
     wait_for(lambda: machine.instances() == [], "the instance's folder to be discarded")
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 20))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 20))])
 def test_killed_at_random_moments(machine: Machine, seed: int) -> None:
     moments = random.Random(seed)
     name = f"random-{seed}"

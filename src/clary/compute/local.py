@@ -20,6 +20,7 @@ from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.contract.launch import Launch, LauncherAway, ask
 from clary.store.engine import Database
 
+_LEAVING = 2.0  # seconds for the processes of a killed agent's sandbox to end
 _LAUNCHER_PATIENCE = 3.0  # seconds: a launcher that died is back by then
 
 
@@ -105,11 +106,20 @@ class LocalCompute:
 
 
 def _remove_groups(listing: Path) -> None:
-    """The agent does this itself, unless it was killed."""
-    with contextlib.suppress(FileNotFoundError):
-        for each in listing.read_text().splitlines():
-            with contextlib.suppress(OSError):
+    """The agent does this itself, unless it was killed. Raises OSError while there are processes in one."""
+    groups = listing.read_text().splitlines() if listing.exists() else []
+    until = time.monotonic() + _LEAVING
+    for each in groups:
+        while True:
+            try:
                 Path(each).rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
 
 
 def remove_tree(folder: Path) -> None:

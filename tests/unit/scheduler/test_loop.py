@@ -63,8 +63,9 @@ def test_a_wake_up_is_looked_at_at_once(bench: Bench) -> None:
         assert looked.acquire(timeout=PATIENCE)
         add(bench, "b")
         bench.platform.wake()
-        assert looked.acquire(timeout=PATIENCE) and looked.acquire(timeout=PATIENCE)
-    assert looks[0] == "a" and set(looks[1:]) == {"a", "b"}  # the new record may be looked at twice
+        while not (looks.count("a") > 1 and "b" in looks):  # the new record may be looked at twice
+            assert looked.acquire(timeout=PATIENCE)
+    assert looks[0] == "a"
 
 
 def test_a_failing_record_is_tried_again_and_hurts_nobody(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
