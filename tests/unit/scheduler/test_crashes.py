@@ -91,6 +91,26 @@ def serve_through(folder: Path, fuse: Fuse) -> None:
         bench.close()
 
 
+def stop_through(folder: Path, fuse: Fuse) -> None:
+    """A job that is stopped while it runs."""
+    compute = FusedCompute(script=lambda compute, spec: compute.phase(spec.id, "Training"))
+    at, fuse.at = fuse.at, -1
+    bench = fused(folder, fuse, compute)
+    try:
+        bench.train("job")
+        fuse.effects, fuse.at = 0, at
+        run_to_rest(bench, fuse)
+        call(bench, fuse, "StopTrainingJob", TrainingJobName="job")
+        run_to_rest(bench, fuse)
+        job = bench.job("job")
+        assert job["TrainingJobStatus"] == job["SecondaryStatus"] == "Stopped"
+        assert fuse.at == -1, "the crash never came"
+        assert list(compute.runs.values()) == [1] and compute.discarded == set(compute.runs)
+        assert bench.active() == [] and compute.alive() == []
+    finally:
+        bench.close()
+
+
 def call(bench: Bench, fuse: Fuse, operation: str, **given: str) -> None:
     """A client's call is no step of the reconciler: it does not count."""
     at, effects, fuse.at = fuse.at, fuse.effects, -1
@@ -98,7 +118,7 @@ def call(bench: Bench, fuse: Fuse, operation: str, **given: str) -> None:
     fuse.at, fuse.effects = at, effects
 
 
-@pytest.mark.parametrize("story", [train_through, serve_through])
+@pytest.mark.parametrize("story", [train_through, stop_through, serve_through])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 6])
 def test_killed_at_every_step(tmp_path: Path, story: object, after: bool, every: int) -> None:
