@@ -15,11 +15,11 @@ demo: install sdk2  ## the census story on a throw-away server (DATA=folder with
 
 test: dev sdk2 awscli  ## lint, types, architecture and all but the long tests
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
 
 test-all: dev sdk2 sdk3 awscli  ## every test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 lint: dev        ## ruff, mypy, import layers
 	$(BIN)/ruff check

@@ -39,8 +39,8 @@ class Collector:
             self._send(self._layout.output_data, "data", "output.tar.gz")
 
     def _is_folder(self, folder: Path) -> bool:
-        """False when the job removed it. Raises ClientFailure for a file and for a link on the way there: the job owns the tree, and
-        the agent reads with rights that the job has not."""
+        """False when the job removed it. Raises ClientFailure for a file and for a link on the way there: the job owns
+        the tree, and the agent reads with rights that the job has not."""
         inside = DEFAULT_BASE / folder.relative_to(self._layout.base)
         for part in (folder, *folder.parents):
             if part == self._layout.base:

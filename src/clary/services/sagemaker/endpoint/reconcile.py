@@ -55,7 +55,8 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
 def _prepared(platform: Platform, fleet: Fleet) -> bool:
     """Whether all images are ready; those that are not are being built. Raises ServiceError, ImageBuildFailed."""
     images = [_image(platform, fleet, each) for each in fleet.members if not each.launched]
-    return all([platform.images.prepare(image) for image in images])
+    ready = [platform.images.prepare(image) for image in images]  # each is asked: builds start side by side
+    return all(ready)
 
 
 def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, Fleet]:
