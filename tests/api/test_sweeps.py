@@ -131,7 +131,7 @@ def furnished(server: WholeServer) -> WholeServer:
     logs.create_log_group(logGroupName="sweep")
     logs.create_log_stream(logGroupName="sweep", logStreamName="sweep")
     image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
-    container = {"Image": image, "ModelDataUrl": "s3://sweep/there"}
+    container = {"Image": image, "ModelDataUrl": "s3://sweep/model.tar.gz"}
     sagemaker.create_model(ModelName="sweep", ExecutionRoleArn=role, PrimaryContainer=container)
     variant = {"VariantName": "a", "ModelName": "sweep", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="sweep", ProductionVariants=[variant])
