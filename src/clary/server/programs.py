@@ -14,12 +14,17 @@ from clary.config import Settings
 @dataclass(frozen=True, slots=True)
 class Program:
     """`name` names its pid file and its log; `descriptors` are inherited under the same numbers; `grace` seconds pass
-    between asking it to end and ending it."""
+    between asking it to end and ending it; `withheld` are variables of the environment that it does not get."""
 
     name: str
     command: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
     grace: float = 10.0
+    withheld: tuple[str, ...] = ()
+
+
+# Only the control plane opens the store and knows the root key; what runs nearer to jobs is not even told.
+_SECRETS = ("CLARY_ROOT_ACCESS_KEY_ID", "CLARY_ROOT_SECRET_ACCESS_KEY", "CLARY_DATABASE_URL")
 
 
 def programs(listeners: Sequence[int]) -> list[Program]:
@@ -27,12 +32,15 @@ def programs(listeners: Sequence[int]) -> list[Program]:
     still there. `listeners` are the listening sockets' descriptors, one for each edge."""
     edges = [
         Program(
-            f"edge-{number}", _module("clary.edge", "--fd", str(descriptor), "--name", f"edge-{number}"), (descriptor,)
+            f"edge-{number}",
+            _module("clary.edge", "--fd", str(descriptor), "--name", f"edge-{number}"),
+            (descriptor,),
+            withheld=_SECRETS,
         )
         for number, descriptor in enumerate(listeners)
     ]
     control = Program("control", _module("clary.app"), grace=20.0)
-    launcher = Program("launcher", _module("clary.agent.launcher"), grace=5.0)
+    launcher = Program("launcher", _module("clary.agent.launcher"), grace=5.0, withheld=_SECRETS)
     return [*edges, control, launcher]
 
 
