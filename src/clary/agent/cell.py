@@ -12,11 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from clary.agent.failures import InternalFailure
+from clary.agent.failures import ClientFailure, InternalFailure
 from clary.sandbox import Confinement
 
 _TRIES = 5  # fork servers that may die before a sandbox is there
 _ANSWER = 60.0  # seconds for a fork server to load its libraries and for a sandbox to be made
+_LONGEST_REQUEST = 192 * 1024  # bytes: what clary.runner.forkserver takes in one message
 _CREDENTIALS = struct.Struct("iII")
 
 
@@ -89,10 +90,17 @@ class Cell:
 
 def start(request: Request, fork_server: Callable[[], str], pause: Callable[[float], None]) -> Cell:
     """fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
-    raises when the instance is not wanted any more. Returns when init runs. Raises InternalFailure."""
+    raises when the instance is not wanted any more. Returns when init runs. Raises ClientFailure for an
+    environment that is too large, InternalFailure."""
+    message = request.encode()
+    if len(message) > _LONGEST_REQUEST:
+        raise ClientFailure(
+            f"The Environment takes {len(message)} bytes when it is handed to the job; at most {_LONGEST_REQUEST} fit. "
+            "Please give less, for example as a file in S3."
+        )
     for attempt in range(_TRIES):
         path = fork_server()
-        cell = _ask(request, path)
+        cell = _ask(message, path)
         if cell is not None:
             return cell
         pause(0.05 * 2**attempt)
@@ -101,7 +109,7 @@ def start(request: Request, fork_server: Callable[[], str], pause: Callable[[flo
     )
 
 
-def _ask(request: Request, path: str) -> Cell | None:
+def _ask(message: bytes, path: str) -> Cell | None:
     """None when the fork server died before anything ran: the control socket has no other end then."""
     control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -111,7 +119,7 @@ def _ask(request: Request, path: str) -> Cell | None:
     try:
         with inits, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.connect(path)
-            socket.send_fds(connection, [request.encode()], [inits.fileno(), out, err])
+            socket.send_fds(connection, [message], [inits.fileno(), out, err])
     except OSError:
         cell.close()
         return None

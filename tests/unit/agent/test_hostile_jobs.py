@@ -81,3 +81,9 @@ def test_removing_changes_nothing_behind_a_link(tmp_path: Path) -> None:
     assert not (tmp_path / "tree").exists()
     assert target.read_text() == "mine"
     assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_environment_that_cannot_be_handed_over_is_said_to_be_too_large(here: World) -> None:
+    record = _exit(here, "print('never')", environment={f"NAME{at}": "\U0001f600" * 512 for at in range(48)})
+    assert (record.cause, record.exit_code) == ("failed", None)
+    assert record.failure.startswith("ClientError: The Environment takes ")
