@@ -18,6 +18,7 @@ from clary.contract.instance import ExitRecord, Phase
 from clary.contract.link import Health, LogBatch, Report, ReportKind, encode
 
 _PATIENCE = 10.0  # seconds for somebody to make room on a full disk
+_ROOM = 1 << 20  # bytes free on a disk that is not full
 _WORTH_CUTTING = 4 * 1024 * 1024
 _KINDS: dict[type, ReportKind] = {Phase: "phase", LogBatch: "logs", Health: "health", ExitRecord: "exit"}
 
@@ -31,6 +32,7 @@ class Spool:
         self._start = 0  # the position of the file's first byte
         self._end = 0
         self._acknowledged = 0
+        self._full_since = 0.0  # on the monotonic clock; 0 while there is room
         self._file.truncate(0)
 
     def append(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
@@ -43,19 +45,30 @@ class Spool:
             self._lock.notify_all()
 
     def _write(self, line: bytes) -> None:
-        until = time.monotonic() + _PATIENCE
-        while True:
-            size = self._end - self._start
-            try:
-                if self._file.write(line) == len(line):
-                    return
-                problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            except OSError as error:
-                problem = error
-            self._file.truncate(size)
-            if time.monotonic() > until:
+        while (problem := self._try(line)) is not None:
+            now = time.monotonic()
+            self._full_since = self._full_since or now
+            if now - self._full_since > _PATIENCE:
                 raise problem
             time.sleep(0.5)
+        if self._full_since and self._room() > _ROOM:  # a line that just fitted is no relief
+            self._full_since = 0.0
+
+    def _try(self, line: bytes) -> OSError | None:
+        """Why the line could not be written; then nothing of it stays."""
+        problem = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            if self._file.write(line) == len(line):
+                return None
+        except OSError as error:
+            problem = error
+        self._file.truncate(self._end - self._start)
+        return problem
+
+    def _room(self) -> int:
+        """Free bytes of the disk."""
+        found = os.fstatvfs(self._file.fileno())
+        return found.f_bavail * found.f_frsize
 
     def read(self, position: int, size: int) -> bytes:
         """Whole lines from `position` on: `size` bytes or, where the next line is longer, that line."""
