@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections import deque
 from typing import Protocol, cast
 
@@ -43,6 +44,7 @@ class Link(asyncio.Protocol):
         self.transport: asyncio.Transport
         self._pool = pool
         self._kept = b""
+        self._hangup = select.poll()
         self._left = 0  # of the DATA payload that is coming
 
     def send(self, frames: bytes) -> None:
@@ -66,6 +68,11 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._hangup.register(transport.get_extra_info("socket").fileno(), select.POLLRDHUP)
+
+    def is_open(self) -> bool:
+        """False once the other side has ended, be it just now: the loop tells of it (`connection_lost`) later."""
+        return not self._hangup.poll(0)
 
     def connection_lost(self, _: Exception | None) -> None:
         self._pool.lost(self)
@@ -133,11 +140,12 @@ class LinkPool:
     def take(self, user: LinkUser, patient: bool = True) -> None:
         """Calls `user.linked`, now when a link is free; or `user.unavailable` later: who is not patient hears it with
         the first connection that fails."""
-        if self._idle:
+        while self._idle:
             link = self._idle.pop()
-            link.user = user
-            user.linked(link)
-            return
+            if link.is_open():
+                link.user = user
+                user.linked(link)
+                return
         self._waiting.append((user, self._loop.time() + (self._patience if patient else 0.0)))
         self._open_more()
         if self._timer is None:

@@ -1,4 +1,5 @@
-"""Keys and routes, asked of the control plane and remembered: a second while it answers, longer while it is away."""
+"""Keys and routes, asked of the control plane and remembered: a second while it answers, longer while it is away. That
+there is none is not remembered: an endpoint answers as soon as it is in service, a key as soon as it is made."""
 
 from __future__ import annotations
 
@@ -122,6 +123,8 @@ class Remembered(Generic[T]):
         elif not usable:
             raise UnavailableError
         entry.checked = now
+        if entry.value is None:
+            return None
         self._entries[key] = entry
         if len(self._entries) > _KEPT:
             self._entries.popitem(last=False)

@@ -13,6 +13,7 @@ from clary.server.frames import Frame, pack, pack_json
 log = logging.getLogger(__name__)
 
 _AWAY = "The control plane is not available. Please try again."
+_AGAIN = 2  # a control plane that dies may take one more connection before its socket is gone
 _UNWANTED = 1024 * 1024  # of a response nobody waits for is read over; beyond that the link is closed
 
 
@@ -26,6 +27,7 @@ class Forward:
         self._early: list[bytes] = []  # body pieces that came before there was a link
         self._ended = False  # of the request's body, or that we gave it up
         self._gone = False
+        self._again = _AGAIN if _may_repeat(exchange) else 0
         self._unwanted = 0
         # A response whose head and first piece came in one read goes out in one write, with its length if it ended.
         self._head: tuple[int, list[tuple[str, str]]] | None = None
@@ -117,8 +119,12 @@ class Forward:
         self._piece = b""
 
     def link_lost(self) -> None:
-        # Never sent again by us: whether the control plane has acted on it, nobody here can know.
+        # Whether the control plane has acted on it, nobody here can know: only what changes nothing is sent again.
         self._link = None
+        if self._again and not self._gone and self._head is None and not self._exchange.started:
+            self._again -= 1
+            self._pool.take(self)
+            return
         self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
 
     def link_pause(self) -> None:
@@ -162,6 +168,12 @@ class Forward:
             link.send(_ABORT)
         link.transport.resume_reading()
         link.release()
+
+
+def _may_repeat(exchange: Exchange) -> bool:
+    """A read without a body. The query protocol may ask for anything by GET, S3 only to read."""
+    head = exchange.head
+    return head.method in (b"GET", b"HEAD") and head.length == 0 and b"Action=" not in head.target
 
 
 _END = pack(Frame.END)

@@ -153,6 +153,15 @@ def test_what_is_not_there(edge: EdgeProcess, plane: Plane, model: Model, given:
     assert answer["Error"]["Message"].startswith(message)
 
 
+def test_an_endpoint_answers_as_soon_as_it_is_in_service(edge: EdgeProcess, plane: Plane, model: Model) -> None:
+    runtime = client(edge)
+    plane.endpoint("soon", model(lambda *_: http("200 OK", b"here")).path)
+    plane.routes["soon"]["status"] = "Creating"
+    refused(lambda: runtime.invoke_endpoint(EndpointName="soon", Body=b"1"))
+    plane.routes["soon"]["status"] = "InService"
+    assert runtime.invoke_endpoint(EndpointName="soon", Body=b"1")["Body"].read() == b"here"
+
+
 def test_a_payload_over_the_limit(edge: EdgeProcess, plane: Plane, model: Model) -> None:
     plane.endpoint("large", model(lambda _, body: http("200 OK", b"%d" % len(body))).path)
     runtime = client(edge)

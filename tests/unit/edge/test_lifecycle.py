@@ -33,9 +33,9 @@ def own(tmp_path: Path) -> Iterator[tuple[Plane, EdgeProcess]]:
     plane.stop()
 
 
-def get(edge: EdgeProcess, path: str = "/") -> http.client.HTTPResponse:
+def get(edge: EdgeProcess, path: str = "/", method: str = "GET") -> http.client.HTTPResponse:
     connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
-    connection.request("GET", path)
+    connection.request(method, path)
     return connection.getresponse()
 
 
@@ -65,7 +65,26 @@ def test_a_control_plane_that_stays_away_is_a_503(own: tuple[Plane, EdgeProcess]
     assert 8 < time.monotonic() - began < 15
 
 
-def test_a_request_that_was_handed_over_is_never_repeated(own: tuple[Plane, EdgeProcess]) -> None:
+def test_the_first_request_after_a_crash_takes_no_link_of_before(own: tuple[Plane, EdgeProcess]) -> None:
+    """The edge hears of the request and then, at once, of the loss of its links: it sleeps meanwhile."""
+    plane, edge = own
+    connection = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
+    for _ in range(3):
+        connection.request("POST", "/", b"awake")
+        assert connection.getresponse().read()
+        edge.process.send_signal(signal.SIGSTOP)
+        connection.request("POST", "/", b"asleep")
+        plane.stop()
+        plane.start()
+        edge.process.send_signal(signal.SIGCONT)
+        assert connection.getresponse().read()[-8:] == b'asleep"}'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/read", 200), ("HEAD", "/read", 200), ("POST", "/write", 503), ("GET", "/?Action=x", 503)],
+)
+def test_only_a_read_is_handed_over_again(own: tuple[Plane, EdgeProcess], method: str, path: str, status: int) -> None:
     plane, edge = own
     served: list[str] = []
     arrived = threading.Event()
@@ -78,12 +97,14 @@ def test_a_request_that_was_handed_over_is_never_repeated(own: tuple[Plane, Edge
 
     plane.application = hang
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(get, edge, "/once")
+        answer = pool.submit(get, edge, path, method)
         assert arrived.wait(10)
+        plane.application = lambda request: (served.append(request.target), Response(200))[1]
         plane.stop()
         plane.start()
-        assert answer.result().status == 503
-    assert served == ["/once"]
+        assert answer.result().status == status
+    assert set(served) == {path}
+    assert (len(served) > 1) == (status == 200)
 
 
 def test_invocations_go_on_without_the_control_plane(
