@@ -5,6 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -44,6 +45,10 @@ class Limits:
     entries: int = 1_000_000
 
 
+class CannotPack(Exception):
+    """The folder cannot become an archive; the message says what is wrong and what to do."""
+
+
 class Source(Protocol):
     """What can be unpacked: anything with `read`; it need not seek."""
 
@@ -54,13 +59,14 @@ def pack(folder: Path, target: BinaryIO, level: int = 6) -> None:
     """Writes the contents of `folder` (not the folder itself) to `target` as tar.gz.
 
     Two folders with equal names, contents and executable bits give equal bytes: members are sorted, times are 0, owners
-    are root. Symbolic links are stored as links; sockets, pipes and devices are left out. OSError as it comes.
+    are root. Symbolic links are stored as links; sockets, pipes and devices are left out. Raises CannotPack
+    for a tree deeper than a path can reach; OSError as it comes.
     """
     with (
         gzip.GzipFile(fileobj=target, mode="wb", compresslevel=level, filename="", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT, dereference=False) as archive,
     ):
-        for path in _walk(folder):
+        for path in walk(folder):
             _add(archive, path, path.relative_to(folder).as_posix())
 
 
@@ -84,7 +90,17 @@ def unpack(stream: Source, folder: Path, limits: Limits = Limits()) -> None:
         _drain(plain, limits)
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise BadArchive(f"The archive cannot be read ({error}). {_REMEDY}") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise _too_deep() from error
     _check_links(links, root)
+
+
+def _too_deep() -> UnsafeArchive:
+    return UnsafeArchive("The archive has names longer than a path can be. Make it flatter and pack it again.")
 
 
 class _Header(tarfile.TarInfo):
@@ -167,12 +183,22 @@ class _Budget:
             raise UnsafeArchive(f"The archive unpacks to more than {self._limits.size} bytes. Make it smaller.")
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda each: os.fsencode(each.name)):
-        path = Path(entry.path)
-        yield path
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(path)
+def walk(folder: Path) -> Iterator[Path]:
+    """All that lies below `folder`, each folder before its contents, bytewise by name; links are not followed. Raises
+    CannotPack, OSError."""
+    pending = [folder]
+    while pending:
+        path = pending.pop()
+        try:
+            is_folder = stat.S_ISDIR(path.lstat().st_mode)
+            contents = sorted(path.iterdir(), key=os.fsencode, reverse=True) if is_folder else []
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise CannotPack("It has folders within folders, deeper than a path can reach.") from error
+        if path != folder:
+            yield path
+        pending += contents
 
 
 def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:

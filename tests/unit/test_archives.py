@@ -177,3 +177,9 @@ def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(folder: Path, t
     plain[1024] ^= 0xFF
     with pytest.raises(BadArchive, match="intact"):
         unpack(OneWay(gzip.compress(bytes(plain))), tmp_path)
+
+
+def test_names_longer_than_a_path_are_unsafe(tmp_path: Path) -> None:
+    for name in ("d/" * 1500 + "f", "d/" * 3000 + "f"):
+        with pytest.raises(UnsafeArchive, match="longer than a path"):
+            unpack(io.BytesIO(archive_of(member(name))), tmp_path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from clary.agent import failures
 from clary.agent.failures import ClientFailure
 from clary.agent.s3 import S3, S3Error, split_uri
-from clary.archives import pack
+from clary.archives import CannotPack, pack, walk
 from clary.contract.instance import InstanceSpec
 from clary.contract.layout import DEFAULT_BASE, Layout
 
@@ -19,6 +20,7 @@ class Collector:
     def __init__(self, s3: S3, spec: InstanceSpec, layout: Layout, scratch: Path) -> None:
         self._s3 = s3
         self._compressed = spec.output_compression != "NONE"
+        self._volume = spec.volume
         self._output = spec.output.rstrip("/")
         self._layout = layout
         self._scratch = scratch
@@ -54,15 +56,28 @@ class Collector:
     def _send(self, folder: Path, plain: str, archive: str) -> str:
         uri = f"{self._output}/{archive}" if self._compressed else f"{self._output}/{plain}/"
         bucket, key = split_uri(uri)
+        inside = DEFAULT_BASE / folder.relative_to(self._layout.base)
         try:
+            self._check_size(folder, inside)
             if self._compressed:
                 self._send_archive(folder, archive, bucket, key)
             else:
                 for path in files(folder):
-                    self._s3.upload(path, bucket, key + path.relative_to(folder).as_posix())
+                    self._s3.upload(path, bucket, _key(key + path.relative_to(folder).as_posix()))
         except S3Error as error:
             raise failures.of_upload(error, uri) from error
+        except CannotPack as error:
+            raise ClientFailure(f"{inside} cannot be uploaded. {error} Please make it flatter.") from error
         return uri
+
+    def _check_size(self, folder: Path, inside: Path) -> None:
+        """Sparse files count with their length: that is what reading them, to pack them, takes."""
+        size = sum(path.lstat().st_size for path in files(folder))
+        if self._volume and size > self._volume:
+            raise ClientFailure(
+                f"{inside} holds {size} bytes of files, more than VolumeSizeInGB allows "
+                f"({self._volume} bytes). Please ask for a larger volume."
+            )
 
     def _send_archive(self, folder: Path, name: str, bucket: str, key: str) -> None:
         self._scratch.mkdir(exist_ok=True)
@@ -75,10 +90,13 @@ class Collector:
 
 def files(folder: Path) -> Iterator[Path]:
     """Every regular file below; links are left out, since the job may have pointed them anywhere."""
-    for path in sorted(folder.iterdir()):
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            yield from files(path)
-        elif path.is_file():
-            yield path
+    return (path for path in walk(folder) if stat.S_ISREG(path.lstat().st_mode))
+
+
+def _key(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        shown = ascii(text.rpartition("/")[2])
+        raise ClientFailure(f"The file name {shown} is no UTF-8, as the keys of S3 are. Please rename it.") from error
+    return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import threading
 import time
@@ -23,7 +22,9 @@ from clary.contract.sockets import reached
 from clary.sandbox.limits import Group
 
 _GRACE = 30.0  # seconds between SIGTERM and SIGKILL
-_PING_TIMEOUT = 2.0
+_PING_TIMEOUT = 2.0  # seconds for the whole answer's first line
+_PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_HEALTHY = b"HTTP/1.1 200 "
 _PING_PERIOD = 5.0  # seconds, once it is healthy
 _FIRST_PERIOD, _LONGEST_FIRST_PERIOD = 0.01, 0.25  # while it starts
 _FAILURES = 3  # pings in a row before it counts as unhealthy
@@ -147,25 +148,22 @@ class Pinger:
             self._context.report(Health(healthy, str(self._path) if healthy else ""))
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=_PING_TIMEOUT)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(_PING_TIMEOUT)
-        with reached(self._path) as path:
-            self.sock.connect(path)
-
-
 def ping(path: Path) -> bool:
-    """Whether GET /ping is answered with 200."""
-    connection = _UnixConnection(path)
+    """Whether GET /ping is answered with 200, in time as a whole: a server that dribbles is not healthy."""
+    end = time.monotonic() + _PING_TIMEOUT
     try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_PING_TIMEOUT)
+            with reached(path) as short:
+                connection.connect(short)
+            connection.sendall(_PING)
+            line = b""
+            while len(line) < len(_HEALTHY) and (left := end - time.monotonic()) > 0:
+                connection.settimeout(left)
+                piece = connection.recv(len(_HEALTHY) - len(line))
+                if not piece:
+                    break
+                line += piece
+    except OSError:
         return False
-    finally:
-        connection.close()
+    return line.startswith(b"HTTP/1.") and line.endswith(_HEALTHY[-5:])

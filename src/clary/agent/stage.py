@@ -105,7 +105,8 @@ def _manifest(s3: S3, channel: Channel) -> list[Item]:
         prefix = entries[0]["prefix"]
         names = [str(each) for each in entries[1:]]
         where, start = split_uri(prefix)
-    except (ValueError, LookupError, TypeError) as error:
+        "".join((prefix, *names)).encode()  # JSON can write halves of a surrogate pair, a key holds none
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise ClientFailure(
             f"Data download failed:{channel.source} is not a manifest: it has to be a JSON list of "
             '{"prefix": "s3://bucket/prefix/"} and names relative to it.'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from clary.agent import failures, furnish
 from clary.agent.cell import Cell, Request
@@ -87,7 +88,9 @@ def _train(context: Context, group: Group, result: _Result) -> End:
     context.phase("Training", "Training image download completed. Training in progress.")
     scraper = MetricScraper(spec.metrics)
     deadline = time.monotonic() + spec.max_runtime if spec.max_runtime else None
-    end = Watch(cell, context.orders, LogShipper(context.logs, scraper), spec.stop_grace, deadline).follow()
+    logs = LogShipper(context.logs, scraper)
+    overdue = partial(context.phase, "Stopping", "Stopping the training job")
+    end = Watch(cell, context.orders, logs, spec.stop_grace, deadline, overdue=overdue).follow()
     result.status, result.metrics = cell.status, scraper.values
     return end
 

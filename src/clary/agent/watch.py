@@ -57,8 +57,9 @@ class _Ending:
 
 
 class Watch:
-    """`tick` is called between events and returns the seconds until it wants to be called again (None: never); what it
-    raises ends the job. `follow` returns why the job ended; `cell.status` then holds its status."""
+    """`overdue` is called when the deadline has come; `tick` between events, returning the seconds until it wants to be
+    called again (None: never); what it raises ends the job. `follow` returns why the job ended; `cell.status` then
+    holds its status."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Watch:
         grace: float,
         deadline: float | None = None,
         tick: Callable[[], float | None] = lambda: None,
+        overdue: Callable[[], None] = lambda: None,
     ) -> None:
         self._cell = cell
         self._orders = orders
@@ -75,6 +77,7 @@ class Watch:
         self._grace = grace
         self._deadline = deadline
         self._tick = tick
+        self._overdue = overdue
         self._streams = {cell.stdout: LineSplitter(), cell.stderr: LineSplitter()}
         self._ending: _Ending | None = None
 
@@ -98,6 +101,7 @@ class Watch:
             self._begin("stopped", now)
         elif self._ending is None and self._deadline is not None and now >= self._deadline:
             self._begin("max-runtime", now)
+            self._overdue()
         if self._ending and now >= self._ending.until:
             (self._cell.destroy if self._ending.killed else self._cell.kill)()
             self._ending.killed = True

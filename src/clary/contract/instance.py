@@ -87,6 +87,7 @@ class InstanceSpec:
     stop_grace: float = 120.0
     startup_timeout: float = 240.0
     memory: int = 0
+    volume: int = 0
     network_isolation: bool = False
     isolation: str = "auto"
 
@@ -103,7 +104,7 @@ class InstanceSpec:
         return cls(**data)
 
 
-PhaseName = Literal["Starting", "Downloading", "Training", "Uploading", "Serving"]
+PhaseName = Literal["Starting", "Downloading", "Training", "Stopping", "Uploading", "Serving"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ _NOT_EVALUATED = "Identity and trust policies are stored and checked for their g
 # (service, operation) -> member path -> reason. A test holds every path to botocore's model.
 RECORDED: dict[tuple[str, str], dict[str, str]] = {
     ("sagemaker", "CreateTrainingJob"): {
-        "ResourceConfig.VolumeSizeInGB": "A label: the disk is the machine's, and no quota is set on it.",
+        "ResourceConfig.VolumeSizeInGB": "Bounds what a job may leave in /opt/ml/model and in "
+        "/opt/ml/output/data, each. The disk is the machine's, and no quota is set on it.",
         "ResourceConfig.InstanceType": "Bounds the job's memory and is shown to it. Cores are shared, not reserved; "
         "of a GPU type the job sees no GPU.",
         "EnableInterContainerTrafficEncryption": "All of a job is on one machine: its traffic never meets a wire.",

@@ -87,3 +87,38 @@ def test_an_environment_that_cannot_be_handed_over_is_said_to_be_too_large(here:
     record = _exit(here, "print('never')", environment={f"NAME{at}": "\U0001f600" * 512 for at in range(48)})
     assert (record.cause, record.exit_code) == ("failed", None)
     assert record.failure.startswith("ClientError: The Environment takes ")
+
+
+_DEEP = """
+for _ in range(3000):
+    os.mkdir("d"); os.chdir("d")
+"""
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "NONE"])
+def test_a_model_deeper_than_any_path_is_the_jobs_error(here: World, compression: str) -> None:
+    spec = here.spec("os.chdir(layout.model)" + _DEEP, output_compression=compression)
+    record = here.run(spec).exit
+    here.compute.discard(spec.id)
+    assert record is not None
+    assert record.failure.startswith("ClientError: /opt/ml/model cannot be uploaded. It has folders within folders")
+
+
+def test_a_model_larger_than_its_volume_is_refused_before_it_is_read(here: World) -> None:
+    sparse = "os.truncate(os.open(layout.model / 'm', os.O_CREAT | os.O_RDWR), 1 << 40)"
+    record = _exit(here, sparse, volume=1 << 30)
+    assert record.failure.startswith("ClientError: /opt/ml/model holds 1099511627776 bytes of files, more than Volume")
+
+
+def test_a_file_name_that_is_no_text_can_be_packed_but_is_no_key(here: World) -> None:
+    program = r"open(os.fsencode(layout.model) + b'/\xff', 'w')"
+    assert _exit(here, program).cause == "completed"
+    record = _exit(here, program, output_compression="NONE")
+    assert record.failure.startswith("ClientError: The file name '\\udcff' is no UTF-8")
+
+
+@pytest.mark.parametrize("text", [b'[{"prefix": "s3://odd/"}, "\\ud800"]', b"[" * 100_000])
+def test_a_manifest_that_no_honest_program_writes(here: World, text: bytes) -> None:
+    here.s3.buckets["odd"] = {"m": text}
+    record = _exit(here, "", channels=(here.channel("c", "s3://odd/m", source_type="ManifestFile"),))
+    assert record.failure.startswith("ClientError: Data download failed:s3://odd/m is not a manifest")

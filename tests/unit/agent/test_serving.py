@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import socket
 import tarfile
+import threading
+import time
 from pathlib import Path
 
 from agent_world import World
@@ -61,3 +64,27 @@ def test_a_model_that_is_no_archive_is_the_clients_error(here: World) -> None:
     record = here.run(here.spec(purpose="serving", model_data="s3://models2/m.tar.gz")).exit
     assert record is not None
     assert record.failure.startswith("ClientError: Failed to extract model data archive from s3://models2/m.tar.gz")
+
+
+def test_a_ping_that_is_answered_byte_by_byte_is_given_up_as_a_whole(tmp_path: Path) -> None:
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "s"))
+    listening.listen()
+    ended = threading.Event()
+
+    def dribble() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            for each in b"HTTP/1.1 200 OK":
+                if ended.wait(0.5):
+                    break
+                connection.send(bytes([each]))
+
+    server = threading.Thread(target=dribble)
+    server.start()
+    began = time.monotonic()
+    assert not ping(tmp_path / "s")
+    assert time.monotonic() - began < 4
+    ended.set()
+    server.join()
+    listening.close()

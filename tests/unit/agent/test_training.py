@@ -153,8 +153,10 @@ def test_the_time_limit_ends_the_whole_tree(here: World) -> None:
     program = "import subprocess; subprocess.Popen(['sleep', '600'])\n" + SLEEP
     spec = here.spec(program, max_runtime=0.5)
     before = time.time()
-    record = here.run(spec).exit
+    seen = here.run(spec)
+    record = seen.exit
     assert record is not None and record.cause == "max-runtime"
+    assert [each.name for each in seen.phases] == ["Starting", "Training", "Stopping", "Uploading"]
     assert time.time() - before < 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from clary.compute.base import Observation
 from clary.errors import ServiceError
 from clary.images.base import ImageBuildFailed
+from clary.testing.fake_compute import FakeCompute
 from clary.testing.fake_images import FakeImages
 from sagemaker_bench import ARN, IMAGE, Bench
 
@@ -117,11 +119,25 @@ def test_run_time_over(bench: Bench) -> None:
     bench.train("job")
     bench.settle(3)
     bench.compute.phase(only_instance(bench), "Training")
+    bench.compute.phase(only_instance(bench), "Stopping")
+    bench.compute.phase(only_instance(bench), "Uploading")
     bench.compute.exit(only_instance(bench), "max-runtime", model="s3://b/m.tar.gz")
     bench.settle()
     job = bench.job("job")
+    assert statuses(job) == ["Starting", "Training", "Stopping", "Uploading", "MaxRuntimeExceeded"]
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     assert job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://b/m.tar.gz"
+
+
+def test_a_job_whose_run_time_is_over_is_seen_stopping(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, compute=FakeCompute(on_stop=None))
+    bench.train("job")
+    bench.settle(3)
+    bench.compute.phase(only_instance(bench), "Stopping")
+    bench.settle(3)
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopping", "Stopping")
+    bench.close()
 
 
 def test_waiting_has_an_end(bench: Bench) -> None:

@@ -41,7 +41,7 @@ TRAINING_JOB = Resource(
 # - ProfilerConfig without ProfilingParameters: SDK v2 sends it with every job. It asks for AWS's own sampling of the
 #   host, which no training sees; Describe answers ProfilingStatus Disabled.
 # - EnableInterContainerTrafficEncryption: all instances of a job are on one machine, its traffic never meets a wire.
-# - VolumeSizeInGB: a label; the disk is the machine's.
+# - VolumeSizeInGB: the disk is the machine's; only what is uploaded of it is bounded.
 NOT_BUILT = (
     "EnableManagedSpotTraining",
     "CheckpointConfig",

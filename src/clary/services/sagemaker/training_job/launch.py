@@ -61,6 +61,7 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         max_runtime=float(job["StoppingCondition"]["MaxRuntimeInSeconds"]),
         stop_grace=settings.stop_grace_seconds,
         memory=instance_types.find(resources["InstanceType"]).memory,
+        volume=resources.get("VolumeSizeInGB", 0) * instance_types.GIB,
         network_isolation=job["EnableNetworkIsolation"],
         isolation=settings.isolation,
     )

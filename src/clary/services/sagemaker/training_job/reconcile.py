@@ -132,7 +132,9 @@ def _watch(platform: Platform, record: Record) -> Outcome:
     instances = record.document["_run"]["Instances"]
     seen = [platform.compute.observe(each) for each in instances]
     document = transitions.follow(record.document, seen[0].phases)
-    if document != record.document:
+    if record.status == "InProgress" and transitions.overdue(document):  # its agent stops it
+        record = _write(platform, record, {**document, "_ending": "MaxRuntimeExceeded"}, "Stopping")
+    elif document != record.document:
         record = _write(platform, record, document)
     if not all(_over(each) for each in seen):
         if record.status == "Stopping" or any(_over(each) and not _succeeded(each) for each in seen):

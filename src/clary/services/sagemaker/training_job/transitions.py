@@ -21,6 +21,7 @@ STOPPING = "Stopping the training job"
 _MESSAGES = {
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
+    "Stopping": STOPPING,
     "Uploading": "Uploading generated training model",
 }
 _ENDINGS = {
@@ -80,6 +81,11 @@ def follow(document: Document, phases: Iterable[Phase]) -> Document:
         elif phase.name in _MESSAGES and phase.name not in seen and (now != "Stopping" or phase.name == "Uploading"):
             document = enter(document, phase.name, phase.at, phase.message or _MESSAGES[phase.name])
     return document
+
+
+def overdue(document: Document) -> bool:
+    """Whether the job was begun to be stopped; of a job that nobody stopped, because its run time is over."""
+    return any(entry["Status"] == "Stopping" for entry in document["SecondaryStatusTransitions"])
 
 
 def end(document: Document, secondary: str, at: float, message: str = "") -> Document:
