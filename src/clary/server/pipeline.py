@@ -55,9 +55,11 @@ class Pipeline:
             return self._fault(internal(), route, request_id)
 
     def _perform(self, route: Route, request_id: str) -> Response:
-        admitted = self._admit(route)
         operations = self._tables.get(route.service)
         handler = operations.find(route.operation.name) if operations else None
+        if handler is None and route.operation.auth_type == "none":  # it brings no proof that could be asked for
+            raise not_built(route.service, route.operation.name)
+        admitted = self._admit(route)
         if handler is None:
             if admitted.principal == ANONYMOUS:
                 raise ServiceError("AccessDenied", "Access Denied", 403)

@@ -1,0 +1,43 @@
+"""Requests that bring no signature, or name no operation: what they are told."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from whole_server import WholeServer
+
+ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        ("assume_role_with_web_identity", {"RoleSessionName": "me", "WebIdentityToken": "token"}),
+        ("assume_role_with_saml", {"PrincipalArn": ROLE, "SAMLAssertion": "assertion"}),
+    ],
+)
+def test_an_operation_whose_proof_is_in_its_body_is_not_built(
+    server: WholeServer, operation: str, given: dict[str, str]
+) -> None:
+    config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
+    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=config)
+    with pytest.raises(ClientError, match="is not built in Clary yet") as refused:
+        getattr(sts, operation)(RoleArn=ROLE, **given)
+    assert refused.value.response["Error"]["Code"] == "NotImplemented"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_to_sagemaker_that_names_no_operation(server: WholeServer, method: str) -> None:
+    scope = "AWS4-HMAC-SHA256 Credential=AKIANOBODY/20261121/us-east-1/sagemaker/aws4_request, SignedHeaders=host"
+    request = urllib.request.Request(server.url, method=method, headers={"Authorization": f"{scope}, Signature=0"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    assert (refused.value.code, refused.value.headers["Content-Type"]) == (404, "application/x-amz-json-1.1")
+    assert b'"__type":"UnknownOperationException"' in refused.value.read()
