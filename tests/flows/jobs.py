@@ -13,7 +13,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def start(server: WholeServer, rounds: int = 5, rows: int = 500) -> str:
+def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 600) -> str:
     """The name of a training job, and of the bucket with its data."""
     name = f"job-{uuid.uuid4().hex[:12]}"
     s3 = server.client("s3")
@@ -28,7 +28,7 @@ def start(server: WholeServer, rounds: int = 5, rows: int = 500) -> str:
         InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}],
         OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
-        StoppingCondition={"MaxRuntimeInSeconds": 600},
+        StoppingCondition={"MaxRuntimeInSeconds": runtime},
     )
     return name
 
@@ -45,8 +45,8 @@ def ended(server: WholeServer, name: str) -> dict[str, Any]:
     return describe(server, name)
 
 
-def deploy(server: WholeServer, job: str) -> str:
-    """The name of an endpoint in service with the job's model."""
+def configure(server: WholeServer, job: str) -> None:
+    """A model and an endpoint configuration of the job's name."""
     sagemaker = server.client("sagemaker")
     model = describe(server, job)["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
@@ -54,6 +54,12 @@ def deploy(server: WholeServer, job: str) -> str:
     )
     variant = {"VariantName": "v", "ModelName": job, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName=job, ProductionVariants=[variant])
+
+
+def deploy(server: WholeServer, job: str) -> str:
+    """The name of an endpoint in service with the job's model."""
+    configure(server, job)
+    sagemaker = server.client("sagemaker")
     sagemaker.create_endpoint(EndpointName=job, EndpointConfigName=job)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     return job
