@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -14,9 +15,17 @@ from typing import Any
 _LONGEST_SOCKET_FOLDER = 70
 
 
-def _setting(default: Any, about: str) -> Any:
-    """A field with what the settings' reference page says of it."""
-    return field(default=default, metadata={"about": about})
+_FORMS = {
+    "region": (re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+"), "the name of a region, such as eu-west-1"),
+    "account": (re.compile(r"[0-9]{12}"), "twelve digits"),
+}
+_NO_SETTINGS = {"CLARY_NO_UV"}  # read by the tools of the source tree
+_KINDS = {"int": "a whole number", "float": "a number"}
+
+
+def _setting(default: Any, about: str, least: int | None = None) -> Any:
+    """A field with what the settings' reference page says of it, and the least value that makes sense."""
+    return field(default=default, metadata={"about": about, "least": least})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class Settings:
 
     home: Path = field(metadata={"about": "The folder that holds everything of one server: data, keys, logs, sockets."})
     host: str = _setting("127.0.0.1", "The address to listen on. Anything but loopback lets other machines in.")
-    port: int = _setting(7467, "The one port, for HTTP and HTTPS. 0 takes any free one.")
+    port: int = _setting(7467, "The one port, for HTTP and HTTPS. 0 takes any free one.", 0)
     region: str = _setting("us-east-1", "The AWS region that this server says it is. The SDKs need a real one's name.")
     account: str = _setting("123456789012", "The twelve digits of the AWS account that this server says it is.")
     root_access_key_id: str = _setting("", "The root's access key. Empty: drawn at the first start and kept.")
@@ -35,22 +44,24 @@ class Settings:
     images_home: Path = field(
         default=Path(), metadata={"about": "The folder for environments of images, which many homes may share."}
     )
-    edges: int = _setting(1, "How many edge processes share the port.")
-    job_slots: int = _setting(0, "How many training jobs run at once. 0: as many as there are cores, at least 2.")
+    edges: int = _setting(1, "How many edge processes share the port.", 1)
+    job_slots: int = _setting(0, "How many training jobs run at once. 0: as many as there are cores, at least 2.", 0)
     isolation: str = _setting(
         "auto",
         "How jobs are shut in. `namespaces`: always by namespaces, else no start; `plain`: never, jobs are ordinary "
         "processes; `auto`: the strongest way that works here.",
     )
     stop_grace_seconds: float = _setting(
-        120.0, "Seconds between a stop (SIGTERM) and the end (SIGKILL) of a training job. Endpoints get at most 30."
+        120.0, "Seconds between a stop (SIGTERM) and the end (SIGKILL) of a training job. Endpoints get at most 30.", 0
     )
     startup_timeout_seconds: float = _setting(
-        240.0, "Seconds in which a model server must answer /ping, unless the production variant gives its own time."
+        240.0, "Seconds in which a model server must answer /ping, unless the production variant gives its own time.", 0
     )
-    clock_window_seconds: float = _setting(900.0, "By how many seconds the time of a signature may differ from ours.")
+    clock_window_seconds: float = _setting(
+        900.0, "By how many seconds the time of a signature may differ from ours.", 0
+    )
     payload_limit_bytes: int = _setting(
-        25 * 1024 * 1024, "Bytes of the largest request body, except for S3, which takes objects of any size."
+        25 * 1024 * 1024, "Bytes of the largest request body, except for S3, which takes objects of any size.", 1
     )
     database_url: str = _setting(
         "", "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`."
@@ -67,9 +78,16 @@ class Settings:
                 values[each.name] = given[each.name]
             elif text:
                 values[each.name] = _convert(each.name, str(each.type), text)
+                _check(each.name, values[each.name], each.metadata.get("least"), text)
         values["home"] = Path(values.get("home") or _default_home(source)).expanduser().absolute()
         values["images_home"] = Path(values.get("images_home") or _default_images(source)).expanduser().absolute()
         return cls(**values)
+
+    @classmethod
+    def unknown(cls, environment: Mapping[str, str]) -> list[str]:
+        """CLARY_* variables that are no settings, as after a slip of the pen."""
+        known = {f"CLARY_{each.name.upper()}" for each in fields(cls)} | _NO_SETTINGS
+        return sorted(name for name in environment if name.startswith("CLARY_") and name not in known)
 
     @property
     def data(self) -> Path:
@@ -128,4 +146,11 @@ def _convert(name: str, kind: str, text: str) -> Any:
             case _:
                 return text
     except ValueError:
-        raise ValueError(f"CLARY_{name.upper()}={text!r} is not a valid {kind}") from None
+        raise ValueError(f"CLARY_{name.upper()}={text!r} is not {_KINDS[kind]}") from None
+
+
+def _check(name: str, value: Any, least: int | None, text: str) -> None:
+    if name in _FORMS and not _FORMS[name][0].fullmatch(value):
+        raise ValueError(f"CLARY_{name.upper()}={text!r} is not {_FORMS[name][1]}")
+    if least is not None and not value >= least:  # so that nan is refused too
+        raise ValueError(f"CLARY_{name.upper()}={text!r} is not {least} or more")

@@ -7,6 +7,8 @@ from collections.abc import Callable, Generator
 from importlib import import_module
 from pathlib import Path
 
+from clary import __version__
+
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -31,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
         description="Amazon SageMaker on your own machines.",
         epilog="Settings can also be given as CLARY_* variables, for instance CLARY_HOME and CLARY_PORT.",
     )
+    top.add_argument("--version", action="version", version=f"Clary {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _up(_command(commands, "up", "start a server (in the foreground; Ctrl-C stops it)"))
     _command(commands, "down", "stop the server and everything that it runs")

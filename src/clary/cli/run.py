@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+from pathlib import Path
 
 from clary.cli import pointing
 from clary.cli.failure import Failure
@@ -27,6 +28,8 @@ def command(given: argparse.Namespace) -> int:
     environment = variables.applied(os.environ)
     found = shutil.which(words[0], path=environment.get("PATH"))
     if found is None:
+        if "/" in words[0] and Path(words[0]).exists():
+            raise Failure(f"{words[0]} cannot be run: it is no executable file.", _CANNOT_RUN)
         raise Failure(f"There is no command {words[0]!r} on the PATH.", _NOT_FOUND)
     try:
         os.execve(found, words, environment)

@@ -31,6 +31,8 @@ def command(given: argparse.Namespace) -> int:
     report = os.environ.pop(_REPORT, "")
     if report:
         return _serve_detached(settings, int(report))
+    for name in Settings.unknown(os.environ):
+        printing.note(f"{name} is no setting and is ignored; docs/reference/settings.md has the names.")
     here = isolation.chosen(settings)
     if here.refused:
         raise Failure(here.refused)

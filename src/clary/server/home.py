@@ -55,7 +55,8 @@ def _occupied(settings: Settings) -> str:
     who = "another process that is just starting"
     if running is not None:
         who = f"process {running.pid}, port {running.facts.get('port')}"
+    which = "" if settings.home == Settings.load({}).home else f" --home {shlex.quote(str(settings.home))}"
     return (
         f"Clary runs with this home already ({settings.home}): {who}. "
-        f"Stop it with `clary down --home {shlex.quote(str(settings.home))}`, or give another --home and --port."
+        f"Stop it with `clary down{which}`, or give another --home and --port."
     )

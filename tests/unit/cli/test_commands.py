@@ -194,6 +194,8 @@ def test_run_becomes_the_command(clary: Clary, server: Answers) -> None:
     assert clary("run", "--", "true").returncode == 0
     done = clary("run", "no-such-command")
     assert (done.returncode, done.stderr) == (127, "clary: There is no command 'no-such-command' on the PATH.\n")
+    done = clary("run", "/etc/passwd")
+    assert (done.returncode, done.stderr) == (126, "clary: /etc/passwd cannot be run: it is no executable file.\n")
     assert "Say what to run" in clary("run").stderr
 
 
@@ -243,16 +245,17 @@ def test_up_on_a_taken_port_says_what_to_do(clary: Clary) -> None:
 
 def test_up_in_an_occupied_home_names_who_is_there(clary: Clary, settings: Settings, server: Answers) -> None:
     with home.locked(settings):
-        done = clary("up", "--port", "0", "--detach")
+        done = clary("up", "--port", "0", "--detach", CLARY_PROT="1")
     assert done.returncode == 1
     assert f"process {os.getpid()}, port 17467" in done.stderr
+    assert "CLARY_PROT is no setting and is ignored" in done.stderr
 
 
 def test_a_bad_setting_is_named(clary: Clary) -> None:
     done = clary("status", CLARY_PORT="many")
     assert (done.returncode, done.stderr) == (
         1,
-        "clary: CLARY_PORT='many' is not a valid int. Correct the variable, or unset it.\n",
+        "clary: CLARY_PORT='many' is not a whole number. Correct the variable, or unset it.\n",
     )
 
 

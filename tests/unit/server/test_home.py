@@ -104,6 +104,27 @@ def test_a_damaged_pid_file_names_nobody(tmp_path: Path, text: str) -> None:
     assert processes.recorded(tmp_path / "a.pid") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("REGION", "Mars"),
+        ("ACCOUNT", "12"),
+        ("PORT", "-1"),
+        ("EDGES", "0"),
+        ("JOB_SLOTS", "-1"),
+        ("JOB_SLOTS", "2.5"),
+        ("CLOCK_WINDOW_SECONDS", "nan"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, text: str) -> None:
+    with pytest.raises(ValueError, match=rf"^CLARY_{name}='{text}' is not "):
+        Settings.load({f"CLARY_{name}": text})
+
+
+def test_variables_that_are_no_settings_are_found() -> None:
+    assert Settings.unknown({"CLARY_PROT": "1", "CLARY_PORT": "2", "CLARY_NO_UV": "1", "PATH": ""}) == ["CLARY_PROT"]
+
+
 def test_programs_see_the_settings(settings: Settings) -> None:
     given = {"PATH": "/bin", "PYTHONDONTWRITEBYTECODE": "1", "CLARY_DATABASE_URL": "stale"}
     values = environment(settings, given)
