@@ -22,7 +22,7 @@ trap 'exit 130' INT TERM
 mkdir -p demo-output
 printf 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n' >"$home/sdk.yaml"
 export SAGEMAKER_USER_CONFIG_OVERRIDE="$home/sdk.yaml" # the SDK's usage reports need the internet
-export SAGEMAKER_SUPPRESS_V2_WARNING=1 PYTHONUNBUFFERED=1
+export SAGEMAKER_SUPPRESS_V2_WARNING=1 PYTHONUNBUFFERED=1 MPLCONFIGDIR="$home"
 "$clary" run --home "$home" .venvs/sdk2/bin/python -W ignore examples/census/story.py \
   --output demo-output ${data:+--data "$data"}
 cat <<TEXT
