@@ -153,7 +153,8 @@ def answered(status: int, body: bytes) -> bool:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_nobody_without_a_signature_gets_in(server: WholeServer, service: str) -> None:
-    assert not sweep(Raw(server, signed=False), operations(service), 1, refused)
+    proven = (each for each in operations(service) if each.auth_type != "none")  # the others bring a proof of their own
+    assert not sweep(Raw(server, signed=False), proven, 1, refused)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -41,6 +41,7 @@ def trained(server: WholeServer) -> str:
     return name
 
 
+@pytest.mark.slow  # a measure of time: it wants the machine for itself
 def test_lines_are_seen_within_a_second_of_being_printed(server: WholeServer) -> None:
     name = jobs.start(server, rounds=600, rows=2000)
     seen = list(lines_as_they_come(server, name))

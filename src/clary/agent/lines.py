@@ -71,9 +71,12 @@ class MetricScraper:
                 self.values[name] = (value, at)
 
     def _search(self, name: str, pattern: re.Pattern[str], forms: Sequence[str]) -> float | None:
-        signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
         try:
-            found = next((match for form in forms if (match := pattern.search(form))), None)
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE)
+            try:
+                found = next((match for form in forms if (match := pattern.search(form))), None)
+            finally:  # the alarm may come in here still: it is raised at the latest when this call returns
+                signal.setitimer(signal.ITIMER_REAL, 0)
             return float(found[1]) if found else None
         except _TooSlow:
             self._slow[name] = self._slow.get(name, 0) + 1
@@ -81,8 +84,6 @@ class MetricScraper:
                 del self._patterns[name]
         except (ValueError, TypeError, IndexError):
             return None  # not a number, or no group: skipped
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
         return None
 
 
