@@ -185,6 +185,7 @@ def climbing() -> bytes:
         ("nonsense", work.archive({"xgboost-model": b"nonsense"}), "did not pass the ping health check"),
         ("absent", None, "NoSuchKey"),
     ],
+    ids=["no-tar", "climbs", "no-model", "nonsense", "absent"],  # archives hold the time: two workers would differ
 )
 def test_unfit_models(machine: Machine, name: str, content: bytes | None, expected: str) -> None:
     uri = f"s3://{work.BUCKET}/models/{name}.tar.gz"

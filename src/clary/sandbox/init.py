@@ -31,6 +31,8 @@ def run(control: socket.socket, main: Callable[[], int], sweep: Callable[[int], 
     job's pid at the end and has to end what is left of it (in a pid namespace the kernel does)."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Blocked, a stop that comes before the job is ready for one waits for it; ignored, it would be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     tell(control, ready=True)
     job = os.fork()
     if job == 0:
@@ -50,6 +52,7 @@ def _job(control: socket.socket, main: Callable[[], int]) -> NoReturn:
         os.setsid()
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         status = main()
     finally:
         os._exit(status)
