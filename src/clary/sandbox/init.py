@@ -33,12 +33,13 @@ def run(control: socket.socket, main: Callable[[], int], sweep: Callable[[int], 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Blocked, a stop that comes before the job is ready for one waits for it; ignored, it would be lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # The job will have this id too: its hands must be off this memory before it takes its first step.
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     tell(control, ready=True)
     job = os.fork()
     if job == 0:
         _job(control, main)
     syscalls.name_process("init")
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)  # the job has this id too: keep its hands off this memory
     status = _watch(control, job)
     sweep(job)
     tell(control, exit=status)
