@@ -1,24 +1,25 @@
 """How long a server takes from the command to its first answer: a fresh home, then the same home again.
 
-    python benchmarks/start.py [--runs N]
-
-The floor beside it is what Python itself takes to import the control plane, in a process of its own, in the same run.
+python benchmarks/start.py [--rounds N] [--keep]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from measure.report import Bar, Report, arguments
+from measure.rounds import take_turns
+
 CLARY = [sys.executable, "-m", "clary.cli"]
+ABOUT = """From the command `clary up` to the first request that was answered through the port. The floor is what
+Python takes to import the control plane, in a process of its own."""
 
 
 def up_and_down(home: Path) -> float:
@@ -30,32 +31,32 @@ def up_and_down(home: Path) -> float:
     return float(json.loads(answer.stdout)["seconds"])
 
 
-def floor() -> float:
+def homes() -> dict[str, float]:
+    home = Path(tempfile.mkdtemp(prefix="clary-bench-"))
+    try:
+        return {"fresh home s": up_and_down(home), "existing home s": up_and_down(home)}
+    finally:
+        shutil.rmtree(home)
+
+
+def floor() -> dict[str, float]:
     begin = time.monotonic()
     subprocess.run([sys.executable, "-c", "import clary.app"], check=True)
-    return time.monotonic() - begin
+    taken = time.monotonic() - begin
+    return {"fresh home s": taken, "existing home s": taken}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=9)
-    runs = parser.parse_args().runs
+    options = arguments(ABOUT, rounds=9)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    figures: dict[str, list[float]] = {"fresh home": [], "existing home": [], "floor: import clary.app": []}
-    for number in range(runs + 1):
-        home = Path(tempfile.mkdtemp(prefix="clary-bench-"))
-        try:
-            taken = (up_and_down(home), up_and_down(home), floor())
-        finally:
-            shutil.rmtree(home)
-        if number:  # the first writes byte code
-            for values, seconds in zip(figures.values(), taken, strict=True):
-                values.append(seconds)
-    least = statistics.median(figures["floor: import clary.app"])
-    print(f"{runs} runs; seconds: median (least to most), and the median as a multiple of the floor's")
-    for name, values in figures.items():
-        middle = statistics.median(values)
-        print(f"  {name:<24} {middle:.2f} ({min(values):.2f} to {max(values):.2f})  {middle / least:.1f}")
+    figures = take_turns({"clary up": homes, "floor: import clary.app": floor}, options.rounds)
+    report = Report("start", "Start", ABOUT, options.rounds, figures)
+    ours = figures["clary up"]
+    report.bars = [
+        Bar("fresh home to first answer", ours["fresh home s"].median, 1.5, "s"),
+        Bar("existing home to first answer", ours["existing home s"].median, 1.0, "s"),
+    ]
+    report.finish(options.keep)
 
 
 if __name__ == "__main__":
