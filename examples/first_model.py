@@ -7,10 +7,13 @@ It learns whether two numbers add up to more than one. Nothing in here knows of 
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sys
 import time
 
 import boto3
+from botocore.exceptions import WaiterError
 
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 NAME = f"first-model-{int(time.time())}"
@@ -44,9 +47,13 @@ def train() -> str:
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
     waiter = sagemaker.get_waiter("training_job_completed_or_stopped")
-    waiter.wait(TrainingJobName=NAME, WaiterConfig={"Delay": 1})
+    with contextlib.suppress(WaiterError):  # a job that failed says why itself
+        waiter.wait(TrainingJobName=NAME, WaiterConfig={"Delay": 1})
     job = sagemaker.describe_training_job(TrainingJobName=NAME)
-    print(job["TrainingJobStatus"], job.get("FailureReason", ""))
+    print(job["TrainingJobStatus"])
+    if job["TrainingJobStatus"] != "Completed":
+        show_log()
+        sys.exit(job.get("FailureReason", "The job did not end in time."))
     return job["ModelArtifacts"]["S3ModelArtifacts"]
 
 

@@ -24,6 +24,8 @@ def command(given: argparse.Namespace) -> int:
         try:
             with home.locked(settings):
                 ended += len(sweep(settings))  # what a supervisor left that had been killed
+                if not settings.run.is_relative_to(settings.home):  # nobody else would ever tidy the temporary folder
+                    settings.run.rmdir()
         except home.HomeError as error:
             raise Failure(str(error)) from error
     facts = {"stopped": ended > 0, "home": str(settings.home)}

@@ -21,9 +21,9 @@ from clary.server import processes
 from clary.server.readiness import await_answer
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.load({}, home=tmp_path / "home")
+@pytest.fixture(params=["home"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    return Settings.load({}, home=tmp_path / request.param)
 
 
 @pytest.fixture
@@ -74,8 +74,17 @@ def test_up_answers_and_down_leaves_nothing(clary: Callable[..., Any], settings:
     assert None not in pids
     assert clary("down")["stopped"]
     assert [start_ticks(each) for each in pids if each] == [None] * 4
-    assert list(settings.run.iterdir()) == []
+    assert not list(settings.run.glob("*"))
     assert not await_answer(address, lambda: False, 0.05)
+
+
+@pytest.mark.parametrize("settings", ["a-home-too-deep-for-the-path-of-a-socket-" * 3], indirect=True)
+def test_down_leaves_nothing_in_the_temporary_folder(clary: Callable[..., Any], settings: Settings) -> None:
+    clary("up", "--detach", "--port", "0")
+    assert not settings.run.is_relative_to(settings.home)
+    assert settings.run.is_dir()
+    assert clary("down")["stopped"]
+    assert not settings.run.exists()
 
 
 @pytest.mark.parametrize("name", ["control", "edge-0"])
