@@ -5,7 +5,7 @@ TESTS ?=
 export PYTHON
 BIN := .venvs/dev/bin
 
-.PHONY: help demo test test-all lint docs locks clean install dev sdk2 sdk3 awscli
+.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ lint: dev        ## ruff, mypy, import layers
 docs: dev        ## the generated reference pages
 	$(BIN)/python -m clary.reference docs/reference
 
+benchmarks:      ## the environments of the benchmarks and their peers; says what else they need
+	@tools/environment.sh benchmarks benchmarks/locks/benchmarks.txt -e .
+	@for lock in benchmarks/locks/peers-*.txt; do tools/environment.sh "$$(basename "$$lock" .txt)" "$$lock" || exit; done
+	@tools/missing.sh wrk nginx
+
 install:
 	@tools/environment.sh clary locks/core.txt -e .
 
@@ -40,8 +45,8 @@ sdk2 sdk3 awscli:
 	@tools/environment.sh $@ locks/$@.txt
 
 locks:           ## the lock files anew, from their .in files
-	for name in core dev awscli sdk2 sdk3; do uv pip compile -q --generate-hashes --universal --no-annotate \
-	  --python-version 3.11 --custom-compile-command "make locks" locks/$$name.in -o locks/$$name.txt; done
+	for given in locks/*.in benchmarks/locks/*.in; do uv pip compile -q --generate-hashes --universal --no-annotate \
+	  --python-version 3.11 --custom-compile-command "make locks" "$$given" -o "$${given%.in}.txt"; done
 
 clean:           ## the environments and what tests leave
 	rm -rf .venvs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis demo-output
