@@ -21,13 +21,14 @@ from clary.edge.listener import Listener
 from clary.edge.proxy import Proxy
 from clary.edge.replies import Dates
 from clary.server.certificates import Authority, ServerContexts
+from clary.server.frames import questions_socket
 from clary.serving.gateway import Gateway
 from clary.serving.signature import Signatures
 
 log = logging.getLogger(__name__)
 
 _REQUEST_LINKS = 256  # exchanges with the control plane at once; further requests wait their turn
-_QUESTION_LINKS = 4  # apart, so that a question never waits behind uploads
+_QUESTION_LINKS = 4  # to a socket of their own, so that a question never waits behind uploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Edge:
         self._deadlines = Deadlines(loop)
         self._dates = Dates()
         self._requests = LinkPool(loop, str(options.control), _REQUEST_LINKS)
-        self._questions = LinkPool(loop, str(options.control), _QUESTION_LINKS)
+        self._questions = LinkPool(loop, str(questions_socket(options.control)), _QUESTION_LINKS)
         signatures = Signatures(options.clock_window, time.time)
         self.gateway = Gateway(ControlDirectory(self._questions), signatures, options.payload_limit)
         self._budget = Budget(options.payload_limit)

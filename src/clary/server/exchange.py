@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from clary.server.frames import PIECE, Frame, pack, pack_json, receive
+from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
 
 _LOG = logging.getLogger(__name__)
@@ -80,28 +81,40 @@ class FrameBody:
             self._piece = memoryview(b"")
 
 
-def serve_exchange(
-    connection: socket.socket,
-    application: Callable[[Request], Response],
-    answer: Callable[[dict[str, Any]], dict[str, Any]],
-) -> bool:
-    """Serves one exchange; returns whether the connection may carry another. Raises OSError when it broke."""
+def serve_request(connection: socket.socket, application: Callable[[Request], Response]) -> After:
+    """Serves one request. Raises OSError when the connection broke."""
+    head = _first(connection, Frame.REQUEST)
+    if head is None:
+        return After.OVER
     try:
-        frame = receive(connection)
-        if frame is None:
-            return False
-        kind, value = frame[0], json.loads(frame[1])
-        if kind is not Frame.QUESTION:
-            body = FrameBody(connection, value.get("length"), bool(value.get("expect")))
-            request = _request(value, body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConnectionError(f"no frame that begins an exchange: {error!r}") from error
-    if kind is Frame.QUESTION:
-        connection.sendall(pack_json(Frame.ANSWER, _answered(answer, value)))
-        return True
+        body = FrameBody(connection, head.get("length"), bool(head.get("expect")))
+        request = _request(head, body)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConnectionError(f"no request: {error!r}") from error
     _send(connection, _responded(application, request))
     body.finish()
-    return not body.broken
+    return After.OVER if body.broken else After.AGAIN
+
+
+def serve_question(connection: socket.socket, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> After:
+    """Serves one question. Raises OSError when the connection broke."""
+    question = _first(connection, Frame.QUESTION)
+    if question is None:
+        return After.OVER
+    connection.sendall(pack_json(Frame.ANSWER, _answered(answer, question)))
+    return After.AGAIN
+
+
+def _first(connection: socket.socket, kind: Frame) -> dict[str, Any] | None:
+    """What the frame holds that begins an exchange, None when the peer has closed. Raises ConnectionError."""
+    try:
+        frame = receive(connection)
+        value = json.loads(frame[1]) if frame else None
+    except ValueError as error:
+        raise ConnectionError(f"no frame that begins an exchange: {error!r}") from error
+    if frame is not None and (frame[0] is not kind or not isinstance(value, dict)):
+        raise ConnectionError(f"no {kind.name} begins with {frame[0].name}")
+    return value
 
 
 def _request(head: dict[str, Any], body: FrameBody) -> Request:

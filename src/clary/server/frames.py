@@ -1,6 +1,7 @@
 """The private protocol between an edge and the control plane: frames over a pooled unix socket.
 
-A frame is a type byte, a big-endian u32 length and the payload. One exchange at a time on a connection.
+A frame is a type byte, a big-endian u32 length and the payload. One exchange at a time on a connection. Requests go to
+the control socket, questions to the one beside it (`questions_socket`).
 
     edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect}, DATA*, then END or ABORT
                       QUESTION {...}: what an edge asks for itself (a credential, a route); no body
@@ -18,6 +19,7 @@ import json
 import socket
 import struct
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 HEADER = struct.Struct("!BI")
@@ -36,6 +38,11 @@ class Frame(IntEnum):
     CONTINUE = 6
     RESPONSE = 7
     ANSWER = 8
+
+
+def questions_socket(control: Path) -> Path:
+    """Where questions are answered, given where requests are."""
+    return control.with_name("questions.sock")
 
 
 def pack(kind: Frame, payload: bytes = b"") -> bytes:

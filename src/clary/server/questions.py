@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clary.server.frames import Frame, pack_json, receive
+from clary.server.frames import Frame, pack_json, questions_socket, receive
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -83,7 +83,7 @@ def ask(control: Path, question: dict[str, Any], patience: float = 30.0) -> dict
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(patience)
-            connection.connect(str(control))
+            connection.connect(str(questions_socket(control)))
             connection.sendall(pack_json(Frame.QUESTION, question))
             frame = receive(connection)
     except OSError as error:

@@ -19,6 +19,7 @@ from clary.cli import up
 from clary.config import Settings
 from clary.server import home, processes, questions
 from clary.server.control import ControlServer
+from clary.server.frames import questions_socket
 from clary.server.questions import Keys, LogPage, Refused, Status, answering, as_answer
 from clary.wire.messages import Response
 
@@ -223,7 +224,7 @@ def test_logs_once_and_followed(clary: Clary, server: Answers) -> None:
 
 
 def test_a_server_that_does_not_answer_is_said(clary: Clary, server: Answers, settings: Settings) -> None:
-    (settings.run / "control.sock").unlink()
+    questions_socket(settings.run / "control.sock").unlink()
     done = clary("status")
     assert done.returncode == 1
     assert "does not answer" in done.stdout

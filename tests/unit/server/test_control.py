@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clary.server.control import ControlServer
-from clary.server.frames import PIECE, Frame, pack, pack_json, receive
+from clary.server.frames import PIECE, Frame, pack, pack_json, questions_socket, receive
 from clary.wire.messages import Request, Response
 
 Serve = Callable[..., Callable[[], socket.socket]]
@@ -23,7 +23,8 @@ Serve = Callable[..., Callable[[], socket.socket]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """serve(application, answer=..., threads=...) -> a function that opens a connection."""
+    """serve(application, answer=..., threads=...) -> a function that opens a connection for requests; its `ask` opens
+    one for questions."""
     opened: list[Any] = []
 
     def start(application: Any, answer: Any = lambda question: question, **options: Any) -> Callable[[], socket.socket]:
@@ -32,13 +33,14 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         server.start()
         opened.append(server)
 
-        def connect() -> socket.socket:
+        def connect(to: Path = path) -> socket.socket:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             connection.settimeout(20)
-            connection.connect(os.fspath(path))
+            connection.connect(os.fspath(to))
             opened.insert(0, connection)
             return connection
 
+        connect.ask = lambda: connect(questions_socket(path))  # type: ignore[attr-defined]
         connect.server = server  # type: ignore[attr-defined]
         connect.path = path  # type: ignore[attr-defined]
         return connect
@@ -77,9 +79,9 @@ def echo(request: Request) -> Response:
     return Response(200, [("X-Target", request.target)], request.body.read())
 
 
-def test_the_socket_is_this_users_alone(serve: Serve) -> None:
+def test_the_sockets_are_this_users_alone(serve: Serve) -> None:
     path = serve(echo).path  # type: ignore[attr-defined]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert {stat.S_IMODE(each.stat().st_mode) for each in (path, questions_socket(path))} == {0o600}
 
 
 def test_requests_one_after_the_other_on_one_connection(serve: Serve) -> None:
@@ -183,13 +185,13 @@ def test_a_client_that_leaves_midway_raises_in_the_read(serve: Serve) -> None:
     assert response(connection)[0] == 200
 
 
-def test_questions_and_requests_share_a_connection(serve: Serve) -> None:
+def test_questions_one_after_the_other(serve: Serve) -> None:
     def answer(question: dict[str, Any]) -> dict[str, Any]:
         if question["ask"] == "trouble":
             raise ValueError("inside")
         return {"asked": question["ask"]}
 
-    connection = serve(echo, answer)()
+    connection = serve(echo, answer).ask()  # type: ignore[attr-defined]
     connection.sendall(pack_json(Frame.QUESTION, {"ask": "x"}))
     assert receive(connection) == (Frame.ANSWER, b'{"asked":"x"}')
     connection.sendall(pack_json(Frame.QUESTION, {"ask": "trouble"}))
@@ -197,8 +199,40 @@ def test_questions_and_requests_share_a_connection(serve: Serve) -> None:
     assert kind is Frame.ANSWER
     assert b'"error"' in payload
     assert b"inside" not in payload
-    connection.sendall(head() + pack(Frame.DATA, b"z") + pack(Frame.END))
-    assert response(connection)[2] == b"z"
+    connection.sendall(pack_json(Frame.QUESTION, {"ask": "y"}))
+    assert receive(connection) == (Frame.ANSWER, b'{"asked":"y"}')
+
+
+def test_a_socket_takes_only_its_own_kind(serve: Serve) -> None:
+    connect = serve(echo)
+    for connection, frames in (
+        (connect(), pack_json(Frame.QUESTION, {"ask": "x"})),
+        (connect.ask(), head() + pack(Frame.END)),  # type: ignore[attr-defined]
+        (connect.ask(), pack_json(Frame.QUESTION, ["x"])),  # type: ignore[attr-defined]
+    ):
+        connection.sendall(frames)
+        assert cut_off(connection)
+
+
+def test_questions_are_answered_while_every_thread_waits_for_a_slow_client(serve: Serve) -> None:
+    entered = threading.Semaphore(0)
+
+    def application(request: Request) -> Response:
+        entered.release()
+        return echo(request)
+
+    connect = serve(application, threads=3)
+    uploads = [connect() for _ in range(4)]
+    for upload in uploads:
+        upload.sendall(head("PUT", length=2) + pack(Frame.DATA, b"a"))
+    for _ in range(3):
+        assert entered.acquire(timeout=20)
+    asking = connect.ask()  # type: ignore[attr-defined]
+    asking.sendall(pack_json(Frame.QUESTION, {"ask": "x"}))
+    assert receive(asking) == (Frame.ANSWER, b'{"ask":"x"}')
+    for upload in uploads:
+        upload.sendall(pack(Frame.DATA, b"b") + pack(Frame.END))
+        assert response(upload)[2] == b"ab"
 
 
 def test_idle_connections_hold_no_thread(serve: Serve) -> None:
