@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import lru_cache
 from http import HTTPStatus
 from typing import cast
 
@@ -13,6 +14,7 @@ from clary.algorithms.serving import Reply
 from clary.modelserver.application import Application, Request, refusal
 
 _PIPELINED = 16  # requests that may wait on one connection before it is not read any further
+_NO_CONTENT = 204  # a plain number: comparing with the enumeration takes longer than reading a header
 
 
 class HttpConnection(asyncio.Protocol):
@@ -30,9 +32,9 @@ class HttpConnection(asyncio.Protocol):
         self._over = False
         self._refused = False
         self._url = b""
-        self._body = bytearray()
+        self._body: list[bytes] = []
+        self._size = 0
         self._content_type = self._accept = ""
-        self._expects = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
@@ -64,13 +66,14 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
         return self._closed
 
-    # what the parser calls
+    # What the parser calls. Every call costs a request as much as a tree costs a row: there are no others.
+
     def on_message_begin(self) -> None:
         self._receiving = True
         self._url = b""
-        self._body.clear()
+        self._body = []
+        self._size = 0
         self._content_type = self._accept = ""
-        self._expects = False
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -85,15 +88,13 @@ class HttpConnection(asyncio.Protocol):
                 if int(value) > self._application.limit:
                     self._refuse(413, "The request body is longer than this model server accepts")
             case b"expect":
-                self._expects = value.lower() == b"100-continue"
-
-    def on_headers_complete(self) -> None:
-        if self._expects and not self._refused:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                if value.lower() == b"100-continue" and not self._refused:
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body += body
-        if len(self._body) > self._application.limit and not self._refused:
+        self._body.append(body)
+        self._size += len(body)
+        if self._size > self._application.limit and not self._refused:
             self._refuse(413, "The request body is longer than this model server accepts")
 
     def on_message_complete(self) -> None:
@@ -101,51 +102,64 @@ class HttpConnection(asyncio.Protocol):
         if self._refused:
             return
         path = self._url.partition(b"?")[0]
-        request = Request(self._parser.get_method(), path, self._content_type, self._accept, bytes(self._body))
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(self._parser.get_method(), path, self._content_type, self._accept, body)
         self._take(request, self._parser.should_keep_alive())
 
     def _refuse(self, status: int, message: str) -> None:
         """Answers and closes: what follows on this connection cannot be understood or is not wanted."""
         self._refused = True
+        self._body = []
         self._take(refusal(status, message), False)
 
     def _take(self, item: Request | Reply, keep: bool) -> None:
+        if not self._busy:  # then none is waiting either
+            self._answer(item, keep)
+            return
         self._waiting.append((item, keep))
         if len(self._waiting) >= _PIPELINED and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        if not self._busy:
-            self._work()
 
-    def _work(self) -> None:
-        while self._waiting and not self._over:
-            item, keep = self._waiting.popleft()
-            answer = self._application.answer(item) if isinstance(item, Request) else item
-            if isinstance(answer, Reply):
-                self._write(answer, keep)
-                continue
-            self._busy = True
-            answer.add_done_callback(lambda future, keep=keep: self._done(future, keep))  # type: ignore[misc]
+    def _answer(self, item: Request | Reply, keep: bool) -> None:
+        if self._over:
             return
-        if self._paused and not self._over:
-            self._paused = False
-            self._transport.resume_reading()
+        answer = self._application.answer(item) if isinstance(item, Request) else item
+        if isinstance(answer, Reply):
+            self._write(answer, keep)
+        else:
+            self._busy = True
+            answer.add_done_callback(lambda future: self._done(future, keep))
 
     def _done(self, future: asyncio.Future[Reply], keep: bool) -> None:
         self._busy = False
         if self._transport.is_closing():
             return
         self._write(future.result(), keep)
-        self._work()
+        while self._waiting and not self._busy:
+            self._answer(*self._waiting.popleft())
+        if self._paused and not self._busy and not self._over:
+            self._paused = False
+            self._transport.resume_reading()
 
     def _write(self, reply: Reply, keep: bool) -> None:
         keep = keep and not (self._ending and not self._waiting)
-        head = f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}\r\n"
-        if reply.status != HTTPStatus.NO_CONTENT:
-            head += f"Content-Type: {reply.content_type}\r\nContent-Length: {len(reply.body)}\r\n"
-        if not keep:
-            head += "Connection: close\r\n"
-        self._transport.write(head.encode("latin-1") + b"\r\n" + reply.body)
+        head = _head(reply.status, reply.content_type, keep)
+        if reply.status == _NO_CONTENT:
+            self._transport.write(head + b"\r\n")
+        else:
+            self._transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(reply.body), reply.body))
         if not keep:
             self._over = True
             self._transport.close()
+
+
+@lru_cache(64)
+def _head(status: int, content_type: str, keep: bool) -> bytes:
+    """An answer's first lines, without its length: there are few kinds of them."""
+    lines = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    if not keep:
+        lines += "Connection: close\r\n"
+    if status != _NO_CONTENT:
+        lines += f"Content-Type: {content_type}\r\n"
+    return lines.encode("latin-1")
