@@ -31,6 +31,15 @@ def of_home(home: Path) -> dict[str, int]:
     return found
 
 
+def began(pid: int) -> int | None:
+    """When the process began, in ticks since the machine did; None when there is none (any more). A number given to
+    another process since has another beginning."""
+    try:
+        return int(_after_name(Path("/proc", str(pid)))[19])
+    except OSError:
+        return None
+
+
 def cpu_seconds(pids: Iterable[int]) -> float:
     """User and system time that they have used so far; in steps of 10 ms, so measure over seconds."""
     return sum(_cpu(pid) for pid in pids)

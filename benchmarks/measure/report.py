@@ -7,9 +7,10 @@ import json
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from measure.rounds import Spread
 
@@ -77,11 +78,15 @@ class Report:
             self.keep()
 
 
-def arguments(about: str, rounds: int) -> argparse.Namespace:
-    """--rounds N and --keep, which every benchmark has."""
+def arguments(
+    about: str, rounds: int, more: Callable[[argparse.ArgumentParser], Any] | None = None
+) -> argparse.Namespace:
+    """--rounds N and --keep, which every benchmark has, and what `more` adds."""
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results, then: python benchmarks/page.py")
+    if more is not None:
+        more(parser)
     return parser.parse_args()
 
 
