@@ -15,7 +15,7 @@ from clary.auth import canonical, refusals
 from clary.auth.claims import ALGORITHM, Claim, from_header
 from clary.auth.principals import Credential
 from clary.auth.refusals import Family
-from clary.wire.messages import Request
+from clary.wire.messages import Request, RequestHead
 
 EMPTY_HASH = hashlib.sha256(b"").hexdigest()
 UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -46,19 +46,20 @@ class Rules:
     normalize: bool = True
 
 
-def check_claim(claim: Claim, credential: Credential, request: Request, rules: Rules, now: float) -> None:
+def check_claim(claim: Claim, credential: Credential, head: RequestHead, rules: Rules, now: float) -> None:
     """Everything about a claim but its signature. Raises ServiceError."""
     kind = rules.kind
     if claim.service != rules.service:
         raise refusals.wrong_scope_service(kind, claim.service, rules.service)
     _check_time(claim, rules, now)
     check_token(credential, claim.token, kind, now)
-    _check_signed(claim, request, kind)
+    _check_signed(claim, head, kind)
 
 
 def check_token(credential: Credential, token: str, kind: Family, now: float) -> None:
     """The session token has to be the key's own, and its session alive. Raises ServiceError."""
-    if not hmac.compare_digest(credential.session_token.encode(), token.encode("utf-8")):
+    wanted = credential.session_token
+    if (wanted or token) and not hmac.compare_digest(wanted.encode(), token.encode()):
         raise refusals.wrong_token(kind)
     if credential.expires is not None and credential.expires <= now:
         raise refusals.expired_token(kind)
@@ -76,12 +77,12 @@ def _check_time(claim: Claim, rules: Rules, now: float) -> None:
         raise refusals.url_expired(kind, claim.at + claim.expires, now, claim.expires)
 
 
-def _check_signed(claim: Claim, request: Request, kind: Family) -> None:
+def _check_signed(claim: Claim, head: RequestHead, kind: Family) -> None:
     signed = claim.signed
-    given = request.headers.by_name
+    given = head.headers.by_name
     if "host" not in signed or "host" not in given:
         raise refusals.host_unsigned(kind)
-    unsigned = [name for name in given if name.startswith("x-amz-") and name not in signed]
+    unsigned = [name for name in given if name not in signed and name.startswith("x-amz-")]
     # Outside S3 some clients add the token after signing; it proves itself by being the session's.
     if unsigned and kind != "s3":
         unsigned = [name for name in unsigned if name != "x-amz-security-token"]
@@ -90,19 +91,19 @@ def _check_signed(claim: Claim, request: Request, kind: Family) -> None:
 
 
 def check_signature(
-    claim: Claim, credential: Credential, request: Request, payload: str, rules: Rules, keys: SigningKeys
+    claim: Claim, credential: Credential, head: RequestHead, payload: str, rules: Rules, keys: SigningKeys
 ) -> bytes:
-    """Compares the signature with that of `request` with the payload hash `payload`; raises ServiceError.
+    """Compares the signature with that of `head` with the payload hash `payload`; raises ServiceError.
 
     Returns the signing key, with which the chunks of a signed streaming body go on.
     """
     key = keys.derive(credential.secret_key, claim.date, claim.region, claim.service)
-    text = _canonical(claim, request, payload, rules, ())
+    text = _canonical(claim, head, payload, rules, ())
     if _matches(claim, key, text):
         return key
     # The same latitude for a token that was added to a presigned URL after signing.
     late_token = claim.presigned and claim.token and rules.kind != "s3"
-    if late_token and _matches(claim, key, _canonical(claim, request, payload, rules, ("X-Amz-Security-Token",))):
+    if late_token and _matches(claim, key, _canonical(claim, head, payload, rules, ("X-Amz-Security-Token",))):
         return key
     raise refusals.mismatch(rules.kind, claim.access_key, claim.signature, text, _to_sign(claim, text))
 
@@ -118,14 +119,14 @@ def verify(request: Request, body: bytes, credential: Credential, rules: Rules, 
     return claim
 
 
-def _canonical(claim: Claim, request: Request, payload: str, rules: Rules, without: tuple[str, ...]) -> bytes:
-    path, _, query = request.target.partition("?")
+def _canonical(claim: Claim, head: RequestHead, payload: str, rules: Rules, without: tuple[str, ...]) -> bytes:
+    path, _, query = head.target.partition("?")
     if claim.presigned:
         without = ("X-Amz-Signature", *without)
     where = canonical.s3_path(path) if rules.kind == "s3" else canonical.service_path(path, rules.normalize)
-    lines = canonical.headers(request.headers, claim.signed)
+    lines = canonical.headers(head.headers, claim.signed)
     what = canonical.query(query, without)
-    return f"{request.method}\n{where}\n{what}\n{lines}\n{';'.join(claim.signed)}\n{payload}".encode("latin-1")
+    return f"{head.method}\n{where}\n{what}\n{lines}\n{';'.join(claim.signed)}\n{payload}".encode("latin-1")
 
 
 def _to_sign(claim: Claim, text: bytes) -> bytes:
@@ -134,4 +135,4 @@ def _to_sign(claim: Claim, text: bytes) -> bytes:
 
 def _matches(claim: Claim, key: bytes, text: bytes) -> bool:
     wanted = hmac.digest(key, _to_sign(claim, text), "sha256").hex()
-    return hmac.compare_digest(wanted.encode(), claim.signature.encode("latin-1", "replace"))
+    return hmac.compare_digest(wanted.encode(), claim.signature.encode())

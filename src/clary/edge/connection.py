@@ -11,7 +11,7 @@ from clary.edge.bodies import Framing, Sized, framing
 from clary.edge.deadlines import NEVER, Deadlines
 from clary.edge.exchange import Consumer, Exchange
 from clary.edge.heads import LONGEST_HEAD, BadRequestError, Head, parse
-from clary.edge.replies import Dates, refusal, status_line
+from clary.edge.replies import Dates, farewell
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ Takeover = Callable[["ClientConnection", Head, bytes], bool]
 
 
 class ClientConnection(asyncio.Protocol):
-    """`dispatch` gives each request its consumer (None: answered already). `takeover` is offered every head first with
-    the bytes after it, and returns True when it has taken the whole connection (the proxy does)."""
+    """`dispatch` gives each request its consumer (None: answered already). `takeover` is offered each head whose target
+    is no path, with the bytes after it, and returns True when it has taken the whole connection (the proxy does)."""
 
     def __init__(
         self, scheme: str, peer: str, dispatch: Dispatch, takeover: Takeover, deadlines: Deadlines, dates: Dates
@@ -40,6 +40,7 @@ class ClientConnection(asyncio.Protocol):
         self.dates = dates
         self.deadline = NEVER
         self.transport: asyncio.Transport
+        self.write: Callable[[bytes], None]  # the transport's own
         self._dispatch = dispatch
         self._takeover = takeover
         self._deadlines = deadlines
@@ -58,6 +59,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self.write = self.transport.write
         self.deadline = self._deadlines.now() + HEAD_SECONDS
         self._deadlines.add(self)
 
@@ -112,9 +114,6 @@ class ClientConnection(asyncio.Protocol):
 
     # What the exchange calls.
 
-    def write(self, data: bytes) -> None:
-        self.transport.write(data)
-
     def write_pieces(self, pieces: tuple[bytes, ...]) -> None:
         self.transport.writelines(pieces)
 
@@ -153,7 +152,8 @@ class ClientConnection(asyncio.Protocol):
             self._close(now)
             return
         self.deadline = now + (IDLE_SECONDS if self._body is None else LINGER_SECONDS)
-        self.hold(False)
+        if self._held:
+            self.hold(False)
         if self._kept and not self._advancing:
             self._advance(self._kept)
         if self._ended and self._exchange is None and not self._advancing:
@@ -195,12 +195,11 @@ class ClientConnection(asyncio.Protocol):
             return b""
         head = parse(data[: end + 4])
         rest = data[end + 4 :]
-        if self._takeover(self, head, rest):
+        if head.target[:1] != "/" and self._takeover(self, head, rest):
             self._gone = True
             self._deadlines.discard(self)
             return b""
-        self._begin(head)
-        return rest
+        return self._begin(head, rest)
 
     def _keep_head(self, data: bytes) -> None:
         if len(data) >= LONGEST_HEAD:
@@ -210,22 +209,35 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = min(self.deadline, self._deadlines.now() + HEAD_SECONDS)
         self._kept = data
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, head: Head, data: bytes) -> bytes:
+        """`data` came with the head. Returns what of it is still to be read."""
+        length = head.length
+        whole = length is not None and length <= len(data)
         exchange = self._exchange = Exchange(self, head, self.scheme, self.peer)
-        self._body = framing(head.length)
-        self._continue_owed = head.expects_continue
-        self.deadline = NEVER if self._body is None else self._deadlines.now() + BODY_SECONDS
-        try:
-            consumer = self._dispatch(exchange)
-        except Exception:
-            path = head.target.partition(b"?")[0]  # the query of a presigned URL is a secret
-            log.exception("serving %s %s", head.method.decode(), path.decode("latin-1"))
-            exchange.refuse(500, "InternalFailure", "An internal error occurred.")
-            return
-        if self._exchange is exchange and consumer is not None:
+        self._body = None if whole else framing(length)
+        self._continue_owed = head.expects_continue and not whole
+        self.deadline = NEVER if whole else self._deadlines.now() + BODY_SECONDS
+        consumer = self._consumer(exchange)
+        if consumer is not None and self._exchange is exchange:
             exchange.consumer = consumer
-            if self._body is None:
-                consumer.body_end()
+            if whole:
+                self._give(exchange, consumer, data[:length], True)
+        return data[length:] if whole else data
+
+    def _consumer(self, exchange: Exchange) -> Consumer | None:
+        try:
+            return self._dispatch(exchange)
+        except Exception:
+            path = exchange.head.target.partition("?")[0]  # the query of a presigned URL is a secret
+            log.exception("serving %s %s", exchange.head.method, path)
+            exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+            return None
+
+    def _give(self, exchange: Exchange, consumer: Consumer, data: bytes, ended: bool) -> None:
+        if data:
+            consumer.body(data)
+        if ended and self._exchange is exchange and exchange.consumer is consumer:
+            consumer.body_end()
 
     def _take_body(self, body: Framing, data: bytes) -> bytes:
         pieces, rest, ended = body.feed(data)
@@ -235,12 +247,8 @@ class ClientConnection(asyncio.Protocol):
         elif not self._held and self._exchange is not None:
             self.deadline = self._deadlines.now() + BODY_SECONDS
         self._continue_owed = False  # the client did not wait for it
-        consumer = self._exchange.consumer if self._exchange else None
-        if consumer is not None:
-            if pieces:
-                consumer.body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            if ended and self._exchange and self._exchange.consumer is consumer:
-                consumer.body_end()
+        if self._exchange is not None and self._exchange.consumer is not None:
+            self._give(self._exchange, self._exchange.consumer, b"".join(pieces), ended)
         return rest
 
     # Ending.
@@ -265,10 +273,7 @@ class ClientConnection(asyncio.Protocol):
     def _refuse(self, status: int, code: str, message: str) -> None:
         """Answers a request that has no exchange, then closes."""
         self._last = True
-        headers, body = refusal(None, status, code, message)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
-        length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
-        self.transport.write(status_line(status) + lines + self.dates.line() + length + body)
+        self.write(farewell(status, code, message, self.dates))
         self._close(self._deadlines.now())
 
     def _close(self, now: float) -> None:

@@ -67,7 +67,7 @@ class Exchange:
         if connection is None or self.started:
             return
         self.started = True
-        bodyless = self.head.method == b"HEAD" or status in _BODYLESS
+        bodyless = self.head.method == "HEAD" or status in _BODYLESS
         length = b"" if status in _BODYLESS else b"Content-Length: %d\r\n" % len(body)
         closing = connection.closing_line(self.head)
         start = status_line(status) + lines + connection.dates.line() + length + closing + b"\r\n"
@@ -93,7 +93,7 @@ class Exchange:
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         framing = b""
         # A HEAD response may declare the length of the body that it leaves out; 204 and 304 have none to declare.
-        self._bodyless = status in _BODYLESS or self.head.method == b"HEAD"
+        self._bodyless = status in _BODYLESS or self.head.method == "HEAD"
         if length is not None and status != 204:
             self._left = int(length)
             framing = b"Content-Length: %d\r\n" % self._left

@@ -157,7 +157,7 @@ class Forward:
         """Whether the piece is the body that the head declares. HEAD and 304 declare one that they leave out."""
         length = str(len(self._piece))
         declared = next((value for name, value in headers if name.lower() == "content-length"), length)
-        return declared == length and status != 304 and self._exchange.head.method != b"HEAD"
+        return declared == length and status != 304 and self._exchange.head.method != "HEAD"
 
     def _release(self) -> None:
         link, self._link = self._link, None
@@ -173,7 +173,7 @@ class Forward:
 def _may_repeat(exchange: Exchange) -> bool:
     """A read without a body. The query protocol may ask for anything by GET, S3 only to read."""
     head = exchange.head
-    return head.method in (b"GET", b"HEAD") and head.length == 0 and b"Action=" not in head.target
+    return head.method in ("GET", "HEAD") and head.length == 0 and "Action=" not in head.target
 
 
 _END = pack(Frame.END)
@@ -183,9 +183,9 @@ _ABORT = pack(Frame.ABORT)
 def _request(exchange: Exchange) -> dict[str, Any]:
     head = exchange.head
     return {
-        "method": head.method.decode("ascii"),
-        "target": head.target.decode("latin-1"),
-        "headers": [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers],
+        "method": head.method,
+        "target": head.target,
+        "headers": head.headers.pairs,
         "scheme": exchange.scheme,
         "peer": exchange.peer,
         "length": head.length,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from clary.edge.exchange import Exchange
+from clary.edge.heads import Head
 from clary.serving import model_errors
 from clary.serving.gateway import Gateway, refuse
-from clary.wire.messages import BytesBody, Headers, Request
 
-_PATH = re.compile(rb"/endpoints/([^/?]+)/invocations")
-_SCOPE = b"/sagemaker/aws4_request"
+_PATH = re.compile(r"/endpoints/([^/?]+)/invocations(?:\?.*)?")
+_SCOPE = "/sagemaker/aws4_request"
 _BUDGET = 64  # bodies of the largest size that may be in memory at once
 
 
@@ -25,7 +24,10 @@ class Budget:
 class Invocation:
     """The consumer of one invocation, and the call that the gateway gets."""
 
+    __slots__ = ("_budget", "_endpoint", "_exchange", "_gateway", "_pieces", "_size", "content", "head")
+
     def __init__(self, exchange: Exchange, endpoint: str, gateway: Gateway, budget: Budget) -> None:
+        self.head: Head = exchange.head
         self.content = b""
         self._exchange = exchange
         self._endpoint = endpoint
@@ -34,23 +36,12 @@ class Invocation:
         self._pieces: list[bytes] = []
         self._size = 0
 
-    @property
-    def index(self) -> Mapping[bytes, bytes]:
-        return self._exchange.head.index
-
-    @property
-    def request(self) -> Request:
-        head = self._exchange.head
-        headers = Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers])
-        body, scheme = BytesBody(self.content), self._exchange.scheme
-        return Request(head.method.decode("ascii"), head.target.decode("latin-1"), headers, body, scheme)
-
     def begin(self) -> None:
         """Refuses what is too large at once, or asks for the body."""
-        length = self._exchange.head.length
+        length = self.head.length
         if length is not None and length > self._gateway.limit:
             refuse(self, model_errors.too_large(self._gateway.limit))
-        else:
+        elif self.head.expects_continue:
             self._exchange.send_continue()
 
     def answer(self, status: int, lines: bytes, body: bytes) -> None:
@@ -88,12 +79,11 @@ class Invocation:
         self._pieces.clear()
 
 
-def endpoint_of(exchange: Exchange) -> str | None:
+def endpoint_of(head: Head) -> str | None:
     """The endpoint's name when the request is an invocation that the gateway serves."""
-    head = exchange.head
-    if head.method != b"POST" or not head.target.startswith(b"/endpoints/"):
+    if head.method != "POST" or not head.target.startswith("/endpoints/"):
         return None
-    if _SCOPE not in head.index.get(b"authorization", b""):
+    if _SCOPE not in head.first("authorization"):
         return None
-    found = _PATH.fullmatch(head.target.partition(b"?")[0])
-    return found.group(1).decode("latin-1") if found else None
+    found = _PATH.fullmatch(head.target)
+    return found[1] if found else None

@@ -88,7 +88,7 @@ class Edge:
         return ClientConnection(scheme, peer, self._dispatch, self._proxy.takeover, self._deadlines, self._dates)
 
     def _dispatch(self, exchange: Exchange) -> Consumer:
-        endpoint = endpoint_of(exchange)
+        endpoint = endpoint_of(exchange.head)
         if endpoint is not None:
             invocation = Invocation(exchange, endpoint, self.gateway, self._budget)
             invocation.begin()

@@ -14,7 +14,7 @@ from clary.edge.tunnel import open_tunnel
 
 _OURS = ("amazonaws.com", "amazonaws.com.cn")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-_HOP_BY_HOP = frozenset((b"connection", b"proxy-connection", b"proxy-authorization", b"keep-alive", b"te", b"upgrade"))
+_HOP_BY_HOP = frozenset(("connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"))
 
 Adopt = Callable[[socket.socket, str], None]
 
@@ -31,7 +31,7 @@ class Proxy:
     def takeover(self, connection: ClientConnection, head: Head, rest: bytes) -> bool:
         """True when the connection is no longer the caller's. An http:// target of ours becomes a path in `head`.
         Raises BadRequestError."""
-        if head.method == b"CONNECT":
+        if head.method == "CONNECT":
             host, port = _authority(head.target, None)
             _admit(connection)
             if _is_ours(host):
@@ -39,14 +39,14 @@ class Proxy:
             else:
                 self._tunnel(connection, host, port, None, rest)
             return True
-        if head.target[:1] == b"/" or head.target[:7].lower() != b"http://":
+        if head.target[:1] == "/" or head.target[:7].lower() != "http://":
             return False
-        authority, slash, path = head.target[7:].partition(b"/")
+        authority, slash, path = head.target[7:].partition("/")
         host, port = _authority(authority, 80)
         _admit(connection)
-        target = slash + path or b"/"
+        target = slash + path or "/"
         if _is_ours(host):
-            if head.index.get(b"host", authority).lower() != authority.lower():
+            if "host" in head.headers and head.first("host").lower() != authority.lower():
                 raise BadRequestError("the Host header is not the host of the request target")
             head.target = target
             return False
@@ -100,22 +100,21 @@ def _is_ours(host: str) -> bool:
     return any(host == zone or host.endswith("." + zone) for zone in _OURS)
 
 
-def _authority(text: bytes, default: int | None) -> tuple[str, int]:
+def _authority(text: str, default: int | None) -> tuple[str, int]:
     """(host, port) of `host:port`; IPv6 addresses stand in brackets. Raises BadRequestError."""
-    host, colon, port = text.rpartition(b":")
-    if not colon or port.endswith(b"]"):
-        host, port = text, b""
-    if b"@" in text or not host or (not port and default is None):
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, ""
+    if "@" in text or not host or (not port and default is None):
         raise BadRequestError("the request target names no host and port")
-    if port and not (port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
         raise BadRequestError("the request target names no port")
-    name = host.decode("latin-1").strip("[]").lower()
-    return name.rstrip("."), int(port) if port else default or 0
+    return host.strip("[]").lower().rstrip("."), int(port) if port else default or 0
 
 
-def _origin_form(head: Head, target: bytes, authority: bytes) -> bytes:
+def _origin_form(head: Head, target: str, authority: str) -> bytes:
     """The head for the server itself. One request only: the connection ends with its answer."""
-    kept = [(name, value) for name, value in head.headers if name.lower() not in _HOP_BY_HOP | {b"host"}]
-    lines = [b"%s %s HTTP/1.1" % (head.method, target), b"Host: " + authority]
-    lines += [name + b": " + value for name, value in kept]
-    return b"\r\n".join((*lines, b"Connection: close", b"", b""))
+    kept = [(name, value) for name, value in head.headers.pairs if name.lower() not in _HOP_BY_HOP | {"host"}]
+    lines = [f"{head.method} {target} HTTP/1.1", f"Host: {authority}"]
+    lines += [f"{name}: {value}" for name, value in kept]
+    return "\r\n".join((*lines, "Connection: close", "", "")).encode("latin-1")

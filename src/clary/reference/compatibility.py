@@ -72,7 +72,7 @@ def _section(name: str, model: ServiceModel, built: Mapping[str, Handler | None]
 
 def _refused(name: str, model: ServiceModel, built: Mapping[str, Handler | None]) -> Iterator[tuple[str, str]]:
     if name == _RUNTIME:
-        yield code("InvokeEndpoint"), codes(sorted(f"header {each.decode()}" for each in gateway._NOT_BUILT))
+        yield code("InvokeEndpoint"), codes(sorted(f"header {each}" for each in gateway._NOT_BUILT))
         return
     by_name = refusals.by_name(_PACKAGES[name])
     if several := by_name.get(refusals.ANY):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from clary.errors import ServiceError
@@ -13,17 +11,18 @@ from clary.serving import model_errors
 from clary.serving.fleet import Instance, VariantFleet, connect
 from clary.serving.model_connection import ModelConnection
 from clary.serving.request_ids import request_id
+from clary.wire.messages import RequestHead
 
 _SHUN_SECONDS = 1.0  # an instance that refused a connection is asked last for so long
 _MOST_WAITING = 1000  # invocations of a variant that wait for their turn; the next one is throttled
 _NO_INSTANCE = "The endpoint has no instance that can take the request. Please try again."
 _PASSED_ON = (
-    (b"content-type", b"Content-Type: "),
-    (b"accept", b"Accept: "),
-    (b"x-amzn-sagemaker-custom-attributes", b"X-Amzn-SageMaker-Custom-Attributes: "),
-    (b"x-amzn-sagemaker-target-model", b"X-Amzn-SageMaker-Target-Model: "),
-    (b"x-amzn-sagemaker-inference-id", b"X-Amzn-SageMaker-Inference-Id: "),
-    (b"x-amzn-sagemaker-session-id", b"X-Amzn-SageMaker-Session-Id: "),
+    ("content-type", "Content-Type"),
+    ("accept", "Accept"),
+    ("x-amzn-sagemaker-custom-attributes", "X-Amzn-SageMaker-Custom-Attributes"),
+    ("x-amzn-sagemaker-target-model", "X-Amzn-SageMaker-Target-Model"),
+    ("x-amzn-sagemaker-inference-id", "X-Amzn-SageMaker-Inference-Id"),
+    ("x-amzn-sagemaker-session-id", "X-Amzn-SageMaker-Session-Id"),
 )
 
 
@@ -31,7 +30,7 @@ class Caller(Protocol):
     """The part of `gateway.Call` that an attempt needs."""
 
     @property
-    def index(self) -> Mapping[bytes, bytes]: ...
+    def head(self) -> RequestHead: ...
 
     @property
     def content(self) -> bytes: ...
@@ -39,57 +38,35 @@ class Caller(Protocol):
     def answer(self, status: int, lines: bytes, body: bytes) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Whose endpoint it is; `limit` bounds the answer's body in bytes."""
-
-    account: str
-    region: str
-    endpoint: str
-    limit: int
-
-
 class Attempt:
     """`begin` once; the caller is then answered exactly once. An instance that does not take the connection is passed
     over for the next one, once; after a request was written nothing is sent again."""
 
-    __slots__ = (
-        "_began",
-        "_call",
-        "_connection",
-        "_fleet",
-        "_instance",
-        "_loop",
-        "_retried",
-        "_sent",
-        "_target",
-        "_timer",
-    )
+    __slots__ = ("_began", "_call", "_connection", "_fleet", "_instance", "_retried", "_sent")
 
-    def __init__(self, call: Caller, target: Target, fleet: VariantFleet, began: float) -> None:
+    def __init__(self, call: Caller, fleet: VariantFleet) -> None:
         self._call: Caller | None = call  # None once it is answered
-        self._target = target
         self._fleet = fleet
-        self._began = began
+        self._began = time.perf_counter()
         self._instance: Instance | None = None
         self._connection: ModelConnection | None = None
         self._retried = False
         self._sent = 0.0
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self) -> None:
         fleet = self._fleet
-        instance = fleet.pick(self._loop.time())
-        self._timer = self._loop.call_later(fleet.variant.timeout, self._expired)
-        if instance is not None:
-            self._go(instance)
-        elif not fleet.instances:
+        now = fleet.limits.now()
+        instance = fleet.pick(now)
+        if instance is None and not fleet.instances:
             self._refuse(model_errors.unavailable(_NO_INSTANCE))
-        elif len(fleet.waiting) >= _MOST_WAITING:
+        elif instance is None and len(fleet.waiting) >= _MOST_WAITING:
             self._refuse(model_errors.throttled())
         else:
-            fleet.waiting.append(self._turn)
+            fleet.limits.add(self, now + fleet.variant.timeout)
+            if instance is None:
+                fleet.waiting.append(self._turn)
+            else:
+                self._go(instance)
 
     # What the model's connection calls.
 
@@ -101,15 +78,13 @@ class Attempt:
         self._fleet.counters.answered(status, answered - self._began, answered - self._sent)
         self._release()
         if 200 <= status < 300:
-            own = (
-                f"x-amzn-RequestId: {request_id()}\r\nx-Amzn-Invoked-Production-Variant: {self._fleet.variant.name}\r\n"
-            )
+            own = f"x-amzn-RequestId: {request_id()}\r\n{self._fleet.named}"
             call.answer(200, own.encode("latin-1") + lines, body)
         else:
             _answer(call, self._error(status, body))
 
     def model_oversized(self) -> None:
-        self._fail(model_errors.oversized_answer(self._target.limit, *self._where()))
+        self._fail(model_errors.oversized_answer(self._fleet.place.limit, *self._where()))
 
     def model_broke(self) -> None:
         self._fail(model_errors.broke_off(*self._where()))
@@ -118,7 +93,7 @@ class Attempt:
 
     def _turn(self) -> None:
         """An instance has room again."""
-        instance = self._fleet.pick(self._loop.time())
+        instance = self._fleet.pick(self._fleet.limits.now())
         if instance is not None:
             self._go(instance)
         elif self._fleet.instances:
@@ -136,7 +111,7 @@ class Attempt:
 
     async def _connect(self, instance: Instance) -> None:
         try:
-            connection = await connect(instance, self._target.limit)
+            connection = await connect(instance, self._fleet.place.limit)
         except OSError:  # a timeout is one, too
             self._refused(instance)
             return
@@ -150,11 +125,11 @@ class Attempt:
         self._connection = connection
         self._sent = time.perf_counter()
         content = self._call.content
-        connection.send(self, _head(self._call.index, len(content)), content)
+        connection.send(self, _head(self._call.head.headers.by_name, len(content)), content)
 
     def _refused(self, instance: Instance) -> None:
         """The instance does not listen: nothing was sent, so another may be asked."""
-        now = self._loop.time()
+        now = self._fleet.limits.now()
         instance.shunned_until = now + _SHUN_SECONDS
         if self._call is None:
             return
@@ -166,7 +141,8 @@ class Attempt:
         instance.busy -= 1
         self._go(other)
 
-    def _expired(self) -> None:
+    def expired(self) -> None:
+        """The time is over."""
         if self._instance is None:
             self._fleet.waiting.remove(self._turn)
             self._refuse(model_errors.unavailable("The request waited too long for its turn. Please try again."))
@@ -186,21 +162,20 @@ class Attempt:
 
     def _refuse(self, error: ServiceError) -> None:
         call, self._call = self._call, None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._fleet.limits.discard(self)
         if call is not None:
             _answer(call, error)
 
     def _release(self) -> None:
         """Gives the turn to the next."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._fleet.limits.discard(self)
         if self._instance is not None:
             self._instance.busy -= 1
             self._fleet.wake()
 
     def _where(self) -> tuple[str, str, str]:
-        return self._target.region, self._target.account, self._target.endpoint
+        place = self._fleet.place
+        return place.region, place.account, place.endpoint
 
     def _error(self, status: int, body: bytes) -> ServiceError:
         if status == 503:
@@ -215,12 +190,8 @@ def _answer(call: Caller, error: ServiceError) -> None:
     call.answer(error.status, lines, body)
 
 
-def _head(index: Mapping[bytes, bytes], size: int) -> bytes:
+def _head(fields: Mapping[str, Sequence[str]], size: int) -> bytes:
     """The request head for the model server: only what its contract names goes in."""
-    lines = [b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d" % size]
-    for name, start in _PASSED_ON:
-        value = index.get(name)
-        if value is not None:
-            lines.append(start + value)
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    lines = [f"{written}: {fields[name][0]}\r\n" for name, written in _PASSED_ON if name in fields]
+    start = f"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n"
+    return f"{start}{''.join(lines)}\r\n".encode("latin-1")

@@ -6,11 +6,13 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 
 from clary.contract.sockets import reached
 from clary.serving.counters import Counters
 from clary.serving.directory import Route, Variant
 from clary.serving.model_connection import ModelConnection
+from clary.serving.time_limits import TimeLimits
 
 
 class Instance:
@@ -39,11 +41,25 @@ class Instance:
             connection.close()
 
 
-class VariantFleet:
-    """A variant's instances. `waiting` holds what to call when an instance has room again, oldest first."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Whose endpoint it is; `limit` bounds an answer's body in bytes."""
 
-    def __init__(self, variant: Variant) -> None:
+    account: str
+    region: str
+    endpoint: str
+    limit: int
+
+
+class VariantFleet:
+    """A variant's instances. `waiting` holds what to call when an instance has room again, oldest first; `limits` are
+    the time limits of what is under way; `named` is the header line that says which variant answered."""
+
+    def __init__(self, place: Place, variant: Variant) -> None:
+        self.place = place
         self.variant = variant
+        self.named = f"x-Amzn-Invoked-Production-Variant: {variant.name}\r\n"
+        self.limits = TimeLimits(asyncio.get_running_loop())
         self.instances = [Instance(path) for path in variant.instances]
         self.waiting: deque[Callable[[], None]] = deque()
         self.counters = Counters()
@@ -85,16 +101,17 @@ class VariantFleet:
 class EndpointFleet:
     """An endpoint's variants, kept across changes of its route."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, place: Place, route: Route) -> None:
+        self._place = place
         self.route = route
-        self.variants = {each.name: VariantFleet(each) for each in route.variants}
+        self.variants = {each.name: VariantFleet(place, each) for each in route.variants}
         self._only = next(iter(self.variants.values())) if len(self.variants) == 1 else None
 
     def update(self, route: Route) -> None:
         self.route = route
         before, self.variants = self.variants, {}
         for variant in route.variants:
-            fleet = before.pop(variant.name, None) or VariantFleet(variant)
+            fleet = before.pop(variant.name, None) or VariantFleet(self._place, variant)
             fleet.update(variant)
             self.variants[variant.name] = fleet
         self._only = next(iter(self.variants.values())) if len(self.variants) == 1 else None

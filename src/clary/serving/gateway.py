@@ -9,47 +9,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Protocol
 
 from clary.auth.claims import Claim
 from clary.auth.principals import Credential
 from clary.errors import ServiceError, internal
 from clary.serving import model_errors
-from clary.serving.attempt import Attempt, Target
+from clary.serving.attempt import Attempt
 from clary.serving.counters import Counters
 from clary.serving.directory import Directory, Route, UnavailableError
-from clary.serving.fleet import EndpointFleet
+from clary.serving.fleet import EndpointFleet, Place
 from clary.serving.signature import Signatures
-from clary.wire.messages import Request
+from clary.wire.messages import RequestHead
 
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 _NOT_BUILT = (
-    b"x-amzn-sagemaker-target-container-hostname",
-    b"x-amzn-sagemaker-inference-component",
-    b"x-amzn-sagemaker-enable-explanations",
-    b"x-amzn-sagemaker-prefix-aware-id",
+    "x-amzn-sagemaker-target-container-hostname",
+    "x-amzn-sagemaker-inference-component",
+    "x-amzn-sagemaker-enable-explanations",
+    "x-amzn-sagemaker-prefix-aware-id",
 )
 _KEPT_FLEETS = 4096
 _AWAY = "The service is temporarily unable to handle the request. Please try again."
 
 
 class Call(Protocol):
-    """A client's request, its body in memory. `index` has the first value of each lower-cased header name.
+    """A client's request, its body in memory.
 
     `answer` is called once: status, header lines (each with its CRLF), body. It is harmless after the client has gone.
     """
 
     @property
-    def request(self) -> Request:
-        """Made anew each time it is asked for."""
-
-    @property
-    def index(self) -> Mapping[bytes, bytes]: ...
+    def head(self) -> RequestHead: ...
 
     @property
     def content(self) -> bytes: ...
@@ -72,17 +67,15 @@ class Gateway:
 
     def invoke(self, call: Call, endpoint: str) -> None:
         """Answers the call, now or later, whatever happens."""
-        request = call.request
         try:
-            claim = self._signatures.claim(request)
+            claim = self._signatures.claim(call.head)
             credential = self._directory.fresh_credential(claim.access_key)
-            route = None
             if credential is not None:
                 route = self._directory.fresh_route(credential.principal.account, claim.region, endpoint)
-            if credential is not None and route is not None:
-                self._signatures.prove(claim, request, call.content, credential)
-                self._forward(call, endpoint, credential, claim.region, route)
-                return
+                if route is not None:
+                    self._signatures.prove(claim, call.head, call.content, credential)
+                    self._forward(call, endpoint, credential, claim.region, route)
+                    return
         except ServiceError as error:
             refuse(call, error)
             return
@@ -120,7 +113,7 @@ class Gateway:
         credential = await self._directory.credential(claim.access_key)
         if credential is None:
             raise self._signatures.unknown(claim)
-        self._signatures.prove(claim, call.request, call.content, credential)
+        self._signatures.prove(claim, call.head, call.content, credential)
         return credential
 
     async def _route(self, account: str, region: str, endpoint: str) -> Route:
@@ -133,21 +126,20 @@ class Gateway:
 
     def _forward(self, call: Call, endpoint: str, credential: Credential, region: str, route: Route) -> None:
         account = credential.principal.account
-        index = call.index
+        fields = call.head.headers.by_name
         for header in _NOT_BUILT:
-            if header in index:
-                raise model_errors.not_built(header.decode())
-        wanted = index.get(b"x-amzn-sagemaker-target-variant")
-        name = wanted.decode("latin-1") if wanted is not None else None
+            if header in fields:
+                raise model_errors.not_built(header)
+        name = fields["x-amzn-sagemaker-target-variant"][0] if "x-amzn-sagemaker-target-variant" in fields else None
         variant = self._fleet((account, region, endpoint), route).choose(name)
         if variant is None:
             raise model_errors.variant_not_found(name or "", endpoint, account)
-        Attempt(call, Target(account, region, endpoint, self.limit), variant, time.perf_counter()).begin()
+        Attempt(call, variant).begin()
 
     def _fleet(self, key: tuple[str, str, str], route: Route) -> EndpointFleet:
         fleet = self._fleets.get(key)
         if fleet is None:
-            fleet = self._fleets[key] = EndpointFleet(route)
+            fleet = self._fleets[key] = EndpointFleet(Place(*key, self.limit), route)
             if len(self._fleets) > _KEPT_FLEETS:
                 _, oldest = self._fleets.popitem(last=False)
                 oldest.update(Route(oldest.route.arn, ()))

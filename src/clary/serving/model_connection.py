@@ -6,14 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError
 
-_PASSED_BACK = {
-    b"content-type": b"Content-Type: ",
-    b"x-amzn-sagemaker-custom-attributes": b"X-Amzn-SageMaker-Custom-Attributes: ",
-    b"x-amzn-sagemaker-new-session-id": b"X-Amzn-SageMaker-New-Session-Id: ",
-    b"x-amzn-sagemaker-closed-session-id": b"X-Amzn-SageMaker-Closed-Session-Id: ",
-}
+from clary.serving.answer_heads import LONGEST_PLAIN, HeadReader, plain
 
 
 class Asker(Protocol):
@@ -28,23 +23,33 @@ class Asker(Protocol):
         """The connection ended, or what came is no HTTP, before there was an answer."""
 
 
-class ModelConnection(asyncio.Protocol):
-    """`freed` is called when the connection may take another request, `lost` when it has ended."""
+class _Answer(HeadReader):
+    """An answer that comes in pieces, in chunks or up to the end of the connection, or after a 1xx."""
 
-    __slots__ = (
-        "_answers",
-        "_asker",
-        "_body",
-        "_bounded",
-        "_freed",
-        "_keep",
-        "_limit",
-        "_lines",
-        "_lost",
-        "_parser",
-        "_size",
-        "_transport",
-    )
+    __slots__ = ("_limit", "body", "complete", "size")
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+        self.body: list[bytes] = []
+        self.size = 0
+        self.complete = False
+
+    def on_body(self, data: bytes) -> None:
+        self.size += len(data)
+        if self.size <= self._limit:
+            self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.status >= 200:
+            self.complete = True
+
+
+class ModelConnection(asyncio.Protocol):
+    """`freed` is called when the connection may take another request, `lost` when it has ended. `limit` bounds an
+    answer's body, in bytes."""
+
+    __slots__ = ("_answer", "_asker", "_freed", "_limit", "_lost", "_transport")
 
     def __init__(
         self, limit: int, freed: Callable[[ModelConnection], None], lost: Callable[[ModelConnection], None]
@@ -54,16 +59,7 @@ class ModelConnection(asyncio.Protocol):
         self._lost = lost
         self._asker: Asker | None = None
         self._transport: asyncio.Transport
-        self._parser = HttpResponseParser(self)
-        self._reset()
-
-    def _reset(self) -> None:
-        self._lines: list[bytes] = []
-        self._body: list[bytes] = []
-        self._size = 0
-        self._bounded = False  # the answer declares where it ends
-        self._answers = False  # its head is complete
-        self._keep = False
+        self._answer: _Answer | None = None  # what has begun to come and is not whole
 
     def send(self, asker: Asker, head: bytes, body: bytes) -> None:
         self._asker = asker
@@ -85,61 +81,52 @@ class ModelConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._asker is None:
             self._transport.abort()  # it speaks unasked
-            return
-        try:
-            self._parser.feed_data(data)
-        except HttpParserError:
-            self._broke()
+        elif self._answer is not None:
+            self._read(self._answer, data)
+        elif not self._is_whole(data):
+            self._answer = _Answer(self._limit)
+            self._read(self._answer, data)
 
     def eof_received(self) -> bool:
-        if self._asker is not None and self._answers and not self._bounded:
-            self._keep = False
-            self._complete()
+        answer = self._answer
+        if answer is not None and answer.status >= 200 and not answer.bounded:
+            self._complete(answer.status, b"".join(answer.lines), b"".join(answer.body), False)
         return False
 
     def connection_lost(self, _: Exception | None) -> None:
         self._broke()
         self._lost(self)
 
-    # What the parser calls.
+    # Reading answers.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        passed = _PASSED_BACK.get(name)
-        if passed is not None:
-            self._lines.append(passed + value + b"\r\n")
-        elif name in (b"content-length", b"transfer-encoding"):
-            self._bounded = True
+    def _is_whole(self, data: bytes) -> bool:
+        """Passes the answer on when it is a plain one and came in one piece."""
+        end = data.find(b"\r\n\r\n", 0, LONGEST_PLAIN) + 4
+        head = plain(data[:end]) if end > 3 else None
+        if head is None or end + head.length != len(data) or head.length > self._limit:
+            return False
+        self._complete(head.status, head.lines, data[end:], head.keep)
+        return True
 
-    def on_headers_complete(self) -> None:
-        self._answers = self._parser.get_status_code() >= 200
-        self._keep = self._parser.should_keep_alive()
-
-    def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
+    def _read(self, answer: _Answer, data: bytes) -> None:
+        try:
+            answer.parser.feed_data(data)
+        except HttpParserError:
+            self._broke()
+            return
+        if answer.size > self._limit:
             asker, self._asker = self._asker, None
-            self._body.clear()
             self._transport.abort()
             if asker:
                 asker.model_oversized()
-        else:
-            self._body.append(data)
+        elif answer.complete:
+            self._complete(answer.status, b"".join(answer.lines), b"".join(answer.body), answer.keep)
 
-    def on_message_complete(self) -> None:
-        if self._answers:
-            self._complete()
-        else:
-            self._reset()  # 1xx: the answer is still to come
-
-    def _complete(self) -> None:
+    def _complete(self, status: int, lines: bytes, body: bytes, keep: bool) -> None:
         asker, self._asker = self._asker, None
+        self._answer = None
         if asker is None:
             return
-        status, lines = self._parser.get_status_code(), b"".join(self._lines)
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        keep = self._keep
-        self._reset()
         if keep:
             self._freed(self)
         else:

@@ -10,7 +10,7 @@ from clary.auth.principals import Credential
 from clary.auth.refusals import unknown_key
 from clary.auth.sigv4 import Rules, SigningKeys, check_claim, check_signature
 from clary.errors import ServiceError
-from clary.wire.messages import Request
+from clary.wire.messages import RequestHead
 
 
 class Signatures:
@@ -21,15 +21,15 @@ class Signatures:
         self._keys = SigningKeys()
         self._now = now
 
-    def claim(self, request: Request) -> Claim:
+    def claim(self, head: RequestHead) -> Claim:
         """What the request claims, unproven. Raises ServiceError."""
-        return from_header(request, "json")
+        return from_header(head, "json")
 
-    def prove(self, claim: Claim, request: Request, body: bytes, credential: Credential) -> None:
+    def prove(self, claim: Claim, head: RequestHead, body: bytes, credential: Credential) -> None:
         """Raises ServiceError unless the key's owner signed this request and this body."""
-        check_claim(claim, credential, request, self._rules, self._now())
+        check_claim(claim, credential, head, self._rules, self._now())
         payload = hashlib.sha256(body).hexdigest()
-        check_signature(claim, credential, request, payload, self._rules, self._keys)
+        check_signature(claim, credential, head, payload, self._rules, self._keys)
 
     def unknown(self, claim: Claim) -> ServiceError:
         """The error for a key that does not exist."""

@@ -46,9 +46,15 @@ class Headers:
 
     def __init__(self, pairs: Sequence[tuple[str, str]] = ()) -> None:
         self.pairs = tuple(pairs)
-        self._index: dict[str, list[str]] = {}
+        self._index: dict[str, tuple[str, ...]] = {name.lower(): (value,) for name, value in self.pairs}
+        if len(self._index) != len(self.pairs):
+            self._gather()
+
+    def _gather(self) -> None:
+        """Some name came more than once."""
+        self._index = {}
         for name, value in self.pairs:
-            self._index.setdefault(name.lower(), []).append(value)
+            self._index[name.lower()] = (*self._index.get(name.lower(), ()), value)
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The first value of that name."""
@@ -69,6 +75,19 @@ class Headers:
     def names(self) -> Iterator[str]:
         """Every name once, lower-cased."""
         return iter(self._index)
+
+
+class RequestHead(Protocol):
+    """A request but for its body, which is all that a signature's claim is read from. `target` as in `Request`."""
+
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def headers(self) -> Headers: ...
 
 
 @dataclass(frozen=True, slots=True)
