@@ -1,4 +1,4 @@
-"""One sandbox as the agent sees it: start it through a fork server, order it about, learn its end."""
+"""One sandbox as the agent sees it: have it made by a fork server, let its job begin, order it about, learn its end."""
 
 from __future__ import annotations
 
@@ -37,12 +37,14 @@ class Request:
 
 class Cell:
     """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
-    something (then call `hear`). `status` is the job's exit status once it ended."""
+    something (then call `hear`). `status` is the job's exit status once it ended. The job waits at `gate`, a writing
+    end, until `release`."""
 
-    def __init__(self, control: socket.socket, stdout: int, stderr: int) -> None:
+    def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control
         self.stdout = stdout
         self.stderr = stderr
+        self._gate = gate
         self.status: int | None = None
         self.ended = False
         self._handle = -1
@@ -61,6 +63,16 @@ class Cell:
             self.ended = True
         elif "error" in message:
             raise InternalFailure(f"The sandbox could not be made: {message['error']}")
+
+    def release(self) -> None:
+        """Lets the job begin. One that has ended already is not disturbed."""
+        os.write(self._gate, b"!")
+        self._shut_gate()
+
+    def _shut_gate(self) -> None:
+        gate, self._gate = self._gate, -1
+        if gate >= 0:
+            os.close(gate)
 
     def terminate(self) -> None:
         """SIGTERM to the job."""
@@ -84,49 +96,74 @@ class Cell:
     def close(self) -> None:
         """Ends what still runs, by closing the socket that init watches."""
         self.control.close()
+        self._shut_gate()
         for descriptor in (self.stdout, self.stderr):
             os.close(descriptor)
 
 
-def start(request: Request, fork_server: Callable[[], str], pause: Callable[[float], None]) -> Cell:
-    """fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
-    raises when the instance is not wanted any more. Returns when init runs. Raises ClientFailure for an
-    environment that is too large, InternalFailure."""
-    message = request.encode()
-    if len(message) > _LONGEST_REQUEST:
-        raise ClientFailure(
-            f"The Environment takes {len(message)} bytes when it is handed to the job; at most {_LONGEST_REQUEST} fit. "
-            "Please give less, for example as a file in S3."
+class Preparation:
+    """A sandbox in the making, while the agent brings the inputs in: most of the time to a job's first line is the
+    kernel's, for forks, cgroups and mounts. A context: what was not taken out of it is destroyed at its end.
+
+    fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
+    raises when the instance is not wanted any more. Raises ClientFailure for an environment that is too large."""
+
+    def __init__(self, request: Request, fork_server: Callable[[], str], pause: Callable[[float], None]) -> None:
+        self._message = request.encode()
+        if len(self._message) > _LONGEST_REQUEST:
+            raise ClientFailure(
+                f"The Environment takes {len(self._message)} bytes when it is handed to the job; at most "
+                f"{_LONGEST_REQUEST} fit. Please give less, for example as a file in S3."
+            )
+        self._fork_server = fork_server
+        self._pause = pause
+        self._asked = _ask(self._message, fork_server())
+
+    def cell(self) -> Cell:
+        """The sandbox, once its init runs; the job in it waits to be released. Raises InternalFailure."""
+        for attempt in range(_TRIES):
+            asked = self._asked or _ask(self._message, self._fork_server())
+            self._asked = None
+            if asked is not None and _is_made(asked):
+                return asked
+            self._pause(0.05 * 2**attempt)
+        raise InternalFailure(
+            "The fork server ends before it can start a job; its log is in Clary's logs folder (fork-*.log)."
         )
-    for attempt in range(_TRIES):
-        path = fork_server()
-        cell = _ask(message, path)
-        if cell is not None:
-            return cell
-        pause(0.05 * 2**attempt)
-    raise InternalFailure(
-        "The fork server ends before it can start a job; its log is in Clary's logs folder (fork-*.log)."
-    )
+
+    def __enter__(self) -> Preparation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.close()
 
 
 def _ask(message: bytes, path: str) -> Cell | None:
-    """None when the fork server died before anything ran: the control socket has no other end then."""
+    """None when no fork server took the request."""
     control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     stdout, out = os.pipe()
     stderr, err = os.pipe()
-    cell = Cell(control, stdout, stderr)
+    opening, gate = os.pipe()
+    cell = Cell(control, stdout, stderr, gate)
     try:
         with inits, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.connect(path)
-            socket.send_fds(connection, [message], [inits.fileno(), out, err])
+            socket.send_fds(connection, [message], [inits.fileno(), out, err, opening])
     except OSError:
         cell.close()
         return None
     finally:
-        os.close(out)
-        os.close(err)
-    control.settimeout(_ANSWER)
+        for descriptor in (out, err, opening):
+            os.close(descriptor)
+    return cell
+
+
+def _is_made(cell: Cell) -> bool:
+    """Waits for init. False when the fork server died before anything ran: the control socket has no other end then."""
+    cell.control.settimeout(_ANSWER)
     try:
         cell.hear()
     except TimeoutError:
@@ -137,8 +174,8 @@ def _ask(message: bytes, path: str) -> Cell | None:
         raise
     if cell.ended:
         cell.close()
-        return None
-    return cell
+        return False
+    return True
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clary.agent import failures
-from clary.agent.cell import Cell, Request, start
+from clary.agent.cell import Cell, Preparation, Request
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
 from clary.agent.orders import Orders
@@ -26,6 +26,7 @@ from clary.sandbox.limits import Group
 
 _LITTLE = 1 << 20  # bytes free on a disk that counts as full
 _BATCH = 512 * 1024  # bytes of text in one batch
+_PHASES_TOGETHER = 0.1  # seconds: a small job's phases go with its first lines and its end, and hold up neither
 
 
 @dataclass
@@ -94,7 +95,7 @@ class Context:
 
     def report(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
         self.spool.append(content)
-        self.link.wake()
+        self.link.wake(_PHASES_TOGETHER if isinstance(content, Phase) else 0.0)
 
     def hint(self, status: int | None, group: Group) -> str:
         """What may have ended a job that does not say it itself; "" when nothing is known."""
@@ -107,10 +108,16 @@ class Context:
         for each in (self.folder.base, self.folder.scratch):
             shutil.rmtree(each, ignore_errors=True)
 
-    def begin(self, request: Request) -> Cell:
-        """Starts the sandbox. The mark comes first: whoever finds it never runs this instance again."""
+    def prepare(self, request: Request) -> Preparation:
+        """Has the sandbox made, side by side with what else is to be done before its job can begin."""
+        return Preparation(request, self._fork_server, self._pause)
+
+    def begin(self, preparation: Preparation) -> Cell:
+        """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
         write_durably(self.folder.started, str(time.time()))
-        return start(request, self._fork_server, self._pause)
+        cell = preparation.cell()
+        cell.release()
+        return cell
 
     def _fork_server(self) -> str:
         image = self.spec.image

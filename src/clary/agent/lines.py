@@ -14,6 +14,13 @@ LONGEST_EVENT = 256 * 1024 - 26  # bytes of one log event
 _PATIENCE = 0.2  # seconds for all metrics of one line
 _SLOW_LINES = 3  # after so many a definition is given up
 
+# For `needed`: flags and assertions, escapes that write a character by its number; and what is no text.
+_UNCLEAR = re.compile(r"\(\?[^:]|\\[^\W_dDwWsSbBAZ]")
+_ESCAPE_OR_CLASS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_INNERMOST_GROUP = re.compile(r"\([^()]*\)")
+_REPEATED = re.compile(r".(?:[*?]|\{[^}]*\}?)", re.DOTALL)
+_NO_TEXT = re.compile(r"[.^$+()?*{}]")
+
 
 class LineSplitter:
     """Bytes of one stream -> lines. Invalid UTF-8 becomes U+FFFD; a carriage return ends a line as a newline does
@@ -46,29 +53,34 @@ class MetricScraper:
     """Searches every definition in every line. `values`: name -> (last value, epoch seconds).
 
     A regex of a stranger can take for ever, so the search is interrupted by a timer (the main thread only: that is
-    where Python runs signal handlers, which its regex engine polls)."""
+    where Python runs signal handlers, which its regex engine polls). A built-in algorithm declares dozens, of which a
+    job prints two or three: each is compiled when a line first has the text that its matches must have."""
 
     def __init__(self, definitions: Sequence[MetricDefinition]) -> None:
         self.values: dict[str, tuple[float, float]] = {}
+        self._wanted = {each.name: (needed(each.regex), each.regex) for each in definitions}
         self._patterns: dict[str, re.Pattern[str]] = {}
         self._slow: dict[str, int] = {}
-        for each in definitions:
-            try:
-                self._patterns[each.name] = re.compile(each.regex)
-            except re.error:
-                continue  # validated at Create; a definition that does not compile matches nothing
-        if self._patterns:
+        if self._wanted:
             signal.signal(signal.SIGALRM, _interrupt)
 
     def scan(self, line: str, at: float) -> None:
-        if not self._patterns:
-            return
         # CloudWatch shows a tab as "#011", and published regexes are written for that
         forms = (line, line.replace("\t", "#011")) if "\t" in line else (line,)
-        for name, pattern in list(self._patterns.items()):
-            value = self._search(name, pattern, forms)
+        text = "\n".join(forms)
+        found = [name for name, (part, _) in self._wanted.items() if part in text]
+        for name in found:
+            pattern = self._patterns.get(name) or self._compile(name)
+            value = self._search(name, pattern, forms) if pattern else None
             if value is not None:
                 self.values[name] = (value, at)
+
+    def _compile(self, name: str) -> re.Pattern[str] | None:
+        try:
+            self._patterns[name] = re.compile(self._wanted[name][1])
+        except (re.error, RecursionError, OverflowError):  # validated at Create; what does not compile matches nothing
+            del self._wanted[name]
+        return self._patterns.get(name)
 
     def _search(self, name: str, pattern: re.Pattern[str], forms: Sequence[str]) -> float | None:
         try:
@@ -81,10 +93,21 @@ class MetricScraper:
         except _TooSlow:
             self._slow[name] = self._slow.get(name, 0) + 1
             if self._slow[name] >= _SLOW_LINES:
-                del self._patterns[name]
+                del self._wanted[name], self._patterns[name]
         except (ValueError, TypeError, IndexError):
             return None  # not a number, or no group: skipped
         return None
+
+
+def needed(regex: str) -> str:
+    """A text that is in every match of the regex: the longest that stands in it outside of groups, classes and
+    repetitions; "" where that cannot be told at a glance."""
+    if "|" in regex or _UNCLEAR.search(regex):
+        return ""
+    rest = _ESCAPE_OR_CLASS.sub(".", regex)
+    while rest != (rest := _INNERMOST_GROUP.sub(".", rest)):
+        pass
+    return max(_NO_TEXT.split(_REPEATED.sub(".", rest)), key=len)
 
 
 class _TooSlow(Exception):

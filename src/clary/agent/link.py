@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import select
 import socket
@@ -28,7 +30,7 @@ from clary.contract.link import (
 )
 
 _WINDOW = 256 * 1024  # bytes sent and not acknowledged; bounds what both ends hold in their sockets
-_LONGEST_PAUSE = 1.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between two tries to connect
 _EARLY = 300.0  # seconds before their end at which credentials are renewed
 _ANSWER = 30.0  # seconds without an answer after which a connection counts as dead
 
@@ -44,15 +46,31 @@ class Link:
         self._changed = threading.Condition()
         self._session = Session(None)
         self._refresh = False
+        self._due = math.inf  # on the monotonic clock
         self.endpoint = ""
         """The server's base URL, as it said at the last claim; there are no credentials before that."""
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="link", daemon=True).start()
+        """The first claim goes out before the thread is there: the instance waits for its answer."""
+        first = self._connect()
+        threading.Thread(target=self._run, args=(first,), name="link", daemon=True).start()
 
-    def wake(self) -> None:
-        """There is more in the spool."""
+    def wake(self, within: float = 0.0) -> None:
+        """There is more in the spool, to be sent after at most so many seconds, or together with what is sooner."""
+        with self._changed:
+            self._due = min(self._due, time.monotonic() + within)
         os.eventfd_write(self._more, 1)
+
+    def waits(self) -> float:
+        """Seconds until what is in the spool has to be sent; inf when nobody asked for that."""
+        return self._due - time.monotonic()
+
+    def take_due(self) -> bool:
+        """Whether it has to be sent now; what is asked for after this call counts anew."""
+        with self._changed:
+            due = self._due <= time.monotonic()
+            self._due = math.inf if due else self._due
+        return due
 
     def credentials(self, refresh: bool = False) -> Credentials | None:
         """The role's session, waiting for one while the server is away; None when the instance is not wanted any
@@ -72,23 +90,29 @@ class Link:
                 self._changed.wait(0.2)
             return self._session.credentials
 
-    def _run(self) -> None:
-        pause = 0.02
+    def _run(self, first: socket.socket | None) -> None:
+        pause, connection = _SHORTEST_PAUSE, first
         while not self._orders.refused:
-            try:
-                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                    connection.settimeout(_ANSWER)
-                    connection.connect(self._spec.link)
-                    self._claim(connection)
-                    pause = 0.02
+            if connection is not None:
+                pause = _SHORTEST_PAUSE
+                with connection, contextlib.suppress(OSError, MessageError):
                     _Exchange(connection, self._spool, self._more, self).run()
-            except (OSError, MessageError):
-                time.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            connection = self._connect()
 
-    def _claim(self, connection: socket.socket) -> None:
-        connection.sendall(encode(Claim(self._spec.id, self._spec.token)))
+    def _connect(self) -> socket.socket | None:
+        """A connection on which the instance was claimed; None while the server is away."""
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(_ANSWER)
+            connection.connect(self._spec.link)
+            connection.sendall(encode(Claim(self._spec.id, self._spec.token)))
+        except OSError:
+            connection.close()
+            return None
         self._refresh = False
+        return connection
 
     def take_refresh(self) -> bool:
         wanted, self._refresh = self._refresh, False
@@ -128,6 +152,7 @@ class _Exchange:
         self._more = more
         self._link = link
         self._sent = spool.acknowledged
+        self._goal = spool.end
         self._buffer = bytearray()
         self._claimed = False
 
@@ -137,9 +162,10 @@ class _Exchange:
             if self._claimed:
                 self._send()
             waiting = not self._claimed or self._sent > self._spool.acknowledged
+            timeout = min(_ANSWER if waiting else math.inf, max(0.0, self._link.waits()) if self._claimed else math.inf)
             watched: list[socket.socket | int] = [self._connection, self._more]
-            ready = select.select(watched, [], [], _ANSWER if waiting else None)[0]
-            if not ready:
+            ready = select.select(watched, [], [], None if timeout == math.inf else timeout)[0]
+            if not ready and timeout == _ANSWER:
                 raise ConnectionError("the control plane does not answer")
             if self._more in ready:
                 os.eventfd_read(self._more)
@@ -149,7 +175,9 @@ class _Exchange:
     def _send(self) -> None:
         if self._link.take_refresh():
             self._connection.sendall(encode(Refresh()))
-        while self._sent < self._spool.end and self._sent - self._spool.acknowledged < _WINDOW:
+        if self._link.take_due():
+            self._goal = self._spool.end
+        while self._sent < self._goal and self._sent - self._spool.acknowledged < _WINDOW:
             data = self._spool.read(self._sent, _WINDOW)
             self._connection.sendall(data)
             self._sent += len(data)

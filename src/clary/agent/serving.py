@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from clary.agent import failures, furnish
-from clary.agent.cell import Request
+from clary.agent.cell import Preparation, Request
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure
 from clary.agent.lines import MetricScraper
@@ -42,11 +42,13 @@ def run(context: Context) -> ExitRecord:
     try:
         context.phase("Starting", "Preparing the instance")
         furnish.make_tree(context)
-        context.phase("Downloading", "Downloading the model")
-        if context.spec.model_data:
-            stage_model(context.s3(), context.spec.model_data, context.layout.model)
         group = furnish.make_limits(context)
-        end, status = _serve(context, group)
+        sockets = furnish.make_socket_folder(context)
+        with context.prepare(_request(context, group, sockets)) as preparation:
+            context.phase("Downloading", "Downloading the model")
+            if context.spec.model_data:
+                stage_model(context.s3(), context.spec.model_data, context.layout.model)
+            end, status = _serve(context, preparation, sockets / furnish.MODEL_SOCKET)
         return _record(context, end, status, started, context.hint(status, group))
     except Unwanted:
         if context.orders.stop and not context.orders.down:
@@ -66,8 +68,7 @@ def run(context: Context) -> ExitRecord:
         group.remove()
 
 
-def _serve(context: Context, group: Group) -> tuple[End, int | None]:
-    sockets = furnish.make_socket_folder(context)
+def _request(context: Context, group: Group, sockets: Path) -> Request:
     confinement = furnish.confinement(context, group, ["model"], str(sockets))
     if context.spec.network_isolation and confinement.rung == "plain":
         raise ClientFailure(
@@ -77,9 +78,13 @@ def _serve(context: Context, group: Group) -> tuple[End, int | None]:
         furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}",
         furnish.IMAGE_TAG_VARIABLE: context.spec.image.tag,
     }
-    cell = context.begin(Request("serving", confinement, furnish.environment(context, confinement, service)))
+    return Request("serving", confinement, furnish.environment(context, confinement, service))
+
+
+def _serve(context: Context, preparation: Preparation, model_socket: Path) -> tuple[End, int | None]:
+    cell = context.begin(preparation)
     context.phase("Serving", "The model server is starting")
-    pinger = Pinger(context, sockets / furnish.MODEL_SOCKET)
+    pinger = Pinger(context, model_socket)
     pinger.start()
     try:
         logs = LogShipper(context.logs, MetricScraper(context.spec.metrics))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from clary.agent import failures, furnish
-from clary.agent.cell import Cell, Request
+from clary.agent.cell import Preparation, Request
 from clary.agent.collect import Collector
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure, InternalFailure
@@ -47,9 +47,10 @@ def run(context: Context) -> ExitRecord:
         s3 = context.s3()
         context.phase("Starting", "Preparing the instances for training")
         furnish.make_tree(context)
-        _stage(context, s3)
         group = furnish.make_limits(context)
-        end = _train(context, group, result)
+        with context.prepare(_request(context, group)) as preparation:
+            _stage(context, s3)
+            end = _train(context, preparation, result)
         _collect(context, s3, end, group, result)
     except Unwanted:
         result.cause = "stopped" if context.orders.stop and not context.orders.down else "lost"
@@ -63,6 +64,20 @@ def run(context: Context) -> ExitRecord:
     return result.record()
 
 
+def _request(context: Context, group: Group) -> Request:
+    spec = context.spec
+    for each in spec.channels:  # what is mounted has to be there
+        context.layout.channel(each.name).mkdir(parents=True, exist_ok=True)
+    readonly = [f"input/data/{each.name}" for each in spec.channels if each.mode == "FastFile"]
+    confinement = furnish.confinement(context, group, readonly)
+    if spec.network_isolation and confinement.rung == "plain":
+        raise ClientFailure(
+            "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
+        )
+    service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
+    return Request("training", confinement, furnish.environment(context, confinement, service))
+
+
 def _stage(context: Context, s3: S3) -> None:
     spec = context.spec
     if spec.channels:
@@ -73,20 +88,12 @@ def _stage(context: Context, s3: S3) -> None:
     furnish.write_configs(spec, context.layout)
 
 
-def _train(context: Context, group: Group, result: _Result) -> End:
+def _train(context: Context, preparation: Preparation, result: _Result) -> End:
     spec = context.spec
-    readonly = [f"input/data/{each.name}" for each in spec.channels if each.mode == "FastFile"]
-    confinement = furnish.confinement(context, group, readonly)
-    if spec.network_isolation and confinement.rung == "plain":
-        raise ClientFailure(
-            "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
-        )
-    service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
-    request = Request("training", confinement, furnish.environment(context, confinement, service))
-    cell: Cell = context.begin(request)
+    scraper = MetricScraper(spec.metrics)
+    cell = context.begin(preparation)
     result.started = time.time()
     context.phase("Training", "Training image download completed. Training in progress.")
-    scraper = MetricScraper(spec.metrics)
     deadline = time.monotonic() + spec.max_runtime if spec.max_runtime else None
     logs = LogShipper(context.logs, scraper)
     overdue = partial(context.phase, "Stopping", "Stopping the training job")

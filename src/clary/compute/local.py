@@ -35,6 +35,7 @@ class LocalCompute:
         self._records = records
         self._link = link
         self._inside = inside
+        self._tree: Path | None = None
         self._clock = clock
 
     def launch(self, spec: InstanceSpec) -> None:
@@ -44,7 +45,13 @@ class LocalCompute:
         folder.path.mkdir(mode=0o700, exist_ok=True)
         if not folder.spec.exists():
             write_whole(folder.spec, spec.to_json(), mode=0o600)
-        self._ask(Launch(str(folder.path), str(self._inside())))
+        self._ask(Launch(str(folder.path), str(self._inside_tree())))
+
+    def _inside_tree(self) -> Path:
+        """As it was at the first launch; another one only when somebody has removed it."""
+        if self._tree is None or not self._tree.is_dir():
+            self._tree = self._inside()
+        return self._tree
 
     def _ask(self, question: Launch) -> None:
         until = time.monotonic() + _LAUNCHER_PATIENCE

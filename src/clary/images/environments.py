@@ -7,6 +7,7 @@ whole. What a crash leaves behind has no mark and is built anew.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import platform
@@ -56,6 +57,7 @@ def build(settings: Settings, name: str, report: Report) -> Path:
     return place
 
 
+@functools.cache  # a file of this package: it changes with the program only
 def lock_text(name: str) -> str:
     return resources.files("clary.images").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
 

@@ -5,8 +5,9 @@ It holds no keys, no store and no threads, and it only accepts and forks: the ch
 other descriptor, shuts itself in and calls the entry point. What one child is told, no other can see. It must never
 train or predict itself: a parent that once ran OpenMP threads leaves every child hanging.
 
-A request is one SEQPACKET message: JSON {"confinement", "environment", "entry"} with three descriptors: the control
-socket of the sandbox's init (clary.sandbox.init says what is spoken there), stdout, stderr.
+A request is one SEQPACKET message: JSON {"confinement", "environment", "entry"} with four descriptors: the control
+socket of the sandbox's init (clary.sandbox.init says what is spoken there), stdout, stderr, and a gate. The sandbox is
+made at once, but the entry point waits until a byte comes through the gate; at its end of file it is not called at all.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from typing import Any, NoReturn
 LONGEST_REQUEST = 192 * 1024  # bytes; below the kernel's default for one SEQPACKET message
 ENTRIES: Mapping[str, str] = {"training": "clary.runner.training", "serving": "clary.modelserver"}
 _SPARE = 64  # descriptors are moved up here before they are put in their places
-_CONTROL = 3
+_CONTROL, _GATE = 3, 4
+_NOT_BEGUN = 1  # a status that nobody waits for
 
 
 def main(algorithm: str, descriptor: int) -> NoReturn:
@@ -74,20 +76,21 @@ def serve(connection: socket.socket) -> NoReturn:
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], socket.socket]:
-    """The request and the control socket; descriptors 0 to 3 are set, all others closed."""
-    data, received, flags, _ = socket.recv_fds(connection, LONGEST_REQUEST, 3)
-    if len(received) != 3 or flags & socket.MSG_TRUNC:
-        raise ConnectionError("a request needs three descriptors and has to fit one message")
+    """The request and the control socket; descriptors 0 to 4 are set, all others closed."""
+    data, received, flags, _ = socket.recv_fds(connection, LONGEST_REQUEST, 4)
+    if len(received) != 4 or flags & socket.MSG_TRUNC:
+        raise ConnectionError("a request needs four descriptors and has to fit one message")
     moved = [fcntl.fcntl(each, fcntl.F_DUPFD, _SPARE) for each in (*received, os.open(os.devnull, os.O_RDONLY))]
     connection.detach()
-    for source, target in zip(moved, (_CONTROL, 1, 2, 0), strict=True):
+    for source, target in zip(moved, (_CONTROL, 1, 2, _GATE, 0), strict=True):
         os.dup2(source, target, inheritable=True)
-    close_from(_CONTROL + 1)
+    close_from(_GATE + 1)
     return json.loads(data), socket.socket(fileno=_CONTROL)
 
 
 def run(entry: str, environment: Mapping[str, str], folder: str) -> int:
-    """Inside: the job's own environment, streams and random states, then its entry point. The result is its status."""
+    """Inside: the job's own environment, streams and random states; then, when the gate opens, its entry point. The
+    result is its status."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
@@ -100,7 +103,9 @@ def run(entry: str, environment: Mapping[str, str], folder: str) -> int:
         numpy.random.seed()
     try:
         function: Callable[[], int | None] = importlib.import_module(entry).main
-        return function() or 0
+        opened = os.read(_GATE, 1)
+        os.close(_GATE)
+        return (function() or 0) if opened else _NOT_BEGUN
     except SystemExit as end:
         return _status(end)
     except BaseException:

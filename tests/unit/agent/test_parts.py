@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clary.agent.failures import ClientFailure
-from clary.agent.lines import LONGEST_EVENT, LineSplitter, MetricScraper
+from clary.agent.lines import LONGEST_EVENT, LineSplitter, MetricScraper, needed
 from clary.agent.sigv4 import EMPTY, path_of, query_of, sign
 from clary.agent.spool import Spool
 from clary.agent.stage import Item, _below, layout, share
@@ -49,6 +49,26 @@ def test_metrics_take_the_last_number_and_skip_the_rest() -> None:
     for at, line in enumerate(("a=1", "a=nan?", "b=3", "x\ty=5", "a=2.5")):
         scraper.scan(line, float(at))
     assert scraper.values == {"a": (2.5, 4.0), "tab": (5.0, 3.0)}
+
+
+@pytest.mark.parametrize(
+    ("regex", "text"),
+    [
+        (r".*\[[0-9]+\].*#011train-auc:([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*", "#011train-auc:"),
+        (r"foo?bar", "bar"),
+        (r"ab*?cd+ef", "cd"),
+        (r"a{2,3}bc", "bc"),
+        (r"a(b(c)d)?efg[^]]xy", "efg"),
+        (r"loss=(\d+)|auc=(\d+)", ""),
+        (r"(?i)loss", ""),
+        (r"\x41bcd", ""),
+        (r"v:\s([0-9.]+)", "v:"),
+    ],
+)
+@given(data=st.data())
+def test_the_text_that_a_regex_needs_is_in_all_it_matches(regex: str, text: str, data: st.DataObject) -> None:
+    assert needed(regex) == text
+    assert text in data.draw(st.from_regex(regex))
 
 
 def test_a_regex_that_would_take_for_ever_is_interrupted_and_given_up() -> None:

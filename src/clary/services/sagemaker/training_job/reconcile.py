@@ -6,6 +6,7 @@ before the launch, the launch is idempotent, and the ending is one transaction t
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from sqlalchemy.engine import Connection
@@ -32,7 +33,10 @@ _BUILD_POLL = 3.0  # seconds; the end of a build wakes the loop
 
 def reconcile(platform: Platform, record: Record) -> Outcome:
     if "_run" not in record.document:
-        return _prepare(platform, record)
+        prepared = _prepare(platform, record)
+        if not isinstance(prepared, Record):
+            return prepared
+        record = prepared
     run = record.document["_run"]
     # Stopped between the claim and the launch: never launched, it shows as lost below, which ends it.
     if not run["Launched"] and record.status == "InProgress":
@@ -40,57 +44,62 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
     return _watch(platform, _limit_wait(platform, record))
 
 
-def _prepare(platform: Platform, record: Record) -> Outcome:
+def _prepare(platform: Platform, record: Record) -> Record | Outcome:
+    """The record with its claim on a slot, or what to wait for."""
     record = _limit_wait(platform, record)
     if record.status == "Stopping":
         _conclude(platform, record, [])
         return Done()
     if "_queued" not in record.document:
-        return _queue(platform, record)
-    if _admit(platform, record):
+        lacking = _make_image(platform, record)
+        if lacking is not None:
+            return lacking
+    record, obstacle = _admit(platform, record)
+    if obstacle:
         return Waiting(admission.QUEUE, max(_patience_ends(record) - _now(platform), 0.0))
-    return AgainIn(0)
+    return record
 
 
-def _queue(platform: Platform, record: Record) -> Outcome:
-    """Puts the job in the queue, once its image's environment is there."""
+def _make_image(platform: Platform, record: Record) -> Outcome | None:
+    """None once the image's environment is there: then the job can stand in the queue."""
     try:
         image = _image(platform, record)
-        if not platform.images.ready(image):
-            told = transitions.say(record.document, transitions.DOWNLOADING_IMAGE)
-            record = _write(platform, record, told) if told != record.document else record
-            if not platform.images.prepare(image):
-                return AgainIn(_BUILD_POLL)
+        if platform.images.ready(image):
+            return None
+        told = transitions.say(record.document, transitions.DOWNLOADING_IMAGE)
+        if told != record.document:
+            record = _write(platform, record, told)
+        return AgainIn(0 if platform.images.prepare(image) else _BUILD_POLL)
     except (ServiceError, ImageBuildFailed) as error:
         _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
         return Done()
-    _write(platform, record, {**record.document, "_queued": True})
-    return AgainIn(0)
 
 
 def _image(platform: Platform, record: Record) -> Image:
     return platform.images.resolve(record.document["AlgorithmSpecification"]["TrainingImage"])
 
 
-def _admit(platform: Platform, record: Record) -> str:
-    """Claims a slot, or says why there is none. All claims are compared in the transaction that makes one."""
+def _admit(platform: Platform, record: Record) -> tuple[Record, str]:
+    """Claims a slot, or enters the queue and says why there is none. All claims are compared in the transaction that
+    makes one."""
     name, count = record.name or "", record.document["ResourceConfig"]["InstanceCount"]
     now = _now(platform)
     run = launch.new_run(name, count, now)
     capacity = Capacity.of(Machine.this(), platform.settings.job_slots)
+    queued = {**record.document, "_queued": True}
 
-    def commit(connection: Connection) -> str:
+    def commit(connection: Connection) -> tuple[Record, str]:
         active = [each for each in records.with_status(connection, record.kind, ACTIVE) if each.arn != record.arn]
         running = [_claim(each) for each in active if "_run" in each.document]
         waiting = [_claim(each) for each in active if "_queued" in each.document and "_run" not in each.document]
         obstacle = capacity.obstacle(_claim(record), running, waiting)
         if obstacle:
-            document = transitions.wait(record.document, obstacle, now)
+            document = transitions.wait(queued, obstacle, now)
         else:
-            document = {**transitions.say(record.document, transitions.PREPARING), "_run": run}
-        if document != record.document:
-            resources.move(connection, TRAINING_JOB, record, document, now)
-        return obstacle
+            document = {**transitions.say(queued, transitions.PREPARING), "_run": run}
+        if document == record.document:
+            return record, obstacle
+        return resources.move(connection, TRAINING_JOB, record, document, now), obstacle
 
     return platform.stores.records.write(commit)
 
@@ -132,11 +141,14 @@ def _watch(platform: Platform, record: Record) -> Outcome:
     instances = record.document["_run"]["Instances"]
     seen = [platform.compute.observe(each) for each in instances]
     document = transitions.follow(record.document, seen[0].phases)
+    over = all(_over(each) for each in seen)
     if record.status == "InProgress" and transitions.overdue(document):  # its agent stops it
         record = _write(platform, record, {**document, "_ending": "MaxRuntimeExceeded"}, "Stopping")
+    elif over:  # written together with the ending
+        record = dataclasses.replace(record, document=document)
     elif document != record.document:
         record = _write(platform, record, document)
-    if not all(_over(each) for each in seen):
+    if not over:
         if record.status == "Stopping" or any(_over(each) and not _succeeded(each) for each in seen):
             for instance, each in zip(instances, seen, strict=True):
                 if not _over(each):
