@@ -10,10 +10,11 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 
 
 def family(*roots: int) -> set[int]:
-    """The processes `roots` and all their descendants."""
-    parents = {int(each.name): _parent(each) for each in Path("/proc").iterdir() if each.name.isdigit()}
-    found = set(roots) & parents.keys()
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+    """The processes `roots`, all their descendants, and what is left of those in a session that one of them leads:
+    a sandbox is forked twice and has no parent."""
+    ties = {int(each.name): _ties(each) for each in Path("/proc").iterdir() if each.name.isdigit()}
+    found = set(roots) & ties.keys()
+    while more := {pid for pid, above in ties.items() if above & found} - found:
         found |= more
     return found
 
@@ -50,11 +51,13 @@ def memory(pids: Iterable[int]) -> float:
     return sum(_pss(pid) for pid in pids) / 1e6
 
 
-def _parent(folder: Path) -> int:
+def _ties(folder: Path) -> set[int]:
+    """The parent and the leader of the session."""
     try:
-        return int(_after_name(folder)[1])
+        fields = _after_name(folder)
+        return {int(fields[1]), int(fields[3])}
     except (OSError, IndexError):
-        return 0
+        return set()
 
 
 def _cpu(pid: int) -> float:
