@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -31,6 +33,7 @@ from clary.scheduler.signal import Signal
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import answering
+from clary.server.waiting import WaitingRoom
 from clary.services import tables
 from clary.services.answers import answers
 from clary.services.iam import first_start
@@ -38,8 +41,10 @@ from clary.services.iam.keys import RecordKeyring
 from clary.services.s3 import sweep
 from clary.services.sagemaker import launches
 from clary.services.sts.sessions import open_session
+from clary.services.waiting import Waiting
 from clary.store import schema
 from clary.store.engine import Database, SqliteDatabase
+from clary.store.watched import WatchedDatabase
 from clary.wire.models import Models
 from clary.wire.router import Router
 
@@ -79,7 +84,9 @@ class ControlPlane:
 
 def build(settings: Settings) -> ControlPlane:
     clock = SystemClock()
-    stores = Stores(*(_database(settings, name, tables) for name, tables in _DATABASES))
+    room = WaitingRoom()
+    records, objects_index, logs = (_database(settings, name, metadata) for name, metadata in _DATABASES)
+    stores = Stores(WatchedDatabase(records, room.changed), objects_index, logs)
     first_start.provision(stores.records, settings, clock)
     wake = Signal()
     credentials = _role_sessions(stores.records, clock)
@@ -92,9 +99,10 @@ def build(settings: Settings) -> ControlPlane:
 
     keyring = RecordKeyring(stores.records, settings, clock)
     gate = Gate(keyring, clock, settings)
-    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES)
+    waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
+    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES, waiting)
     questions = answering(answers(platform, keyring, __version__))
-    server = ControlServer(settings.run / "control.sock", pipeline, questions)
+    server = ControlServer(settings.run / "control.sock", pipeline, questions, room=room)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
 
 
@@ -123,6 +131,7 @@ def main() -> int:
     """The control plane's process, as the supervisor starts it: everything from CLARY_* variables, until SIGTERM."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
+    _raise_descriptor_limit()
     stop = threading.Event()
 
     def asked(_number: int, _frame: Any) -> None:
@@ -135,6 +144,13 @@ def main() -> int:
     stop.wait()
     control_plane.stop()
     return 0
+
+
+def _raise_descriptor_limit() -> None:
+    """A request that waits costs a descriptor; the low default would bound how many may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

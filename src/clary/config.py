@@ -23,9 +23,9 @@ _NO_SETTINGS = {"CLARY_NO_UV"}  # read by the tools of the source tree
 _KINDS = {"int": "a whole number", "float": "a number"}
 
 
-def _setting(default: Any, about: str, least: int | None = None) -> Any:
-    """A field with what the settings' reference page says of it, and the least value that makes sense."""
-    return field(default=default, metadata={"about": about, "least": least})
+def _setting(default: Any, about: str, least: int | None = None, most: int | None = None) -> Any:
+    """A field with what the settings' reference page says of it, and the least and the most that makes sense."""
+    return field(default=default, metadata={"about": about, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,13 @@ class Settings:
     payload_limit_bytes: int = _setting(
         25 * 1024 * 1024, "Bytes of the largest request body, except for S3, which takes objects of any size.", 1
     )
+    describe_hold_seconds: float = _setting(
+        25.0,
+        "For how many seconds at most a Describe is held when its client says that it waits for a job or an endpoint; "
+        "it is answered as soon as the status changes. 0: never held. Longer, some clients and proxies give up.",
+        0,
+        25,
+    )
     database_url: str = _setting(
         "", "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`."
     )
@@ -78,7 +85,7 @@ class Settings:
                 values[each.name] = given[each.name]
             elif text:
                 values[each.name] = _convert(each.name, str(each.type), text)
-                _check(each.name, values[each.name], each.metadata.get("least"), text)
+                _check(each.name, values[each.name], each.metadata, text)
         values["home"] = Path(values.get("home") or _default_home(source)).expanduser().absolute()
         values["images_home"] = Path(values.get("images_home") or _default_images(source)).expanduser().absolute()
         return cls(**values)
@@ -149,8 +156,11 @@ def _convert(name: str, kind: str, text: str) -> Any:
         raise ValueError(f"CLARY_{name.upper()}={text!r} is not {_KINDS[kind]}") from None
 
 
-def _check(name: str, value: Any, least: int | None, text: str) -> None:
+def _check(name: str, value: Any, bounds: Mapping[str, Any], text: str) -> None:
     if name in _FORMS and not _FORMS[name][0].fullmatch(value):
         raise ValueError(f"CLARY_{name.upper()}={text!r} is not {_FORMS[name][1]}")
+    least, most = bounds.get("least"), bounds.get("most")
     if least is not None and not value >= least:  # so that nan is refused too
         raise ValueError(f"CLARY_{name.upper()}={text!r} is not {least} or more")
+    if most is not None and not value <= most:
+        raise ValueError(f"CLARY_{name.upper()}={text!r} is not {most} or less")

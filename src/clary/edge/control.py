@@ -11,6 +11,7 @@ from clary.server.frames import HEADER, LONGEST, PIECE, Frame, pack
 
 PATIENCE_SECONDS = 10.0  # how long a request waits for a control plane that is being restarted, or for a free link
 _RETRY_SECONDS = 0.05
+_RELEASE = pack(Frame.RELEASE)
 
 
 class LinkUser(Protocol):
@@ -61,6 +62,10 @@ class Link(asyncio.Protocol):
         """The exchange is over: the link may serve another."""
         self.user = None
         self._pool.released(self)
+
+    def hold(self) -> None:
+        """The answer will be late: until it comes the link does not count among those of its pool."""
+        self._pool.held(self)
 
     def close(self) -> None:
         self.user = None
@@ -122,7 +127,8 @@ class Link(asyncio.Protocol):
 
 
 class LinkPool:
-    """At most `limit` links to the socket at `path`. Users that find none free wait in order, `patience` seconds."""
+    """At most `limit` links to the socket at `path`, and those whose answers the control plane holds. Users that find
+    none free wait in order, `patience` seconds."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, path: str, limit: int, patience: float = PATIENCE_SECONDS
@@ -133,6 +139,8 @@ class LinkPool:
         self._patience = patience
         self._idle: list[Link] = []
         self._links: set[Link] = set()
+        self._held: set[Link] = set()
+        self._releasing = False
         self._waiting: deque[tuple[LinkUser, float]] = deque()
         self._opening: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -155,10 +163,25 @@ class LinkPool:
         """`user` waits no longer."""
         self._waiting = deque(each for each in self._waiting if each[0] is not user)
 
+    def held(self, link: Link) -> None:
+        if self._releasing:
+            link.send(_RELEASE)
+        self._held.add(link)
+        self._open_more()
+
+    def release_held(self) -> None:
+        """Asks for all answers that are held, now and from here on."""
+        self._releasing = True
+        for link in self._held:
+            link.send(_RELEASE)
+
     def released(self, link: Link) -> None:
+        self._held.discard(link)
         if link not in self._links:
             return
-        if self._waiting:
+        if self._busy() > self._limit:  # others took its place while it was held
+            link.close()
+        elif self._waiting:
             user, _ = self._waiting.popleft()
             link.user = user
             user.linked(link)
@@ -167,6 +190,7 @@ class LinkPool:
 
     def lost(self, link: Link) -> None:
         self._links.discard(link)
+        self._held.discard(link)
         if link in self._idle:
             self._idle.remove(link)
         self._open_more()
@@ -179,8 +203,11 @@ class LinkPool:
         for link in tuple(self._links):
             link.transport.abort()
 
+    def _busy(self) -> int:
+        return len(self._links) + len(self._opening) - len(self._held)
+
     def _open_more(self) -> None:
-        if len(self._waiting) > len(self._opening) and len(self._links) + len(self._opening) < self._limit:
+        if len(self._waiting) > len(self._opening) and self._busy() < self._limit:
             task = self._loop.create_task(self._open())
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)

@@ -27,6 +27,7 @@ class Forward:
         self._early: list[bytes] = []  # body pieces that came before there was a link
         self._ended = False  # of the request's body, or that we gave it up
         self._gone = False
+        self._held = False
         self._again = _AGAIN if _may_repeat(exchange) else 0
         self._unwanted = 0
         # A response whose head and first piece came in one read goes out in one write, with its length if it ended.
@@ -55,6 +56,9 @@ class Forward:
         self._gone = True
         if self._link is None:
             self._pool.cancel(self)
+            return
+        if self._held:  # nobody need wait for that answer any more
+            self._link.close()
             return
         if not self._ended:
             self._ended = True
@@ -91,6 +95,8 @@ class Forward:
             self._finish()
         elif kind == Frame.CONTINUE:
             self._exchange.send_continue()
+        elif kind == Frame.HELD and self._link is not None:
+            self._hold(self._link)
         elif kind == Frame.ABORT:
             self._release()
             self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
@@ -133,7 +139,15 @@ class Forward:
     def link_resume(self) -> None:
         self._exchange.resume_body()
 
+    def _hold(self, link: Link) -> None:
+        if self._gone:
+            link.close()
+            return
+        self._held = True
+        link.hold()
+
     def _start(self, payload: bytes) -> None:
+        self._held = False
         if self._gone:
             return
         try:

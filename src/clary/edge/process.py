@@ -70,6 +70,7 @@ class Edge:
         """Takes no more connections, lets running requests end within the grace time, then cuts them off."""
         self._listener.stop()
         self._deadlines.stop()
+        self._requests.release_held()
         try:
             async with asyncio.timeout(self._grace):
                 await self._deadlines.empty.wait()

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from clary.server.frames import PIECE, Frame, pack, pack_json, receive
@@ -17,6 +18,22 @@ _LOG = logging.getLogger(__name__)
 
 class ClientGone(ConnectionError):
     """The client went away (or sent less than it declared) before its body ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What an application returns in place of a response that may come later: at most `seconds` from now, sooner when
+    the record `arn` changes. `look` gives the response if it is time for it, `answer` whatever it is now; neither
+    raises. `owner` is who waits."""
+
+    arn: str
+    owner: str
+    seconds: float
+    look: Callable[[], Response | None]
+    answer: Callable[[], Response]
+
+
+Application = Callable[[Request], Response | Hold]
 
 
 class FrameBody:
@@ -81,8 +98,11 @@ class FrameBody:
             self._piece = memoryview(b"")
 
 
-def serve_request(connection: socket.socket, application: Callable[[Request], Response]) -> After:
-    """Serves one request. Raises OSError when the connection broke."""
+def serve_request(
+    connection: socket.socket, application: Application, park: Callable[[socket.socket, Hold], bool]
+) -> After:
+    """Serves one request. `park` takes over the connection of one whose answer is held, or returns False. Raises
+    OSError when the connection broke."""
     head = _first(connection, Frame.REQUEST)
     if head is None:
         return After.OVER
@@ -91,7 +111,15 @@ def serve_request(connection: socket.socket, application: Callable[[Request], Re
         request = _request(head, body)
     except (ValueError, KeyError, TypeError) as error:
         raise ConnectionError(f"no request: {error!r}") from error
-    _send(connection, _responded(application, request))
+    response = _responded(application, request)
+    if isinstance(response, Hold):
+        body.finish()
+        if body.broken:
+            return After.OVER
+        if park(connection, response):
+            return After.KEPT
+        response = response.answer()
+    send(connection, response)
     body.finish()
     return After.OVER if body.broken else After.AGAIN
 
@@ -122,7 +150,7 @@ def _request(head: dict[str, Any], body: FrameBody) -> Request:
     return Request(head["method"], head["target"], headers, body, head.get("scheme", "http"), head.get("peer", ""))
 
 
-def _responded(application: Callable[[Request], Response], request: Request) -> Response:
+def _responded(application: Application, request: Request) -> Response | Hold:
     try:
         return application(request)
     except ClientGone:
@@ -140,7 +168,8 @@ def _answered(answer: Callable[[dict[str, Any]], dict[str, Any]], question: dict
         return {"error": "Internal error; the server's log has the details."}
 
 
-def _send(connection: socket.socket, response: Response) -> None:
+def send(connection: socket.socket, response: Response) -> None:
+    """Raises OSError when the connection broke."""
     head = pack_json(Frame.RESPONSE, {"status": response.status, "headers": response.headers})
     if not isinstance(response.body, bytes):
         connection.sendall(head)

@@ -4,8 +4,11 @@ A frame is a type byte, a big-endian u32 length and the payload. One exchange at
 the control socket, questions to the one beside it (`questions_socket`).
 
     edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect}, DATA*, then END or ABORT
+                      RELEASE after a HELD: the answer is wanted now
                       QUESTION {...}: what an edge asks for itself (a credential, a route); no body
     control -> edge   CONTINUE at most once, when the handler first reads a body that the client holds back (`expect`)
+                      HELD at most once, when the request is whole and its RESPONSE will be late: it costs no thread
+                      meanwhile, so the connection need not count, and may be closed when the client goes
                       RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
                       ANSWER {...} to a QUESTION
 
@@ -38,6 +41,8 @@ class Frame(IntEnum):
     CONTINUE = 6
     RESPONSE = 7
     ANSWER = 8
+    HELD = 9
+    RELEASE = 10
 
 
 def questions_socket(control: Path) -> Path:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from clary.auth.gate import Admitted, Gate
 from clary.auth.principals import ANONYMOUS
 from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
-from clary.services.operation import Call, Operations
+from clary.server.exchange import Hold
+from clary.services.operation import Call, Document, Operations
+from clary.services.waiting import Wait, Waiting
 from clary.wire import faults, protocols
 from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.router import Route, Router, RoutingError
@@ -19,10 +23,13 @@ from clary.wire.validate import validate
 _LOG = logging.getLogger(__name__)
 _VALIDATION = "ValidationException"
 
+T = TypeVar("T")
+
 
 class Pipeline:
     """`tables` holds the operations by service; `validation_codes` the code of a service that does not call a broken
-    constraint ValidationException ("" for a service that checks its parameters itself)."""
+    constraint ValidationException ("" for a service that checks its parameters itself); `waiting` says which answers
+    are held back."""
 
     def __init__(
         self,
@@ -31,14 +38,16 @@ class Pipeline:
         gate: Gate,
         tables: Mapping[str, Operations],
         validation_codes: Mapping[str, str],
+        waiting: Waiting,
     ) -> None:
         self._platform = platform
         self._router = router
         self._gate = gate
         self._tables = tables
         self._codes = validation_codes
+        self._waiting = waiting
 
-    def __call__(self, request: Request) -> Response:
+    def __call__(self, request: Request) -> Response | Hold:
         request_id = _request_id()
         try:
             route = self._router.route(request)
@@ -46,15 +55,19 @@ class Pipeline:
             return faults.fault(error, error.protocol, error.service, None, request_id, request.path)
         except ServiceError as error:  # a key that cannot be one: only S3 has keys in its paths
             return faults.fault(error, "rest-xml", "s3", None, request_id, request.path)
+        return self._told(route, request_id, lambda: self._perform(route, request_id))
+
+    def _told(self, route: Route, request_id: str, work: Callable[[], T]) -> T | Response:
+        """What `work` returns; what it raises as the client is told of it."""
         try:
-            return self._perform(route, request_id)
+            return work()
         except ServiceError as error:
             return self._fault(error, route, request_id)
         except Exception:
             _LOG.exception("%s %s failed (request %s)", route.service, route.operation.name, request_id)
             return self._fault(internal(), route, request_id)
 
-    def _perform(self, route: Route, request_id: str) -> Response:
+    def _perform(self, route: Route, request_id: str) -> Response | Hold:
         operations = self._tables.get(route.service)
         handler = operations.find(route.operation.name) if operations else None
         if handler is None and route.operation.auth_type == "none":  # it brings no proof that could be asked for
@@ -69,7 +82,25 @@ class Pipeline:
         given = protocols.parse(route, admitted.request, body)
         self._validate(route, given)
         call = self._call(route, admitted, request_id, body)
-        return protocols.serialize(route.operation, handler(call, given), request_id, route.protocol)
+        document = handler(call, given)
+        wait = self._waiting.consider(call, document)
+        if wait is not None:
+            return self._hold(route, wait, call, lambda: handler(call, given))
+        return protocols.serialize(route.operation, document, request_id, route.protocol)
+
+    def _hold(self, route: Route, wait: Wait, call: Call, describe: Callable[[], Document]) -> Hold:
+        """The caller is authorised and its request valid; what it is told is looked up afresh when it is told."""
+
+        def tell(document: Document) -> Response:
+            self._waiting.answered(wait)
+            return protocols.serialize(route.operation, document, call.request_id, route.protocol)
+
+        def look() -> Response | None:
+            document = describe()
+            return tell(document) if wait.over(document) else None
+
+        told = functools.partial(self._told, route, call.request_id)
+        return Hold(wait.arn, wait.owner, wait.seconds, lambda: told(look), lambda: told(lambda: tell(describe())))
 
     def _admit(self, route: Route) -> Admitted:
         bucket = self._router.bucket_of(route.request.host) if route.service == "s3" else ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from clary.scheduler.loop import Reconciler
 from clary.services import iam, logs, s3, sagemaker, sts
 from clary.services.operation import Operations
+from clary.services.waiting import Waits
 
 OPERATIONS: Mapping[str, Operations] = {
     "iam": iam.OPERATIONS,
@@ -17,6 +18,9 @@ OPERATIONS: Mapping[str, Operations] = {
 }
 
 RECONCILERS: Mapping[str, Reconciler] = sagemaker.RECONCILERS
+
+# By service and operation: the Describe of resources that clients wait for.
+WAITS: Mapping[tuple[str, str], Waits] = {("sagemaker", name): waits for name, waits in sagemaker.WAITS.items()}
 
 # How a service calls parameters that break a constraint of their shape, where it is not ValidationException; S3 checks
 # its parameters itself, with an error of its own for each.

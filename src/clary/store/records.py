@@ -3,8 +3,9 @@ inside `Database.read` and `Database.write`, so that several changes make one tr
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.store.schema import records
+
+_NOTED = "clary.changed"
 
 
 class NameTaken(Exception):
@@ -77,6 +80,7 @@ def replace(connection: Connection, record: Record, **changes: Any) -> Record:
     )
     if done.rowcount != 1:
         raise Changed(record.arn)
+    _note(connection, record.arn)
     return new
 
 
@@ -85,6 +89,23 @@ def delete(connection: Connection, record: Record) -> None:
     done = connection.execute(records.delete().where(records.c.arn == record.arn, records.c.version == record.version))
     if done.rowcount != 1:
         raise Changed(record.arn)
+    _note(connection, record.arn)
+
+
+@contextlib.contextmanager
+def noting(connection: Connection, arns: set[str]) -> Iterator[None]:
+    """Adds to `arns` those of the records that are replaced or deleted by `connection` inside the block."""
+    connection.info[_NOTED] = arns
+    try:
+        yield
+    finally:
+        del connection.info[_NOTED]
+
+
+def _note(connection: Connection, arn: str) -> None:
+    noted: set[str] | None = connection.info.get(_NOTED)
+    if noted is not None:
+        noted.add(arn)
 
 
 @dataclass(frozen=True, slots=True)

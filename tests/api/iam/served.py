@@ -21,6 +21,7 @@ from clary.services import iam, sts
 from clary.services.iam import first_start, root_key
 from clary.services.iam.keys import RecordKeyring
 from clary.services.tables import VALIDATION_CODES
+from clary.services.waiting import Waiting
 from clary.store import schema
 from clary.wire.messages import Request, Response
 from clary.wire.models import Models
@@ -48,10 +49,14 @@ class Server:
         nothing = cast(Any, None)
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None)
         self.gate = Gate(RecordKeyring(database, self.settings, self.clock), self.clock, self.settings)
-        self.pipeline = Pipeline(self.platform, self.router, self.gate, TABLES, VALIDATION_CODES)
+        self.pipeline = Pipeline(
+            self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, Waiting({}, 0, self.clock)
+        )
 
     def answer(self, request: Request) -> Response:
-        return self.pipeline(request)
+        answer = self.pipeline(request)
+        assert isinstance(answer, Response)  # nothing here is waited for
+        return answer
 
     def reopen(self) -> None:
         """As a restart of the server would."""
