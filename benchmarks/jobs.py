@@ -113,9 +113,8 @@ def main() -> None:
     allowed = first["import xgboost, the same libraries"] + 100
     report.bars.append(Bar("the same without namespaces: import + 100 ms", first["Clary, plain"], round(allowed), "ms"))
     if "by hand" in figures:
-        report.bars.append(
-            Bar("small job, Create to Completed, to its script by hand", report.ratio("whole s", "Clary", "by hand"), 0.35)
-        )
+        ratio = report.ratio("whole s", "Clary", "by hand")
+        report.bars.append(Bar("small job, Create to Completed, to its script by hand", ratio, 0.35))
     report.finish(options.keep)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -26,7 +27,8 @@ _PING_TIMEOUT = 2.0  # seconds for the whole answer's first line
 _PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _HEALTHY = b"HTTP/1.1 200 "
 _PING_PERIOD = 5.0  # seconds, once it is healthy
-_FIRST_PERIOD, _LONGEST_FIRST_PERIOD = 0.01, 0.25  # while it starts
+_FIRST_PERIOD, _LONGEST_FIRST_PERIOD = 0.005, 0.25  # while it starts, in between:
+_SHARE = 0.05  # of the time that it has taken so far
 _FAILURES = 3  # pings in a row before it counts as unhealthy
 
 
@@ -135,7 +137,7 @@ class Pinger:
         return left
 
     def _run(self) -> None:
-        period, failed = _FIRST_PERIOD, 0
+        began, period, failed = time.monotonic(), _FIRST_PERIOD, 0
         while not self._ended.wait(period):
             if ping(self._path):
                 failed, period = 0, _PING_PERIOD
@@ -145,7 +147,8 @@ class Pinger:
             failed += 1
             if failed >= _FAILURES:
                 self._report(False)
-            period = _LONGEST_FIRST_PERIOD if self._was_healthy else min(period * 1.5, _LONGEST_FIRST_PERIOD)
+            taken = math.inf if self._was_healthy else time.monotonic() - began
+            period = min(max(_FIRST_PERIOD, taken * _SHARE), _LONGEST_FIRST_PERIOD)
 
     def _report(self, healthy: bool) -> None:
         if healthy != self._healthy:
