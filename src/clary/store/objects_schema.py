@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from clary.store.schema import OBJECTS
+from clary.store.schema import NUMBER, OBJECTS
 
 buckets = sa.Table(
     "buckets",
@@ -16,7 +16,8 @@ buckets = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
 )
 
-# An object's bytes are one blob (`blob`), or the parts of the multipart upload that made it (`upload`), in order.
+# An object's bytes are one blob (`blob`), or the parts of the multipart upload that made it (`upload`), in order, or
+# (few bytes) a row of `contents` (`content`); an empty object has none of the three.
 # `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
 # type} or {}. `version` is "null" for buckets that were never versioned.
 objects = sa.Table(
@@ -35,6 +36,16 @@ objects = sa.Table(
     sa.Column("headers", sa.JSON, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("content", NUMBER),
+)
+
+# The bytes of small objects: entered and removed in the transaction of their row in `objects`, so that one commit makes
+# them durable. A table of their own, because a listing reads every row of `objects` that it shows.
+contents = sa.Table(
+    "contents",
+    OBJECTS,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
 uploads = sa.Table(

@@ -10,7 +10,7 @@ LOGS = sa.MetaData(info={"component": "logs"})
 
 # Text that compares by code point in both databases, so that listings come in the same order and seek the same way.
 TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
-_NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite numbers rows only in INTEGER columns
+NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")  # SQLite numbers rows only in INTEGER columns
 
 # A resource: its stored document is the AWS-shaped PascalCase dict, as JSON. `sort` columns exist for the listings.
 records = sa.Table(
@@ -61,7 +61,7 @@ instances = sa.Table(
 log_groups = sa.Table(
     "log_groups",
     LOGS,
-    sa.Column("id", _NUMBER, primary_key=True),
+    sa.Column("id", NUMBER, primary_key=True),
     sa.Column("account", TEXT, nullable=False),
     sa.Column("region", TEXT, nullable=False),
     sa.Column("name", TEXT, nullable=False),
@@ -75,8 +75,8 @@ log_groups = sa.Table(
 log_streams = sa.Table(
     "log_streams",
     LOGS,
-    sa.Column("id", _NUMBER, primary_key=True),
-    sa.Column("group_id", _NUMBER, sa.ForeignKey("log_groups.id", ondelete="CASCADE"), nullable=False),
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("group_id", NUMBER, sa.ForeignKey("log_groups.id", ondelete="CASCADE"), nullable=False),
     sa.Column("name", TEXT, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("first_event", sa.BigInteger),
@@ -94,10 +94,10 @@ log_streams = sa.Table(
 log_events = sa.Table(
     "log_events",
     LOGS,
-    sa.Column("stream_id", _NUMBER, sa.ForeignKey("log_streams.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("stream_id", NUMBER, sa.ForeignKey("log_streams.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("timestamp", sa.BigInteger, primary_key=True),
     sa.Column("sequence", sa.BigInteger, primary_key=True),
-    sa.Column("group_id", _NUMBER, nullable=False),
+    sa.Column("group_id", NUMBER, nullable=False),
     sa.Column("ingested", sa.BigInteger, nullable=False),
     sa.Column("message", sa.LargeBinary, nullable=False),
     sa.Index("log_events_by_group", "group_id", "timestamp", "stream_id", "sequence"),

@@ -18,7 +18,7 @@ from clary.objects.filesystem import FilesystemStore
 from clary.server import processes
 from clary.services.s3 import sweep
 from clary.store.engine import SqliteDatabase
-from clary.store.objects_schema import objects, parts
+from clary.store.objects_schema import contents, objects, parts
 from clary.store.schema import OBJECTS
 from whole_server import WholeServer, wait_until, whole_server
 
@@ -138,6 +138,12 @@ def check_files(server: WholeServer) -> None:
     database = SqliteDatabase(str(server.settings.data / "objects.db"), OBJECTS)
     try:
         sweep.sweep(FilesystemStore(server.settings.blobs), database, grace=-60)
+        kept, shown = database.read(
+            lambda connection: (
+                set(connection.scalars(sa.select(contents.c.id))),
+                set(connection.scalars(sa.select(objects.c.content).where(objects.c.content.is_not(None)))),
+            )
+        )
         named = database.read(
             lambda connection: {
                 blob for table in (objects, parts) for blob in connection.scalars(sa.select(table.c.blob)) if blob
@@ -145,6 +151,7 @@ def check_files(server: WholeServer) -> None:
         )
     finally:
         database.close()
+    assert kept == shown
     assert {path.name for path in server.settings.blobs.rglob("*") if path.is_file()} == named
 
 

@@ -1,4 +1,4 @@
-"""Any sequence of operations on a few keys leaves what a dictionary would hold, and no stray file."""
+"""Any sequence of operations on a few keys leaves what a dictionary would hold, and no stray bytes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,10 +16,12 @@ from clary.auth.principals import Principal
 from clary.errors import ServiceError
 from clary.services.operation import Call
 from clary.services.s3 import OPERATIONS, reader, sweep
+from clary.services.s3.writing import SMALL
+from clary.store import objects_schema as tables
 from clary.wire.messages import BytesBody, Headers, Request
 
 keys = st.sampled_from(["a", "a/b", "a/c", "b", "é/\x01"])
-contents = st.binary(max_size=40)
+contents = st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: data + bytes(SMALL))  # in the index, or not
 
 
 class Objects(RuleBasedStateMachine):
@@ -28,6 +31,7 @@ class Objects(RuleBasedStateMachine):
         self.home = Path(self._folder.name)
         self.platform = build(self.home)
         self.model: dict[str, bytes] = {}
+        self.of_parts: set[str] = set()  # which of them are files of any size
         self.parts: dict[tuple[str, str], dict[int, bytes]] = {}
         self.call("CreateBucket")
 
@@ -43,6 +47,7 @@ class Objects(RuleBasedStateMachine):
     def put(self, key: str, data: bytes) -> None:
         self.call("PutObject", Key=key, Body=BytesBody(data))
         self.model[key] = data
+        self.of_parts.discard(key)
 
     @rule(key=keys, data=contents)
     def put_if_absent(self, key: str, data: bytes) -> None:
@@ -50,6 +55,7 @@ class Objects(RuleBasedStateMachine):
             self.call("PutObject", Key=key, Body=BytesBody(data), IfNoneMatch="*")
             assert key not in self.model
             self.model[key] = data
+            self.of_parts.discard(key)
         except ServiceError as error:
             assert (error.code, key in self.model) == ("PreconditionFailed", True)
 
@@ -69,6 +75,7 @@ class Objects(RuleBasedStateMachine):
         try:
             self.call("CopyObject", Key=key, CopySource=f"bucket/{source}", MetadataDirective="REPLACE")
             self.model[key] = self.model[source]
+            self.of_parts.discard(key)
         except ServiceError as error:
             assert (error.code, source in self.model) == ("NoSuchKey", False)
 
@@ -94,6 +101,7 @@ class Objects(RuleBasedStateMachine):
             wanted = [{"PartNumber": last, "ETag": sent[last]}]
             self.call("CompleteMultipartUpload", Key=key, UploadId=upload, MultipartUpload={"Parts": wanted})
             self.model[key] = self.parts.pop((key, upload))[last]
+            self.of_parts.add(key)
 
     @rule(data=st.data())
     def abort(self, data: st.DataObject) -> None:
@@ -115,9 +123,15 @@ class Objects(RuleBasedStateMachine):
             assert (size, b"".join(pieces)) == (len(data), data)
 
     @invariant()
-    def no_file_is_without_a_name(self) -> None:
-        blobs = sum(1 for path in (self.home / "objects").rglob("*") if path.is_file())
-        assert blobs == len(self.model) + sum(len(sent) for sent in self.parts.values())
+    def no_bytes_are_without_a_name(self) -> None:
+        files = sum(1 for path in (self.home / "objects").rglob("*") if path.is_file())
+        rows = self.platform.stores.objects.read(
+            lambda connection: connection.scalar(sa.select(sa.func.count()).select_from(tables.contents))
+        )
+        put = [data for key, data in self.model.items() if key not in self.of_parts]
+        large = sum(1 for data in put if len(data) > SMALL)
+        named = len(self.of_parts & self.model.keys()) + sum(len(sent) for sent in self.parts.values())
+        assert (files, rows) == (named + large, sum(1 for data in put if 0 < len(data) <= SMALL))
 
     def teardown(self) -> None:
         assert sweep.sweep(self.platform.objects, self.platform.stores.objects, grace=-1) == 0  # type: ignore[arg-type]

@@ -16,6 +16,8 @@ from sqlalchemy.engine import Connection
 from clary.store.engine import SqliteDatabase
 from clary.store.errors import StoreFailed, StoreFull, StoreTooNew
 from clary.store.migrations import Step, apply
+from clary.store.objects_schema import objects
+from clary.store.schema import OBJECTS
 
 TABLES = sa.MetaData(info={"component": "test"})
 things = sa.Table("things", TABLES, sa.Column("id", sa.Integer, primary_key=True), sa.Column("text", sa.Text))
@@ -208,3 +210,21 @@ def test_a_fresh_database_needs_no_steps(tmp_path: Path) -> None:
         apply(connection, TABLES, {"test": [never]})
         assert connection.exec_driver_sql("SELECT version FROM schema_version").scalar() == 2
     engine.dispose()
+
+
+def test_an_object_index_of_version_1_is_opened(tmp_path: Path) -> None:
+    """It knew no small objects: all bytes were in files."""
+    columns = [column.name for column in objects.columns if column.name != "content"]
+    old = sa.MetaData(info={"component": "objects"})
+    table = sa.Table("objects", old, *(sa.Column(name, objects.c[name].type) for name in columns))
+    first = sa.create_engine(sa.URL.create("sqlite", database=str(tmp_path / "objects.db")))
+    row = {"bucket": "b", "key": b"k", "version": "null", "blob": "file", "upload": "", "size": 3, "etag": "e"}
+    row |= {"modified": 1.0, "storage_class": "STANDARD", "checksum": {}, "headers": {}, "metadata": {}, "tags": {}}
+    with first.begin() as connection:
+        apply(connection, old, {"objects": ()})
+        connection.execute(table.insert(), row)
+    first.dispose()
+    database = SqliteDatabase(str(tmp_path / "objects.db"), OBJECTS)
+    found = database.read(lambda connection: connection.execute(sa.select(objects)).mappings().one())
+    assert dict(found) == {**row, "content": None}
+    database.close()

@@ -63,7 +63,7 @@ def copy_object(call: Call, given: Document) -> Document:
         conditions.may_write(connection, call, given, key)
         return None, index.put(connection, entry)
 
-    writing.commit(call.platform, written.blob, work)
+    writing.commit(call.platform, written, work)
     modified = datetime.fromtimestamp(entry.modified, UTC)
     shown = {"ETag": f'"{entry.etag}"', "LastModified": modified, **checksums.members(entry.checksum)}
     return {"CopyObjectResult": shown}
@@ -79,6 +79,7 @@ def _copied(call: Call, given: Document, source: Entry, written: writing.Written
         written.etag,
         call.platform.clock.now(),
         blob=written.blob,
+        data=written.data,
         storage_class=options.storage_class(given),
         checksum=written.checksum,
         headers=options.system_headers(given) if new_metadata else source.headers,
@@ -110,7 +111,7 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> tuple[Entr
 
     def find(connection: Connection) -> Entry:
         access.bucket_of(connection, call.account, bucket, given.get("ExpectedSourceBucketOwner"))
-        entry = index.find(connection, bucket, options.key_bytes(key))
+        entry = index.find_whole(connection, bucket, options.key_bytes(key))
         if entry is None:
             raise faults.no_such_key(key)
         conditions.check_copy(given, entry)

@@ -6,7 +6,6 @@ Whatever drops a reference to a blob returns the blob's name; it is deleted from
 from __future__ import annotations
 
 import dataclasses
-import secrets as random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,21 +13,38 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.store.objects_schema import buckets, objects, parts, secrets, uploads
+from clary.store.objects_schema import buckets, contents, objects, parts, uploads
+from clary.store.prepared import Numbered, Prepared, Row
 
 UNVERSIONED = "null"
 
-# What every request asks, written once: SQLAlchemy takes as long to put a statement together as SQLite to answer it.
+# What every request asks.
 _THIS = (
     objects.c.bucket == sa.bindparam("this_bucket"),
     objects.c.key == sa.bindparam("this_key"),
     objects.c.version == UNVERSIONED,
 )
-_FIND_BUCKET = sa.select(buckets).where(buckets.c.name == sa.bindparam("this_name"))
-_FIND = sa.select(objects).where(*_THIS)
-_FIND_BYTES = sa.select(objects.c.blob, objects.c.upload).where(*_THIS)
-_REMOVE = objects.delete().where(*_THIS)
-_ENTER = objects.insert()
+_FIND_BUCKET = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("this_name")))
+_FIND = Prepared(sa.select(objects).where(*_THIS))
+_FIND_WHOLE = Prepared(
+    sa.select(objects, contents.c.data)
+    .outerjoin_from(objects, contents, contents.c.id == objects.c.content)
+    .where(*_THIS)
+)
+_FIND_BYTES = Prepared(sa.select(objects.c.blob, objects.c.upload, objects.c.content).where(*_THIS))
+_REMOVE = Prepared(objects.delete().where(*_THIS))
+_ENTER = Prepared(objects.insert())
+_ENTER_CONTENT = Numbered(contents.insert().values(data=sa.bindparam("new_data")), contents.c.id)
+_REMOVE_CONTENT = Prepared(contents.delete().where(contents.c.id == sa.bindparam("this_content")))
+_LISTED = ("key", "size", "etag", "modified", "storage_class", "checksum")
+_SCAN = (
+    sa.select(*(objects.c[name] for name in _LISTED))
+    .where(objects.c.bucket == sa.bindparam("this_bucket"), objects.c.key >= sa.bindparam("start"))
+    .order_by(objects.c.key)
+    .limit(sa.bindparam("most"))
+)
+_SCAN_TO_END = Prepared(_SCAN)
+_SCAN_TO = Prepared(_SCAN.where(objects.c.key < sa.bindparam("end")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object: a row of `objects`, see there. Times are epoch seconds, `etag` is without its quotes."""
+    """An object: a row of `objects`, see there. Times are epoch seconds, `etag` is without its quotes. `data` are the
+    bytes of a small object, given to `put` and found by `find_whole` alone."""
 
     bucket: str
     key: bytes
@@ -57,9 +74,12 @@ class Entry:
     headers: dict[str, Any] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    content: int | None = None
+    data: bytes = b""
 
 
-_ENTRY = tuple(each.name for each in dataclasses.fields(Entry))
+_COLUMNS = tuple(column.name for column in objects.columns)
+_ENTRY = tuple(each.name for each in dataclasses.fields(Entry) if each.name not in ("content", "data"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +113,7 @@ class Part:
 def find_bucket(connection: Connection, name: str) -> Bucket | None:
     if "\0" in name:  # PostgreSQL's text cannot even be compared with it
         return None
-    row = connection.execute(_FIND_BUCKET, {"this_name": name}).first()
+    row = _FIND_BUCKET.first(connection, {"this_name": name})
     return None if row is None else Bucket(*row)
 
 
@@ -135,23 +155,37 @@ def remove_bucket(connection: Connection, name: str) -> list[str]:
 
 
 def find(connection: Connection, bucket: str, key: bytes) -> Entry | None:
-    row = connection.execute(_FIND, _this(bucket, key)).first()
-    return None if row is None else Entry(**row._mapping)
+    row = _FIND.first(connection, _this(bucket, key))
+    return None if row is None else _entry(row)
+
+
+def find_whole(connection: Connection, bucket: str, key: bytes) -> Entry | None:
+    """As `find`, with the bytes of a small object."""
+    row = _FIND_WHOLE.first(connection, _this(bucket, key))
+    return None if row is None else _entry(row, bytes(row[-1] or b""))
 
 
 def put(connection: Connection, entry: Entry) -> list[str]:
     """Enters the object in place of what was there."""
     freed = remove(connection, entry.bucket, entry.key)
-    connection.execute(_ENTER, {name: getattr(entry, name) for name in _ENTRY})
+    content = None
+    if entry.data:
+        content = _ENTER_CONTENT.insert(connection, {"new_data": entry.data})
+    _ENTER.run(connection, {**{name: getattr(entry, name) for name in _ENTRY}, "content": content})
     return freed
 
 
 def remove(connection: Connection, bucket: str, key: bytes) -> list[str]:
-    row = connection.execute(_FIND_BYTES, _this(bucket, key)).first()
+    row = _FIND_BYTES.first(connection, _this(bucket, key))
     if row is None:
         return []
-    connection.execute(_REMOVE, _this(bucket, key))
-    return [row.blob] if row.blob else _remove_parts(connection, row.upload)
+    blob, upload, content = row
+    _REMOVE.run(connection, _this(bucket, key))
+    if content is not None:
+        _REMOVE_CONTENT.run(connection, {"this_content": content})
+    if upload:
+        return _remove_parts(connection, upload)
+    return [blob] if blob else []
 
 
 def set_tags(connection: Connection, bucket: str, key: bytes, tags: dict[str, str]) -> None:
@@ -160,13 +194,12 @@ def set_tags(connection: Connection, bucket: str, key: bytes, tags: dict[str, st
 
 def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Entry]:
     """Objects with start <= key < end, in order. Only what listings show is filled in."""
-    table = objects.c
-    columns = (table.bucket, table.key, table.size, table.etag, table.modified, table.storage_class, table.checksum)
-    wanted = [table.bucket == bucket, table.key >= start]
-    if end is not None:
-        wanted.append(table.key < end)
-    rows = connection.execute(sa.select(*columns).where(*wanted).order_by(table.key).limit(limit))
-    return [Entry(**row) for row in rows.mappings()]
+    given = {"this_bucket": bucket, "start": start, "most": limit}
+    found = _SCAN_TO_END.rows(connection, given) if end is None else _SCAN_TO.rows(connection, given | {"end": end})
+    return [
+        Entry(bucket, bytes(key), size, etag, modified, storage_class=storage_class, checksum=checksum)
+        for key, size, etag, modified, storage_class, checksum in found
+    ]
 
 
 def add_upload(connection: Connection, upload: Upload) -> None:
@@ -241,17 +274,9 @@ def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
     return found
 
 
-def find_secret(connection: Connection, name: str) -> bytes | None:
-    return connection.scalar(sa.select(secrets.c.value).where(secrets.c.name == name))
-
-
-def make_secret(connection: Connection, name: str) -> bytes:
-    """32 random bytes, the same ones ever after."""
-    value = find_secret(connection, name)
-    if value is None:
-        value = random.token_bytes(32)
-        connection.execute(secrets.insert().values(name=name, value=value))
-    return value
+def _entry(row: Row, data: bytes = b"") -> Entry:
+    values = dict(zip(_COLUMNS, row, strict=False))
+    return Entry(**{**values, "key": bytes(values["key"]), "data": data})
 
 
 def _this(bucket: str, key: bytes) -> dict[str, Any]:

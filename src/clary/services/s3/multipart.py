@@ -88,7 +88,7 @@ def upload_part(call: Call, given: Document) -> Document:
     upload = call.platform.stores.objects.read(lambda connection: find_upload(connection, call, given))
     announced = checksums.declared(given, call.request.headers)
     _check_same_algorithm(upload, announced.algorithm.name if announced else None)
-    part = _enter_part(call, given, number, writing.receive(call, given))
+    part = _enter_part(call, given, number, writing.receive(call, given, writing.NEVER_SMALL))
     return {"ETag": f'"{part.etag}"', **checksums.members(part.checksum, with_type=False)}
 
 
@@ -108,7 +108,8 @@ def upload_part_copy(call: Call, given: Document) -> Document:
     upload = call.platform.stores.objects.read(lambda connection: find_upload(connection, call, given))
     _source, data = copying.opened(call, given, given.get("CopySourceRange"))
     name = upload.checksum.get("algorithm")
-    written = writing.store(call.platform.objects, data, checksums.algorithm(name) if name else None)
+    wanted = checksums.algorithm(name) if name else None
+    written = writing.store(call.platform.objects, data, wanted, small=writing.NEVER_SMALL)
     if written.size > writing.LARGEST_PUT:
         call.platform.objects.delete(written.blob)
         raise writing.too_large(written.size)
@@ -133,7 +134,7 @@ def _enter_part(call: Call, given: Document, number: int, written: writing.Writt
         find_upload(connection, call, given)  # it may have been completed or aborted while the bytes came in
         return part, index.put_part(connection, part)
 
-    return writing.commit(call.platform, written.blob, work)
+    return writing.commit(call.platform, written, work)
 
 
 @operations.handles("AbortMultipartUpload")

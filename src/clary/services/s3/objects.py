@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,8 @@ operations = Operations()
 _OVERRIDES = {f"Response{name}": name for name in options.SYSTEM_HEADERS}
 _READ = ("VersionId", "Range", "PartNumber", "ChecksumMode", *conditions.READ, *_OVERRIDES)
 _MOST_DELETES = 1000
+
+Search = Callable[[Connection, str, bytes], Entry | None]
 
 
 @operations.handles("PutObject")
@@ -61,6 +63,7 @@ def put_object(call: Call, given: Document) -> Document:
         written.etag,
         call.platform.clock.now(),
         blob=written.blob,
+        data=written.data,
         checksum=written.checksum,
         **described,
     )
@@ -69,7 +72,7 @@ def put_object(call: Call, given: Document) -> Document:
         conditions.may_write(connection, call, given, key)
         return None, index.put(connection, entry)
 
-    writing.commit(call.platform, written.blob, work)
+    writing.commit(call.platform, written, work)
     return {"ETag": f'"{entry.etag}"', **checksums.members(entry.checksum)}
 
 
@@ -100,15 +103,17 @@ def head_object(call: Call, given: Document) -> Document:
     return _described(view, given)
 
 
-def _opened(call: Call, given: Document) -> tuple[_View, Iterator[bytes]]:
+def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
     while True:  # another round only when the object was replaced between finding and opening it
-        view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
+        view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given, index.find_whole))
+        if view.entry.data:
+            return view, view.entry.data[view.start : view.start + view.length]
         with suppress(FileNotFoundError):
             return view, reader.pieces(call.platform, view.entry, view.start, view.length)
 
 
-def _view(connection: Connection, call: Call, given: Document) -> _View:
-    entry = find(connection, call, given)
+def _view(connection: Connection, call: Call, given: Document, search: Search = index.find) -> _View:
+    entry = find(connection, call, given, search)
     conditions.check_read(given, entry)
     if "PartNumber" in given:
         return _part_view(connection, entry, given)
@@ -132,11 +137,11 @@ def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
     raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, members)
 
 
-def find(connection: Connection, call: Call, given: Document) -> Entry:
+def find(connection: Connection, call: Call, given: Document, search: Search = index.find) -> Entry:
     """The object a request names. Raises what S3 answers when it is not there or not to be seen."""
     options.check_version(given)
     bucket = access.enter(connection, call, given)
-    entry = index.find(connection, bucket.name, options.key_of(given))
+    entry = search(connection, bucket.name, options.key_of(given))
     if entry is None:
         raise faults.no_such_key(given["Key"])
     return entry

@@ -19,7 +19,7 @@ def open_object(platform: Platform, account: str, bucket: str, key: str) -> tupl
 
     def find(connection: Connection) -> Entry:
         access.bucket_of(connection, account, bucket)
-        entry = index.find(connection, bucket, options.key_bytes(key))
+        entry = index.find_whole(connection, bucket, options.key_bytes(key))
         if entry is None:
             raise faults.no_such_key(key)
         return entry
@@ -45,6 +45,7 @@ def put_object(
         written.etag,
         platform.clock.now(),
         blob=written.blob,
+        data=written.data,
         headers={"ContentType": content_type},
     )
 
@@ -52,14 +53,16 @@ def put_object(
         access.bucket_of(connection, account, bucket)
         return entry.etag, index.put(connection, entry)
 
-    return writing.commit(platform, written.blob, work)
+    return writing.commit(platform, written, work)
 
 
 def pieces(platform: Platform, entry: Entry, start: int, length: int) -> Iterator[bytes]:
-    """`length` bytes of an object from `start` on. Raises FileNotFoundError at once when it was replaced meanwhile;
-    once this returned, replacing and deleting the object do not disturb it."""
+    """`length` bytes of an object (`index.find_whole`) from `start` on. Raises FileNotFoundError at once when it was
+    replaced meanwhile; once this returned, replacing and deleting the object do not disturb it."""
     if entry.blob:
         return platform.objects.read(entry.blob, start, length)
+    if not entry.upload:
+        return iter((entry.data[start : start + length],) if length else ())
     end = start + length
     parts = platform.stores.objects.read(lambda connection: index.list_parts(connection, entry.upload))
     if sum(part.size for part in parts) != entry.size:

@@ -7,20 +7,37 @@ import binascii
 import hashlib
 import hmac
 import json
+import secrets as random
 from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.errors import ServiceError
-from clary.services.s3 import faults, index
+from clary.services.s3 import faults
+from clary.store.objects_schema import secrets
 
+_NAME = "tokens"
 _SIGNATURE = 16
 
 
 def secret(platform: Platform) -> bytes:
     """The key that signs this server's tokens, made at first use and the same after a restart."""
     database = platform.stores.objects
-    found = database.read(lambda connection: index.find_secret(connection, "tokens"))
-    return found or database.write(lambda connection: index.make_secret(connection, "tokens"))
+    return database.read(_find_secret) or database.write(_make_secret)
+
+
+def _find_secret(connection: Connection) -> bytes | None:
+    return connection.scalar(sa.select(secrets.c.value).where(secrets.c.name == _NAME))
+
+
+def _make_secret(connection: Connection) -> bytes:
+    value = _find_secret(connection)
+    if value is None:
+        value = random.token_bytes(32)
+        connection.execute(secrets.insert().values(name=_NAME, value=value))
+    return value
 
 
 def sealed(key: bytes, position: str, bound: Sequence[str]) -> str:

@@ -1,4 +1,7 @@
-"""Bytes into the store: read once, hashed on the way, checked against what the client announced, then indexed."""
+"""Bytes into the store: read once, hashed on the way, checked against what the client announced, then indexed.
+
+An object of at most `SMALL` bytes has no file: its bytes are entered with its row, and one commit makes both durable.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import errno
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
@@ -15,26 +19,32 @@ from clary.errors import ServiceError
 from clary.objects.base import ObjectStore
 from clary.services.operation import Call
 from clary.services.s3 import checksums, faults
+from clary.services.s3.hashing import Beside
 from clary.wire.messages import Body, BytesBody
 
 T = TypeVar("T")
+Verify = Callable[[int, bytes, bytes], None]
 
 LARGEST_PUT = 5 * 1024**3
+SMALL = 16 * 1024
+NEVER_SMALL = -1  # always a blob, be it empty
 _PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A blob that is durable and in no index yet. `etag` is the MD5 in hexadecimal."""
+    """Bytes that are in no index yet: a blob that is durable, or the `data` themselves when they are few. `etag` is the
+    MD5 in hexadecimal."""
 
     blob: str
+    data: bytes
     size: int
     etag: str
     checksum: checksums.Stored
 
 
-def receive(call: Call, given: Mapping[str, Any]) -> Written:
-    """The request's body as a blob. Raises S3's errors, and keeps nothing, when it is not what its headers say."""
+def receive(call: Call, given: Mapping[str, Any], small: int = SMALL) -> Written:
+    """The request's body, stored. Raises S3's errors, and keeps nothing, when it is not what its headers say."""
     body: Body = given.get("Body") or BytesBody()
     if isinstance(body, (bytes, bytearray)):
         body = BytesBody(bytes(body))
@@ -58,43 +68,74 @@ def receive(call: Call, given: Mapping[str, Any]) -> Written:
             value = announced.value or checksums.in_trailer(body, announced.algorithm)
             checksums.check(announced.algorithm, value, checksum)
 
-    return store(call.platform.objects, iter(lambda: body.read(_PIECE), b""), wanted, verify)
+    pieces = iter(lambda: body.read(_PIECE), b"")
+    return store(call.platform.objects, pieces, wanted, verify, small)
 
 
 def store(
     objects: ObjectStore,
     pieces: Iterator[bytes],
     wanted: checksums.Algorithm | None = None,
-    verify: Callable[[int, bytes, bytes], None] = lambda _size, _md5, _checksum: None,
+    verify: Verify = lambda _size, _md5, _checksum: None,
+    small: int = SMALL,
 ) -> Written:
-    """Writes and hashes `pieces`; `verify(size, md5, checksum)` may raise before anything is kept."""
-    md5 = hashlib.md5(usedforsecurity=False)
-    extra = wanted.new() if wanted else None
-    size = 0
+    """Hashes `pieces` and writes them to a blob, unless they are `small` bytes or less. `verify(size, md5, checksum)`
+    may raise before anything is kept."""
+    first, pieces = _beginning(pieces, small + 1)
+    if len(first) <= small:
+        return _small(first, wanted, verify)
     try:
-        writer = objects.writer()
-        try:
-            for piece in pieces:
-                writer.write(piece)
-                md5.update(piece)
-                if extra is not None:
-                    extra.update(piece)
-                size += len(piece)
-            digest = extra.digest() if extra else b""
-            verify(size, md5.digest(), digest)
-            blob = writer.commit()
-        except BaseException:
-            writer.abort()
-            raise
+        return _large(objects, chain((first,), pieces), wanted, verify)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise faults.disk_full() from error
         raise
-    return Written(blob, size, md5.hexdigest(), checksums.stored(wanted, digest) if wanted else {})
 
 
-def commit(platform: Platform, blob: str, work: Callable[[Connection], tuple[T, list[str]]]) -> T:
-    """Indexes a new blob: `work` returns its result and the blobs that nothing names any more.
+def _beginning(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """At least `size` bytes, fewer when there are no more; and the pieces that follow them."""
+    first = next(pieces, b"")
+    while len(first) < size and (piece := next(pieces, b"")):
+        first += piece
+    return first, pieces
+
+
+def _small(data: bytes, wanted: checksums.Algorithm | None, verify: Verify) -> Written:
+    digest = hashlib.md5(data, usedforsecurity=False)
+    checksum = b""
+    if wanted is not None:
+        extra = wanted.new()
+        extra.update(data)
+        checksum = extra.digest()
+    verify(len(data), digest.digest(), checksum)
+    return Written("", data, len(data), digest.hexdigest(), checksums.stored(wanted, checksum) if wanted else {})
+
+
+def _large(
+    objects: ObjectStore, pieces: Iterator[bytes], wanted: checksums.Algorithm | None, verify: Verify
+) -> Written:
+    md5, extra, size = Beside(hashlib.md5(usedforsecurity=False)), wanted.new() if wanted else None, 0
+    writer = objects.writer()
+    try:
+        for piece in pieces:
+            md5.update(piece)
+            writer.write(piece)
+            if extra is not None:
+                extra.update(piece)
+            size += len(piece)
+        digest, checksum = md5.digest(), extra.digest() if extra else b""
+        verify(size, digest, checksum)
+        blob = writer.commit()
+    except BaseException:
+        writer.abort()
+        raise
+    finally:
+        md5.close()
+    return Written(blob, b"", size, digest.hex(), checksums.stored(wanted, checksum) if wanted else {})
+
+
+def commit(platform: Platform, written: Written, work: Callable[[Connection], tuple[T, list[str]]]) -> T:
+    """Indexes what was written: `work` returns its result and the blobs that nothing names any more.
 
     When `work` refuses (ServiceError) the new blob is deleted. After any other failure it is left to the sweep: the
     transaction may have been committed after all.
@@ -102,7 +143,8 @@ def commit(platform: Platform, blob: str, work: Callable[[Connection], tuple[T, 
     try:
         result, freed = platform.stores.objects.write(work)
     except ServiceError:
-        platform.objects.delete(blob)
+        if written.blob:
+            platform.objects.delete(written.blob)
         raise
     discard(platform, freed)
     return result

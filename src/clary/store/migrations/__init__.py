@@ -17,7 +17,12 @@ from clary.store.errors import StoreTooNew
 
 Step = Callable[[Connection], None]
 
-STEPS: Mapping[str, Sequence[Step]] = {"records": (), "objects": (), "logs": ()}
+
+def _contents_of_small_objects(connection: Connection) -> None:
+    connection.exec_driver_sql("ALTER TABLE objects ADD COLUMN content BIGINT")
+
+
+STEPS: Mapping[str, Sequence[Step]] = {"records": (), "objects": (_contents_of_small_objects,), "logs": ()}
 
 _VERSIONS = sa.Table(
     "schema_version",

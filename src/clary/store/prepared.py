@@ -1,0 +1,114 @@
+"""Statements that every request needs, put together once: SQLAlchemy takes longer for that than SQLite to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Dialect
+
+Row = tuple[Any, ...]
+_Process = Callable[[Any], Any] | None
+
+
+class _Compiled:
+    """A statement in one dialect: its text, and how its parameters and rows are converted (by their types)."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        names = compiled.positiontup if compiled.positional else list(compiled.binds)
+        types = [column.type for column in getattr(statement, "selected_columns", ())]
+        self.text = str(compiled)
+        self._positional = compiled.positional
+        self._constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._binds = [
+            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in names
+        ]
+        self._types = [each.dialect_impl(dialect) for each in types]
+        self._dialect = dialect
+        self._columns: list[_Process] | None = None
+
+    def parameters(self, given: Mapping[str, Any]) -> Any:
+        given = {**self._constants, **given}
+        values = [process(given[name]) if process else given[name] for name, process in self._binds]
+        return (
+            values if self._positional else {name: value for (name, _), value in zip(self._binds, values, strict=True)}
+        )
+
+    def rows(self, cursor: Any, values: Sequence[Row]) -> list[Row]:
+        columns = self._columns
+        if columns is None:  # only an answer tells the driver's types
+            described = zip(self._types, cursor.description, strict=True)
+            columns = [each.result_processor(self._dialect, column[1]) for each, column in described]
+            self._columns = columns
+        if not any(columns):
+            return list(values)
+        return [
+            tuple(process(value) if process else value for process, value in zip(columns, row, strict=True))
+            for row in values
+        ]
+
+
+class Prepared:
+    """A statement of SQLAlchemy that the driver runs, in the transaction of the connection's other statements and with
+    the errors that those raise. Its parameters are named by `given`, one value for each; an INSERT names its columns.
+    Rows are plain tuples in the order of the statement's columns."""
+
+    def __init__(self, statement: sa.Select[Any] | sa.Insert | sa.Update | sa.Delete) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def first(self, connection: Connection, given: Mapping[str, Any]) -> Row | None:
+        """The first row, None when there is none."""
+        compiled, cursor = self._run(connection, given)
+        row = cursor.fetchone()
+        found = None if row is None else compiled.rows(cursor, (row,))[0]
+        cursor.close()
+        return found
+
+    def rows(self, connection: Connection, given: Mapping[str, Any]) -> list[Row]:
+        compiled, cursor = self._run(connection, given)
+        found = compiled.rows(cursor, cursor.fetchall())
+        cursor.close()
+        return found
+
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> None:
+        """For what gives no rows."""
+        self._run(connection, given)[1].close()
+
+    def _statement_for(self, _: Dialect) -> Any:
+        return self._statement
+
+    def _run(self, connection: Connection, given: Mapping[str, Any]) -> tuple[_Compiled, Any]:
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._statement_for(dialect), dialect)
+        if not connection.in_transaction():
+            connection.begin()
+        driver: Any = connection.connection.driver_connection
+        try:
+            return compiled, driver.execute(compiled.text, compiled.parameters(given))
+        except dialect.loaded_dbapi.Error as error:
+            raise sa.exc.DBAPIError.instance(
+                compiled.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+            ) from error
+
+
+class Numbered(Prepared):
+    """An INSERT into a table whose rows the database numbers (`number` is that column)."""
+
+    def __init__(self, statement: sa.Insert, number: sa.Column[int]) -> None:
+        super().__init__(statement)
+        self._returning = statement.returning(number)
+
+    def insert(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """The number of the new row."""
+        _, cursor = self._run(connection, given)
+        number = cursor.lastrowid if connection.dialect.name == "sqlite" else cursor.fetchone()[0]
+        cursor.close()
+        return int(number)
+
+    def _statement_for(self, dialect: Dialect) -> Any:
+        return self._statement if dialect.name == "sqlite" else self._returning  # old SQLites cannot return
