@@ -1,0 +1,148 @@
+"""What the gateway adds between a client and a model server, against nginx in its place.
+
+python benchmarks/gateway_hop.py [--rounds N] [--keep]
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from botocore.credentials import Credentials
+from measure import processes
+from measure.load import Load
+from measure.report import Bar, Report, arguments
+from measure.rounds import take_turns
+from measure.servers import free_port, peer
+from measure.signed import invocations
+
+from clary.config import Settings
+from clary.server.control import ControlServer
+
+ABOUT = """A fixed answer (nginx, `return 200`) as the model server, on a unix socket. In front of it: nothing (the same
+server, asked on a port), nginx with kept connections, nginx as it is by default (a new connection for each request),
+and an edge of Clary, which verifies the SigV4 signature, finds the endpoint, counts, and passes the call on. All get
+the same 2,000 differently signed InvokeEndpoint requests from wrk on the same cores; one worker process each. CPU is
+that of the process in front. "Added" is the p50 over that of nothing in front, of the same round."""
+
+KEY = Credentials("AKIAEXAMPLE", "a-secret-key-of-the-usual-forty-letters")
+ACCOUNT, REGION, ENDPOINT = "123456789012", "eu-west-1", "abalone"
+SECONDS = 2.0
+DIRECT, NGINX, RECONNECTING, EDGE = "nothing in front", "nginx, kept connections", "nginx, default", "clary"
+
+_MODEL = """
+server {{ listen unix:{model}; listen 127.0.0.1:{port}; keepalive_requests 100000000;
+  location / {{ default_type text/csv; return 200 "9.75\\n"; }} }}
+"""
+_FRONT = """
+upstream model {{ server unix:{model}; {kept} }}
+server {{ listen 127.0.0.1:{port}; keepalive_requests 100000000;
+  location / {{ proxy_pass http://model; {version} }} }}
+"""
+_VERSION = 'proxy_http_version 1.1; proxy_set_header Connection "";'
+_NGINX = """
+worker_processes 1; daemon off; pid {folder}/{port}.pid; error_log stderr;
+events {{ worker_connections 1024; }}
+http {{ access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder}; {servers} }}
+"""
+
+
+def nginx(folder: Path, port: int, servers: str) -> list[str]:
+    """The command of an nginx with these server blocks."""
+    path = folder / f"{port}.conf"
+    path.write_text(_NGINX.format(folder=folder, port=port, servers=servers))
+    return ["nginx", "-e", "stderr", "-c", str(path)]
+
+
+@contextmanager
+def edge(folder: Path, model: Path) -> Iterator[tuple[int, int]]:
+    """(port, pid) of an edge whose control plane knows one key and one endpoint."""
+    settings = Settings.load({}, home=folder)
+    settings.run.mkdir(parents=True)
+    control = ControlServer(settings.run / "control.sock", _no_request, lambda asked: _answer(asked, model), threads=2)
+    control.start()
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listening:
+        command = [sys.executable, "-m", "clary.edge", "--fd", str(listening.fileno())]
+        variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        variables["CLARY_HOME"] = str(folder)
+        process = subprocess.Popen(command, pass_fds=[listening.fileno()], env=variables)
+        try:
+            yield int(listening.getsockname()[1]), process.pid
+        finally:
+            process.terminate()
+            process.wait(20)
+            control.stop(1.0)
+
+
+def _no_request(_: Any) -> Any:
+    raise NotImplementedError("only invocations are sent")
+
+
+def _answer(asked: Mapping[str, Any], model: Path) -> dict[str, Any]:
+    if asked["ask"] == "credential":
+        principal = {"kind": "root", "account": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:root", "user_id": ACCOUNT}
+        principal["access_key"] = str(KEY.access_key)
+        return {"found": True, "principal": principal, "secret_key": KEY.secret_key, "expires": None}
+    variants = [{"name": "AllTraffic", "weight": 1.0, "instances": [str(model)]}]
+    return {"found": True, "status": "InService", "arn": "arn:aws:sagemaker:::endpoint/x", "variants": variants}
+
+
+def contender(port: int, front: int) -> Callable[[], dict[str, float]]:
+    """Loads the server on `port`; CPU of the process `front` and what is below it."""
+    bodies = [f"{number},0.455,0.365,0.095,0.514,0.2245,0.101,0.15".encode() for number in range(2000)]
+    load = Load(port, invocations(port, ENDPOINT, bodies, KEY, REGION))
+
+    def sample() -> dict[str, float]:
+        figures = {}
+        for connections in (1, 16):
+            before = processes.cpu_seconds(processes.family(front))
+            run = load.run(connections, SECONDS)
+            used = processes.cpu_seconds(processes.family(front)) - before
+            figures |= {f"{figure} at {connections}": value for figure, value in run.items()}
+            figures[f"CPU us at {connections}"] = used / (run["req/s"] * SECONDS) * 1e6
+        return figures
+
+    return sample
+
+
+def start(stack: ExitStack, folder: Path) -> dict[str, Callable[[], dict[str, float]]]:
+    model, direct, kept, new = folder / "model.sock", free_port(), free_port(), free_port()
+    fronts = {
+        direct: _MODEL.format(model=model, port=direct),
+        kept: _FRONT.format(
+            model=model, port=kept, kept="keepalive 64; keepalive_requests 100000000;", version=_VERSION
+        ),
+        new: _FRONT.format(model=model, port=new, kept="", version=""),
+    }
+    pids = {port: stack.enter_context(peer(nginx(folder, port, text), port)).pid for port, text in fronts.items()}
+    edge_port, edge_pid = stack.enter_context(edge(folder / "home", model))
+    ours = {DIRECT: (direct, pids[direct]), NGINX: (kept, pids[kept]), RECONNECTING: (new, pids[new])}
+    return {name: contender(*each) for name, each in (ours | {EDGE: (edge_port, edge_pid)}).items()}
+
+
+def main() -> None:
+    options = arguments(ABOUT, rounds=7)
+    with tempfile.TemporaryDirectory(prefix="clary-hop-") as folder, ExitStack() as stack:
+        figures = take_turns(start(stack, Path(folder)), options.rounds)
+    report = Report("gateway_hop", "The gateway's hop", ABOUT, options.rounds, figures)
+    added = {
+        name: figures[name]["p50 us at 1"].median - figures[DIRECT]["p50 us at 1"].median for name in (NGINX, EDGE)
+    }
+    report.bars = [
+        Bar("added p50 at 1, to nginx", added[EDGE] / added[NGINX], 1.25),
+        Bar("CPU at 1, to nginx", report.ratio("CPU us at 1", EDGE, NGINX), 1.6),
+        Bar("CPU at 16, to nginx", report.ratio("CPU us at 16", EDGE, NGINX), 1.6),
+    ]
+    report.finish(options.keep)
+
+
+if __name__ == "__main__":
+    main()
