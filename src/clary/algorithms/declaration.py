@@ -67,6 +67,14 @@ class ChannelDeclaration:
 
 
 @dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a model's Environment that its model server reads; `about` says what it does, Markdown."""
+
+    name: str
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """The smallest real use, for the checks that every algorithm must pass: hyperparameters; channel -> (content type,
     bytes of one file); requests as (content type, body)."""
@@ -79,7 +87,7 @@ class Example:
 @dataclass(frozen=True, slots=True)
 class AlgorithmSpec:
     """`environment` names the lock file of its libraries (clary/images/locks); `model_file` is in every model it saves;
-    `many_instances` says whether one job may use more than one instance."""
+    `many_instances` says whether one job may use more than one instance. `variables` are those of a model server."""
 
     name: str
     environment: str
@@ -92,6 +100,7 @@ class AlgorithmSpec:
     accepts: tuple[str, ...]
     example: Example
     many_instances: bool = False
+    variables: tuple[Variable, ...] = ()
 
     def channel_inputs(self, given: Mapping[str, Mapping[str, str]], layout: Layout) -> dict[str, ChannelInput]:
         """The channels of inputdataconfig.json, checked; raises ClientError."""

@@ -36,6 +36,9 @@ def _algorithm(spec: AlgorithmSpec) -> Iterator[str]:
     yield table(("channel", "required", "content types"), rows)
     yield f"Without a content type a channel is taken as {code(spec.default_content_type)}. Pipe mode is refused.\n"
     yield f"### Answers of an endpoint\n\nBy the request's Accept: {codes(spec.accepts)}.\n"
+    if spec.variables:
+        yield "### Variables of a model's Environment\n"
+        yield table(("variable", "what it does"), [(code(each.name), each.about) for each in spec.variables])
     yield "### Hyperparameters\n"
     declared = [_hyperparameter(each) for each in spec.hyperparameters.declared.values()]
     yield table(("name", "kind", "allowed", "for tuning"), declared)

@@ -1,5 +1,5 @@
-"""Prediction on dense rows straight through the library's C interface, with buffers kept between calls: the same
-numbers as Booster.inplace_predict in about a third of its time."""
+"""Prediction on dense rows straight through the library's C interface, with buffers and the matrix that stands for them
+kept between calls: the same numbers as Booster.inplace_predict, one row in about a fifth of its time."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class _Buffers(threading.local):
     def __init__(self, columns: int) -> None:
         self.row = np.full((1, columns), np.nan, np.float32)
         self.interface = _array_interface(self.row)
+        # where there is none, each call makes one, which reads the machine's cgroups to count its processors
+        self.matrix = xgboost.core._ProxyDMatrix()
         self.shape = ctypes.POINTER(ctypes.c_uint64)()
         self.dimensions = ctypes.c_uint64()
         self.result = ctypes.POINTER(ctypes.c_float)()
@@ -63,9 +65,8 @@ class DensePredictor:
 
     def _call(self, buffers: _Buffers, interface: bytes) -> None:
         handle = self._model.booster.handle
-        xgboost.core._check_call(
-            xgboost.core._LIB.XGBoosterPredictFromDense(handle, interface, self._config, None, *buffers.places)
-        )
+        given = (interface, self._config, buffers.matrix.handle)
+        xgboost.core._check_call(xgboost.core._LIB.XGBoosterPredictFromDense(handle, *given, *buffers.places))
 
     def _works_in_place(self) -> bool:
         """Linear boosters do not; trees and dart do. Also warms the library up."""

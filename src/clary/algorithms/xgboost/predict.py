@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,9 +15,11 @@ from clary.algorithms.xgboost import requests, responses
 from clary.algorithms.xgboost.dense import DensePredictor
 from clary.algorithms.xgboost.library import xgboost
 from clary.algorithms.xgboost.model import load_models, objective_of, widths
-from clary.algorithms.xgboost.spec import ACCEPTS
+from clary.algorithms.xgboost.rows import SingleRows
+from clary.algorithms.xgboost.spec import ACCEPTS, PREDICTOR_VARIABLE
 
 _INLINE_BYTES = 4096
+_INLINE_CELL = 32  # bytes of one number, at most; where many rows are slow and one is quick
 _QUICK = 0.0005  # seconds that one row may take for its prediction to be made without a change of thread
 _VOTING = ("multi:softmax", "binary:hinge")
 _COMMA_VERSIONS = ("1", "latest", "0.90-1", "0.90-2", "1.0-1", "1.2-1", "1.2-2", "1.3-1")
@@ -31,21 +32,32 @@ def load(model: Path, environment: Mapping[str, str]) -> XGBoostPredictor:
 
 class XGBoostPredictor:
     """`environment` may choose: SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT, SAGEMAKER_INFERENCE_OUTPUT (keys, see
-    responses.SELECTABLE), SAGEMAKER_INFERENCE_ENSEMBLE, SAGEMAKER_BATCH; CLARY_IMAGE_TAG says which image version's
-    form of CSV the client expects."""
+    responses.SELECTABLE), SAGEMAKER_INFERENCE_ENSEMBLE, SAGEMAKER_BATCH, CLARY_XGBOOST_PREDICTOR (fast: single rows are
+    predicted by `fast.FastRow` once it is built; exact: always by XGBoost itself; the bits are the same);
+    CLARY_IMAGE_TAG says which image version's form of CSV the client expects."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         models = load_models(folder, environment.get("SAGEMAKER_INFERENCE_ENSEMBLE", "true") == "true")
         self._columns = widths(models)
         self._predictors = [DensePredictor(model) for model in models]
+        self._single = SingleRows(self._predictors[0], models[0].columns)
+        self._slow = self._single.seconds * len(models) >= _QUICK
         self._objective, self._classes = objective_of(models[0])
         self._default_accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "text/csv"
         chosen = environment.get("SAGEMAKER_INFERENCE_OUTPUT", "").replace(" ", "").lower()
         self._keys = chosen.split(",") if chosen else []
         self._batch = bool(environment.get("SAGEMAKER_BATCH"))
         self._commas = environment.get("CLARY_IMAGE_TAG", "").removesuffix("-cpu-py3") in _COMMA_VERSIONS
-        self.inline_bytes = _INLINE_BYTES if self._seconds_for_a_row() < _QUICK else 0
         log.info(f"Model objective : {self._objective}")
+        if _wants_fast(environment) and len(models) == 1:
+            self._single.begin(models[0], self._objective)
+
+    @property
+    def inline_bytes(self) -> int:
+        if not self._slow:
+            return _INLINE_BYTES
+        quick = len(self._predictors) == 1 and self._single.seconds < _QUICK
+        return min(_INLINE_BYTES, _INLINE_CELL * self._columns) if quick else 0
 
     def invoke(self, body: bytes, content_type: str, accept: str) -> Reply:
         if not body:
@@ -64,7 +76,7 @@ class XGBoostPredictor:
         if content_type == "text/csv" and len(self._predictors) == 1 and len(body) <= _INLINE_BYTES:
             values = requests.one_row(body, self._columns)
             if values is not None:
-                outputs = self._predictors[0].row(values)
+                outputs = self._single.row(values)
                 return [outputs[0] if len(outputs) == 1 else outputs]
         given = requests.read_rows(body, content_type, self._columns)
         given = requests.check_width(given, content_type, self._columns)
@@ -90,6 +102,8 @@ class XGBoostPredictor:
         return labels[np.argmax([(votes == label).sum(axis=0) for label in labels], axis=0)]
 
     def _accept(self, text: str) -> str:
+        if text in ACCEPTS:
+            return text
         media = split_content_type(text)[0] if text else ""
         if media in ("", "*/*"):
             return self._default_accept
@@ -106,11 +120,9 @@ class XGBoostPredictor:
             raise InvocationError(500, str(problem)) from problem
         return Reply(responses.selected_body(facts, self._keys, accept, self._batch), accept)
 
-    def _seconds_for_a_row(self) -> float:
-        row = [0.0] * self._columns
-        times = []
-        for _ in range(3):
-            start = time.perf_counter()
-            self._predictors[0].row(row)
-            times.append(time.perf_counter() - start)
-        return min(times) * len(self._predictors)
+
+def _wants_fast(environment: Mapping[str, str]) -> bool:
+    wanted = environment.get(PREDICTOR_VARIABLE) or "fast"
+    if wanted not in ("exact", "fast"):
+        raise InvocationError(500, f"{PREDICTOR_VARIABLE} is {wanted!r}; it can be exact or fast")
+    return wanted == "fast"

@@ -37,7 +37,7 @@ def scores(rows: Sequence[Row], accept: str) -> bytes:
         return "".join(json.dumps({"score": row}) + "\n" for row in rows).encode()
     if accept == "application/x-recordio-protobuf":
         return write_records([{"score": row if isinstance(row, list) else [row]} for row in rows])
-    return "".join(f"{_joined(row)}\n" for row in rows).encode()
+    return "".join([f"{_joined(row)}\n" for row in rows]).encode()
 
 
 def comma_scores(rows: Sequence[Row]) -> bytes:
@@ -92,7 +92,7 @@ def _label(value: float, objective: str) -> float:
 
 
 def _joined(row: Row) -> str:
-    return ",".join(map(str, row)) if isinstance(row, list) else str(row)
+    return ",".join(map(str, row)) if isinstance(row, list) else repr(row)
 
 
 def _cell(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clary.algorithms.declaration import AlgorithmSpec, ChannelDeclaration, Example, Metric, Repository
+from clary.algorithms.declaration import AlgorithmSpec, ChannelDeclaration, Example, Metric, Repository, Variable
 from clary.algorithms.hyperparameters import (
     Hyperparameters,
     Interval,
@@ -17,6 +17,7 @@ from clary.algorithms.hyperparameters import (
 from clary.algorithms.xgboost import rules
 
 MODEL_FILE = "xgboost-model"
+PREDICTOR_VARIABLE = "CLARY_XGBOOST_PREDICTOR"
 
 PRELOAD = (
     "clary.algorithms.xgboost.train",
@@ -114,6 +115,18 @@ def _metrics() -> tuple[Metric, ...]:
     )
 
 
+_VARIABLES = (
+    Variable(
+        PREDICTOR_VARIABLE,
+        "`fast` (the default): requests of one CSV row are answered by XGBoost itself at first, and by a faster "
+        "predictor once that is built, in the background, and found to have XGBoost's own bits at every split of the "
+        "model and for the first 100 requests; a line in the endpoint's log says so, or why it is not used. `exact`: "
+        "always by XGBoost itself. The answers are the same to the last bit.",
+    ),
+    Variable("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "The form of answers to requests that name none, as in AWS."),
+    Variable("SAGEMAKER_INFERENCE_OUTPUT", "What answers say of each row, keys separated by commas, as in AWS."),
+    Variable("SAGEMAKER_INFERENCE_ENSEMBLE", "`false`: of several models in the archive the first alone answers."),
+)
 _ROWS = b"1,0.5,2\n0,1.5,1\n1,0.25,3\n0,2.5,0.5\n" * 8
 
 SPEC = AlgorithmSpec(
@@ -129,6 +142,7 @@ SPEC = AlgorithmSpec(
     metrics=_metrics(),
     model_file=MODEL_FILE,
     accepts=ACCEPTS,
+    variables=_VARIABLES,
     example=Example(
         {"num_round": "3", "objective": "binary:logistic", "eval_metric": "logloss,accuracy"},
         {"train": ("text/csv", _ROWS), "validation": ("text/csv", _ROWS)},
