@@ -13,7 +13,7 @@ from clary.auth.principals import ANONYMOUS
 from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.server.exchange import Hold
-from clary.services.operation import Call, Document, Operations
+from clary.services.operation import Call, Operations, Result
 from clary.services.waiting import Wait, Waiting
 from clary.wire import faults, protocols
 from clary.wire.messages import Body, BytesBody, Request, Response
@@ -88,10 +88,10 @@ class Pipeline:
             return self._hold(route, wait, call, lambda: handler(call, given))
         return protocols.serialize(route.operation, document, request_id, route.protocol)
 
-    def _hold(self, route: Route, wait: Wait, call: Call, describe: Callable[[], Document]) -> Hold:
+    def _hold(self, route: Route, wait: Wait, call: Call, describe: Callable[[], Result]) -> Hold:
         """The caller is authorised and its request valid; what it is told is looked up afresh when it is told."""
 
-        def tell(document: Document) -> Response:
+        def tell(document: Result) -> Response:
             self._waiting.answered(wait)
             return protocols.serialize(route.operation, document, call.request_id, route.protocol)
 

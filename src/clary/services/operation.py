@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from clary.auth.principals import Principal
 from clary.context import Platform
@@ -29,7 +29,9 @@ class Call:
     body: Body
 
 
-Handler = Callable[[Call, Document], Document]
+Result = Mapping[str, Any]  # a Document, or one that is written already (wire/body_json.py)
+Handler = Callable[[Call, Document], Result]
+H = TypeVar("H", bound=Handler)
 
 
 class Operations:
@@ -44,8 +46,8 @@ class Operations:
     def __init__(self) -> None:
         self._table: dict[str, Handler] = {}
 
-    def handles(self, name: str) -> Callable[[Handler], Handler]:
-        def enter(handler: Handler) -> Handler:
+    def handles(self, name: str) -> Callable[[H], H]:
+        def enter(handler: H) -> H:
             self.add(name, handler)
             return handler
 

@@ -1,6 +1,6 @@
 """Continuation tokens: opaque, signed with a key of this store, bound to one operation and its filters.
 
-A token holds where the last page ended (sort value, ARN), so that whatever is created or deleted meanwhile, an item
+A token holds where the last page ended, so that whatever is created or deleted meanwhile, an item
 that exists during the whole listing appears exactly once. The key is a record: tokens survive restarts and are good
 on every server that shares the store.
 """
@@ -21,7 +21,7 @@ from clary.store import records
 from clary.store.engine import Database
 from clary.store.records import NameTaken, Record
 
-Position = tuple[Any, str]
+Position = tuple[Any, ...]
 
 _KEY_ARN = "clary:paging-key"
 _SIGNATURE_BYTES = 16
@@ -59,8 +59,7 @@ def redeem(key: bytes, binding: Any, token: str) -> Position:
     signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _sign(key, binding, payload)):
         raise _invalid()
-    value, arn = json.loads(payload)
-    return value, arn
+    return tuple(json.loads(payload))
 
 
 def _sign(key: bytes, binding: Any, payload: bytes) -> bytes:

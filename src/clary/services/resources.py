@@ -7,8 +7,10 @@ begins with an underscore are the service's own and never leave.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,15 +20,18 @@ from sqlalchemy.engine import Connection
 from clary.arns import Arn
 from clary.errors import ServiceError, option_not_built
 from clary.services import paging, tagging
-from clary.services.operation import Call, Document, Operations
-from clary.store import records
-from clary.store.records import NameTaken, Query, Record
+from clary.services.operation import Call, Document, Operations, Result
+from clary.store import listings, records
+from clary.store.listings import Listing
+from clary.store.records import NameTaken, Record
+from clary.wire.body_json import Written
+from clary.wire.scalars import write_epoch
 
 Check = Callable[[Connection], None]
 View = Callable[[Record], Document]
 
 _PAGE = 10
-_SORTS: dict[str, Literal["name", "created", "modified", "status"]] = {
+_SORTS: dict[str, listings.Sort] = {
     "Name": "name",
     "CreationTime": "created",
     "LastModifiedTime": "modified",
@@ -38,6 +43,7 @@ _BOUNDS = {
     "LastModifiedTimeAfter": "modified_after",
     "LastModifiedTimeBefore": "modified_before",
 }
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _LISTING_MEMBERS = {*_BOUNDS, "NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "StatusEquals"}
 
 
@@ -93,6 +99,7 @@ def create(
     now = call.platform.clock.now()
     kept = _plain({member: value for member, value in document.items() if member != "Tags"})
     record = Record(resource.kind, call.account, call.region, arn, name, status, now, now, kept)
+    record = dataclasses.replace(record, summary=summary(resource, record))
 
     def commit(connection: Connection) -> None:
         if check is not None:
@@ -137,7 +144,7 @@ def present(resource: Resource, record: Record) -> Document:
     return shown
 
 
-def listing(resource: Resource, call: Call, given: Document) -> Document:
+def listing(resource: Resource, call: Call, given: Document) -> Result:
     """One page. NextToken is absent when nothing is left."""
     for member in given.keys() - _LISTING_MEMBERS:
         raise option_not_built(f"List{resource.plural}", member)
@@ -145,15 +152,12 @@ def listing(resource: Resource, call: Call, given: Document) -> Document:
     binding = [call.operation, call.account, call.region, _filters(given)]
     token = given.get("NextToken")
     after = paging.redeem(paging.signing_key(database), binding, token) if token else None
-    query = _query(resource, call, given, after)
-    found = database.read(lambda connection: records.select(connection, query))
-    size = query.limit - 1
-    answer: Document = {resource.listing: [_summary(resource, record) for record in found[:size]]}
-    if len(found) > size:
-        last = found[size - 1]
-        position = (getattr(last, query.sort), last.arn)
-        answer["NextToken"] = paging.issue(paging.signing_key(database), binding, position)
-    return answer
+    wanted = _listing(resource, call, given, after)
+    page = database.read(lambda connection: listings.page(connection, wanted))
+    rest = ""
+    if page.last is not None:
+        rest = f',"NextToken":"{paging.issue(paging.signing_key(database), binding, page.last)}"'
+    return Written(f'{{"{resource.listing}":[{page.summaries}]{rest}}}')
 
 
 def delete(resource: Resource, call: Call, given: Document) -> Document:
@@ -181,7 +185,9 @@ def move(
     status = status or record.status
     if status != record.status and status not in resource.edges.get(record.status, frozenset()):
         raise ValueError(f"{record.arn}: no edge from {record.status} to {status}")
-    return records.replace(connection, record, document=document, status=status, modified=max(now, record.modified))
+    modified = max(now, record.modified)
+    told = summary(resource, dataclasses.replace(record, document=document, status=status, modified=modified))
+    return records.replace(connection, record, document=document, status=status, modified=modified, summary=told)
 
 
 def serve(operations: Operations, resource: Resource, *verbs: Literal["Describe", "List", "Delete"]) -> None:
@@ -196,19 +202,19 @@ def serve(operations: Operations, resource: Resource, *verbs: Literal["Describe"
                 operations.add(f"Delete{resource.noun}", functools.partial(delete, resource))
 
 
-def _query(resource: Resource, call: Call, given: Document, after: paging.Position | None) -> Query:
+def _listing(resource: Resource, call: Call, given: Document, after: paging.Position | None) -> Listing:
     order = given.get("SortOrder")
     bounds: dict[str, Any] = {column: _plain(given[member]) for member, column in _BOUNDS.items() if member in given}
-    return Query(
+    return Listing(
         resource.kind,
         call.account,
         call.region,
         sort=_SORTS[given.get("SortBy", "CreationTime")],
         descending=resource.descending if order is None else order == "Descending",
         after=after,
-        limit=given.get("MaxResults", _PAGE) + 1,  # one more tells whether there is a next page
+        limit=given.get("MaxResults", _PAGE),
         name_contains=given.get("NameContains", ""),
-        statuses=(given["StatusEquals"],) if "StatusEquals" in given else (),
+        status=given.get("StatusEquals", ""),
         **bounds,
     )
 
@@ -217,19 +223,18 @@ def _filters(given: Document) -> Document:
     return {member: _plain(value) for member, value in given.items() if member not in ("NextToken", "MaxResults")}
 
 
-def _summary(resource: Resource, record: Record) -> Document:
+def summary(resource: Resource, record: Record) -> str:
+    """What List* shows of a record, as JSON text. In SageMaker's summaries the names of times end in Time."""
     shown = present(resource, record)
-    return {member: shown[member] for member in resource.summary if member in shown}
+    told = {member: shown[member] for member in resource.summary if member in shown}
+    return _ENCODER.encode({name: write_epoch(each) if name.endswith("Time") else each for name, each in told.items()})
 
 
 def _plain(value: Any) -> Any:
     """As JSON has it: times become epoch seconds."""
-    match value:
-        case datetime.datetime():
-            return value.timestamp()
-        case dict():
-            return {key: _plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [_plain(each) for each in value]
-        case _:
-            return value
+    kind = type(value)
+    if kind is dict:
+        return {key: _plain(each) for key, each in value.items()}
+    if kind is list or kind is tuple:
+        return [_plain(each) for each in value]
+    return value.timestamp() if kind is datetime.datetime else value

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clary.clock import Clock
-from clary.services.operation import Call, Document
+from clary.services.operation import Call, Result
 from clary.services.resources import Resource
 
 
@@ -70,10 +70,10 @@ class Waits:
     unsettled: frozenset[str]
     rhythm: Rhythm
 
-    def status(self, document: Document) -> str:
+    def status(self, document: Result) -> str:
         return str(document[f"{self.resource.noun}Status"])
 
-    def arn(self, document: Document) -> str:
+    def arn(self, document: Result) -> str:
         return str(document[f"{self.resource.noun}Arn"])
 
 
@@ -87,9 +87,9 @@ class Wait:
     arn: str
     seconds: float
     passing: bool  # any change of status ends it, not only a settled one
-    told: Document
+    told: Result
 
-    def over(self, document: Document) -> bool:
+    def over(self, document: Result) -> bool:
         """Whether there is something to say."""
         if self.waits.status(document) not in self.waits.unsettled:
             return True
@@ -118,7 +118,7 @@ class Waiting:
         self._mutex = threading.Lock()
         self._pasts: OrderedDict[tuple[str, Client, str], _Past] = OrderedDict()
 
-    def consider(self, call: Call, document: Document) -> Wait | None:
+    def consider(self, call: Call, document: Result) -> Wait | None:
         """Whether this answer is to be held back: None says that it may go."""
         waits = self._table.get((call.service, call.operation))
         if waits is None:
@@ -151,7 +151,7 @@ class Waiting:
         past = self._pasts.get(key)
         return past if past and self._clock.monotonic() - past.answered < _FORGOTTEN else None
 
-    def _seconds(self, client: Client, rhythm: Rhythm, document: Document, past: _Past | None) -> float:
+    def _seconds(self, client: Client, rhythm: Rhythm, document: Result, past: _Past | None) -> float:
         if client is Client.WAITER:
             return self._longest
         if past is None:

@@ -55,7 +55,7 @@ class Prepared:
     the errors that those raise. Its parameters are named by `given`, one value for each; an INSERT names its columns.
     Rows are plain tuples in the order of the statement's columns."""
 
-    def __init__(self, statement: sa.Select[Any] | sa.Insert | sa.Update | sa.Delete) -> None:
+    def __init__(self, statement: sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
@@ -73,9 +73,12 @@ class Prepared:
         cursor.close()
         return found
 
-    def run(self, connection: Connection, given: Mapping[str, Any]) -> None:
-        """For what gives no rows."""
-        self._run(connection, given)[1].close()
+    def run(self, connection: Connection, given: Mapping[str, Any]) -> int:
+        """For what gives no rows: how many it changed."""
+        cursor = self._run(connection, given)[1]
+        changed: int = cursor.rowcount
+        cursor.close()
+        return changed
 
     def _statement_for(self, _: Dialect) -> Any:
         return self._statement

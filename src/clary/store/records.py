@@ -1,5 +1,6 @@
-"""Resources as records: insert, find, replace by compare-and-swap, delete, list. Functions of a connection, to be used
-inside `Database.read` and `Database.write`, so that several changes make one transaction."""
+"""Resources as records: insert, find, replace by compare-and-swap, delete, select. Functions of a connection, to be
+used inside `Database.read` and `Database.write`, so that several changes make one transaction. For pages of listings
+see clary.store.listings."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clary.store.prepared import Prepared
 from clary.store.schema import records
 
 _NOTED = "clary.changed"
@@ -31,7 +33,8 @@ class Changed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Times are epoch seconds. `version` counts replacements, from 1."""
+    """Times are epoch seconds. `version` counts replacements, from 1. `summary` is what listings show of the record, as
+    JSON text, so that a page is read without its documents; empty for kinds that are not listed so."""
 
     kind: str
     account: str
@@ -44,41 +47,60 @@ class Record:
     document: dict[str, Any]
     parent: str | None = None
     version: int = 1
+    summary: str = ""
+
+
+_FIELDS = tuple(each.name for each in dataclasses.fields(Record))
+_SELECT = sa.select(*(records.c[name] for name in _FIELDS))
+_ITS_NAME = [records.c[name] == sa.bindparam(name) for name in ("kind", "account", "region", "name")]
+_SAME = [records.c.arn == sa.bindparam("of_arn"), records.c.version == sa.bindparam("of_version")]
+_CHANGING = ("status", "modified", "document", "version", "summary")
+
+_INSERT = Prepared(records.insert())
+_BY_NAME = Prepared(_SELECT.where(*_ITS_NAME))
+_BY_ARN = Prepared(_SELECT.where(records.c.arn == sa.bindparam("arn")))
+_NAMED = Prepared(sa.select(records.c.arn).where(*_ITS_NAME))
+_TAKEN = Prepared(sa.select(records.c.arn).where(records.c.arn == sa.bindparam("arn")))
+_REPLACE = Prepared(records.update().where(*_SAME).values({name: sa.bindparam(f"to_{name}") for name in _CHANGING}))
+_DELETE = Prepared(records.delete().where(*_SAME))
 
 
 def insert(connection: Connection, record: Record) -> None:
     """Raises NameTaken."""
-    taken = (
-        find(connection, record.kind, record.account, record.region, record.name) if record.name is not None else None
-    )
-    taken = taken or by_arn(connection, record.arn)
+    values = {name: getattr(record, name) for name in _FIELDS}
+    taken = _TAKEN.first(connection, values)
+    if taken is None and record.name is not None:
+        taken = _NAMED.first(connection, values)
     if taken is not None:
-        raise NameTaken(taken.arn)
-    connection.execute(records.insert().values(**dataclasses.asdict(record)))
+        raise NameTaken(taken[0])
+    _INSERT.run(connection, values)
 
 
 def find(connection: Connection, kind: str, account: str, region: str, name: str) -> Record | None:
-    return _one(
-        connection,
-        records.c.kind == kind,
-        records.c.account == account,
-        records.c.region == region,
-        records.c.name == name,
-    )
+    row = _BY_NAME.first(connection, {"kind": kind, "account": account, "region": region, "name": name})
+    return None if row is None else Record(*row)
 
 
 def by_arn(connection: Connection, arn: str) -> Record | None:
-    return _one(connection, records.c.arn == arn)
+    row = _BY_ARN.first(connection, {"arn": arn})
+    return None if row is None else Record(*row)
 
 
-def replace(connection: Connection, record: Record, **changes: Any) -> Record:
-    """Writes `record` with `changes` if nobody else did since it was read; raises Changed."""
+def replace(
+    connection: Connection,
+    record: Record,
+    *,
+    document: dict[str, Any] | None = None,
+    status: str | None = None,
+    modified: float | None = None,
+    summary: str | None = None,
+) -> Record:
+    """Writes `record` with what is given if nobody else did since it was read; raises Changed."""
+    given = {"document": document, "status": status, "modified": modified, "summary": summary}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     new = dataclasses.replace(record, **changes, version=record.version + 1)
-    values = dataclasses.asdict(new)
-    done = connection.execute(
-        records.update().where(records.c.arn == record.arn, records.c.version == record.version).values(**values)
-    )
-    if done.rowcount != 1:
+    values = {f"to_{name}": getattr(new, name) for name in _CHANGING}
+    if _REPLACE.run(connection, {**values, **_version(record)}) != 1:
         raise Changed(record.arn)
     _note(connection, record.arn)
     return new
@@ -86,8 +108,7 @@ def replace(connection: Connection, record: Record, **changes: Any) -> Record:
 
 def delete(connection: Connection, record: Record) -> None:
     """Raises Changed when it was replaced or deleted since it was read."""
-    done = connection.execute(records.delete().where(records.c.arn == record.arn, records.c.version == record.version))
-    if done.rowcount != 1:
+    if _DELETE.run(connection, _version(record)) != 1:
         raise Changed(record.arn)
     _note(connection, record.arn)
 
@@ -108,74 +129,34 @@ def _note(connection: Connection, arn: str) -> None:
         noted.add(arn)
 
 
+def _version(record: Record) -> dict[str, Any]:
+    return {"of_arn": record.arn, "of_version": record.version}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A listing. `sort` is a column; ties break by ARN; `after` is the (sort value, arn) of the last item seen."""
+    """Which records, in ascending order of `sort`, ties by ARN."""
 
     kind: str
     account: str
     region: str
-    sort: Literal["name", "created", "modified", "status"] = "created"
-    descending: bool = False
-    after: tuple[Any, str] | None = None
+    sort: Literal["name", "created"] = "created"
     limit: int = 100
-    name_contains: str = ""
-    statuses: Sequence[str] = ()
     parent: str | None = None
-    created_after: float | None = None
-    created_before: float | None = None
-    modified_after: float | None = None
-    modified_before: float | None = None
     conditions: Sequence[sa.ColumnElement[bool]] = field(default=())
 
 
 def select(connection: Connection, query: Query) -> list[Record]:
-    """At most `query.limit` records, in order, after `query.after`."""
-    column = records.c[query.sort]
-    statement = sa.select(records).where(*_conditions(query))
-    if query.after is not None:
-        here, there = (
-            sa.tuple_(column, records.c.arn),
-            sa.tuple_(sa.literal(query.after[0]), sa.literal(query.after[1])),
-        )
-        statement = statement.where(here < there if query.descending else here > there)
-    order = (column.desc(), records.c.arn.desc()) if query.descending else (column, records.c.arn)
-    rows = connection.execute(statement.order_by(*order).limit(query.limit))
-    return [_record(row) for row in rows.mappings()]
+    """At most `query.limit` records, in order."""
+    table = records.c
+    wanted = [table.kind == query.kind, table.account == query.account, table.region == query.region]
+    if query.parent is not None:
+        wanted.append(table.parent == query.parent)
+    statement = _SELECT.where(*wanted, *query.conditions).order_by(table[query.sort], table.arn)
+    return [Record(*row) for row in connection.execute(statement.limit(query.limit))]
 
 
 def with_status(connection: Connection, kind: str, statuses: Sequence[str]) -> list[Record]:
     """Of every account and region: what the scheduler's loop looks at."""
-    statement = (
-        sa.select(records).where(records.c.kind == kind, records.c.status.in_(statuses)).order_by(records.c.created)
-    )
-    return [_record(row) for row in connection.execute(statement).mappings()]
-
-
-def _conditions(query: Query) -> list[sa.ColumnElement[bool]]:
-    table = records.c
-    wanted = [table.kind == query.kind, table.account == query.account, table.region == query.region]
-    if query.name_contains:
-        wanted.append(table.name.contains(query.name_contains, autoescape=True))
-    if query.statuses:
-        wanted.append(table.status.in_(query.statuses))
-    if query.parent is not None:
-        wanted.append(table.parent == query.parent)
-    for column, bound, after in (
-        (table.created, query.created_after, True),
-        (table.created, query.created_before, False),
-        (table.modified, query.modified_after, True),
-        (table.modified, query.modified_before, False),
-    ):
-        if bound is not None:
-            wanted.append(column > bound if after else column < bound)
-    return [*wanted, *query.conditions]
-
-
-def _one(connection: Connection, *conditions: sa.ColumnElement[bool]) -> Record | None:
-    row = connection.execute(sa.select(records).where(*conditions)).mappings().first()
-    return None if row is None else _record(row)
-
-
-def _record(row: Any) -> Record:
-    return Record(**{field.name: row[field.name] for field in dataclasses.fields(Record)})
+    wanted = _SELECT.where(records.c.kind == kind, records.c.status.in_(statuses))
+    return [Record(*row) for row in connection.execute(wanted.order_by(records.c.created))]

@@ -26,11 +26,14 @@ records = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("modified", sa.Float, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False, server_default=""),  # before the document: it is read alone
     sa.Column("document", sa.JSON, nullable=False),
     sa.UniqueConstraint("account", "region", "kind", "name", name="records_by_name"),
-    sa.Index("records_by_created", "account", "region", "kind", "created", "arn"),
-    sa.Index("records_by_modified", "account", "region", "kind", "modified", "arn"),
-    sa.Index("records_by_status", "kind", "status"),
+    # One for each order of a listing; what follows the ARN is there to be filtered by (listings.py).
+    sa.Index("records_by_created", "account", "region", "kind", "created", "arn", "name", "modified"),
+    sa.Index("records_by_modified", "account", "region", "kind", "modified", "arn", "name", "created"),
+    sa.Index("records_by_status", "account", "region", "kind", "status", "created", "arn", "name", "modified"),
+    sa.Index("records_by_kind", "kind", "status"),
     sa.Index("records_by_parent", "parent", "kind"),
 )
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.store import records
+from clary.store import listings, records
 from clary.store.engine import Database
 from clary.store.errors import StoreClosed
+from clary.store.listings import Listing
 from clary.store.records import Changed, NameTaken, Query, Record
 from clary.store.schema import RECORDS
 
@@ -25,7 +29,8 @@ Reopen = Callable[[], Database]
 
 def record(name: str, created: float = 1.0, **changes: object) -> Record:
     values: dict[str, object] = {"status": "InService", "modified": created, "document": {"Name": name}} | changes
-    return Record("thing", "1", "r", f"arn:{name}", name, created=created, **values)  # type: ignore[arg-type]
+    told = json.dumps(name)
+    return Record("thing", "1", "r", f"arn:{name}", name, created=created, summary=told, **values)  # type: ignore[arg-type]
 
 
 def inserting(name: str, created: float = 1.0) -> Callable[[Connection], None]:
@@ -33,8 +38,34 @@ def inserting(name: str, created: float = 1.0) -> Callable[[Connection], None]:
 
 
 def names(database: Database, **query: object) -> list[str]:
-    wanted = Query("thing", "1", "r", **query)  # type: ignore[arg-type]
-    return [each.name or "" for each in database.read(lambda connection: records.select(connection, wanted))]
+    wanted = Listing("thing", "1", "r", **query)  # type: ignore[arg-type]
+    page = database.read(lambda connection: listings.page(connection, wanted))
+    return json.loads(f"[{page.summaries}]")  # type: ignore[no-any-return]
+
+
+_ORDERS: dict[str, Callable[[Record], Any]] = {
+    "name": lambda each: each.name,
+    "created": lambda each: (each.created, each.arn),
+    "modified": lambda each: (each.modified, each.arn),
+    "status": lambda each: (each.status, each.created, each.arn),
+}
+_KEEPS: dict[str, Callable[[Record, Any], bool]] = {
+    "status": lambda each, value: each.status == value,
+    "name_contains": lambda each, value: value in (each.name or ""),
+    "created_after": lambda each, value: each.created > value,
+    "created_before": lambda each, value: each.created < value,
+    "modified_after": lambda each, value: each.modified > value,
+    "modified_before": lambda each, value: each.modified < value,
+}
+_FILTERS: list[dict[str, Any]] = [
+    {},
+    {"status": "a"},
+    {"name_contains": "3"},
+    {"created_after": 5.0, "created_before": 15.0},
+    {"modified_after": 5.0, "modified_before": 12.0},
+    {"created_after": 9.0, "status": "b"},
+    {"modified_before": 15.0, "created_after": 4.0, "name_contains": "1", "status": "a"},
+]
 
 
 class DatabaseConformance:
@@ -149,9 +180,31 @@ class DatabaseConformance:
         database.write(fill)
         for sort in ("name", "created"):
             for descending in (False, True):
-                seen = [each.name for each in _pages(database, sort, descending)]
+                seen = list(_pages(database, 2, sort=sort, descending=descending))
                 key = {"name": lambda name: name, "created": lambda name: (given.index(name) // 2, f"arn:{name}")}[sort]
                 assert seen == sorted(given, key=key, reverse=descending)
+
+    def test_every_order_and_filter_gives_what_sorting_and_filtering_by_hand_gives(self, database: Database) -> None:
+        made = [
+            record(
+                f"{number * 7 % 60:02}",
+                float(number // 3),
+                status="ab"[number % 2],
+                modified=float(number // 3 + number % 5),
+            )
+            for number in range(60)
+        ]
+
+        def fill(connection: Connection) -> None:
+            for each in made:
+                records.insert(connection, each)
+
+        database.write(fill)
+        for sort, filters, descending in itertools.product(_ORDERS, _FILTERS, (False, True)):
+            wanted = [each for each in made if all(_KEEPS[name](each, value) for name, value in filters.items())]
+            wanted.sort(key=_ORDERS[sort], reverse=descending)
+            seen = list(_pages(database, 7, sort=sort, descending=descending, **filters))
+            assert seen == [each.name for each in wanted], (sort, filters, descending)
 
     def test_name_contains_takes_every_character_for_itself(self, database: Database) -> None:
         for name in ("a%b", "a_b", "axb", "AXB"):
@@ -180,12 +233,13 @@ class DatabaseConformance:
                 call(lambda connection: None)
 
 
-def _pages(database: Database, sort: str, descending: bool) -> Iterator[Record]:
+def _pages(database: Database, size: int, **query: object) -> Iterator[str]:
+    """The names on all pages."""
     after = None
     while True:
-        query = Query("thing", "1", "r", sort=sort, descending=descending, after=after, limit=2)  # type: ignore[arg-type]
-        page = database.read(functools.partial(records.select, query=query))
-        yield from page
-        if len(page) < 2:
+        listing = Listing("thing", "1", "r", after=after, limit=size, **query)  # type: ignore[arg-type]
+        page = database.read(functools.partial(listings.page, listing=listing))
+        yield from json.loads(f"[{page.summaries}]")
+        if page.last is None:
             return
-        after = (getattr(page[-1], sort), page[-1].arn)
+        after = page.last

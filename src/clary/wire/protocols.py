@@ -162,8 +162,10 @@ def serialize(
 def _rpc_response(
     protocol: Protocol, model: ServiceModel, output: Output, result: Mapping[str, Any], request_id: str
 ) -> Response:
-    document = output.write(result) if output.write else {}
     headers = [*rpc_headers(protocol, model), ("x-amzn-RequestId", request_id)]
+    if protocol == "json" and isinstance(result, body_json.Written):
+        return Response(200, headers, result.text.encode())
+    document = output.write(dict(result)) if output.write else {}
     data = body_json.dumps(document) if protocol == "json" else body_cbor.dumps(document)
     return Response(200, headers, data)
 

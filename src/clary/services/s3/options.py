@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from clary.errors import ServiceError
-from clary.services.operation import Call, Document, Handler
+from clary.services.operation import Call, Document, Handler, Result
 from clary.services.s3 import faults, integrity, user_metadata
 
 _ALWAYS = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
@@ -36,7 +36,7 @@ def understands(*members: str) -> Callable[[Handler], Handler]:
 
     def guard(handler: Handler) -> Handler:
         @wraps(handler)
-        def guarded(call: Call, given: Document) -> Document:
+        def guarded(call: Call, given: Document) -> Result:
             if call.principal.kind == "anonymous":
                 raise faults.access_denied()
             for member in given:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.store.errors import StoreTooNew
+from clary.store.migrations import summaries
 
 Step = Callable[[Connection], None]
 
@@ -22,7 +23,11 @@ def _contents_of_small_objects(connection: Connection) -> None:
     connection.exec_driver_sql("ALTER TABLE objects ADD COLUMN content BIGINT")
 
 
-STEPS: Mapping[str, Sequence[Step]] = {"records": (), "objects": (_contents_of_small_objects,), "logs": ()}
+STEPS: Mapping[str, Sequence[Step]] = {
+    "records": (summaries.add,),
+    "objects": (_contents_of_small_objects,),
+    "logs": (),
+}
 
 _VERSIONS = sa.Table(
     "schema_version",

@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError, option_not_built, validation
 from clary.services import resources
-from clary.services.operation import Call, Document, Operations
+from clary.services.operation import Call, Document, Operations, Result
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
 from clary.services.sagemaker.training_job import request, transitions
@@ -24,7 +24,7 @@ def create_training_job(call: Call, given: Document) -> Document:
 
 
 @OPERATIONS.handles("ListTrainingJobs")
-def list_training_jobs(call: Call, given: Document) -> Document:
+def list_training_jobs(call: Call, given: Document) -> Result:
     """No job has a warm pool or a training plan, since neither can be asked for: such a filter finds nothing."""
     if "WarmPoolStatusEquals" in given or "TrainingPlanArnEquals" in given:
         return {TRAINING_JOB.listing: []}
