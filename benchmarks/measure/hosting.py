@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from measure.servers import Clary
 from measure.training import IMAGE, ROLE
 
 BUCKET = "models"
+_LOGGED = 60.0  # seconds that a line is waited for
 
 
 def upload(server: Clary, model: Path) -> str:
@@ -34,3 +36,17 @@ def create_endpoint(server: Clary, name: str, model: str, variables: Mapping[str
         EndpointConfigName=name, ProductionVariants=[variant | {"InitialInstanceCount": 1}]
     )
     sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+
+
+def logged(server: Clary, name: str, text: str) -> None:
+    """Until the endpoint's log has a line with the text. Raises TimeoutError."""
+    logs, deadline = server.client("logs"), time.monotonic() + _LOGGED
+    asked = {"logGroupName": f"/aws/sagemaker/Endpoints/{name}", "filterPattern": f'"{text}"'}
+    while time.monotonic() < deadline:
+        try:
+            if logs.filter_log_events(**asked)["events"]:
+                return
+        except logs.exceptions.ResourceNotFoundException:  # not a line yet
+            pass
+        time.sleep(0.1)
+    raise TimeoutError(f"{text!r} is not in the log of {name} after {_LOGGED:.0f} s")

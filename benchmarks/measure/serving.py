@@ -22,8 +22,8 @@ _PATIENCE = 90.0  # seconds for the first answer
 
 @dataclass
 class Serving:
-    """A running server. `requests` are whole HTTP requests, one for each of the model's `expected` answers; `read`
-    gives the number in an answer's body; `tolerance` is the relative error allowed, 0 for bit-identical float32.
+    """A running server. `requests` are whole HTTP requests, one for each of the model's `expected` answers, to which
+    its own are held bit for bit (float32); `read` gives the number in an answer's body.
     Without `expected` (a floor) answers are not looked at. One that `rests` is stopped between its turns: its own
     housekeeping would fall on the others."""
 
@@ -32,7 +32,6 @@ class Serving:
     expected: Sequence[float]
     read: Callable[[bytes], float]
     pids: Callable[[], set[int]]
-    tolerance: float = 0.0
     rests: bool = False
     started: float = field(default_factory=time.monotonic)
     start: float = 0.0
@@ -87,13 +86,8 @@ class Serving:
         status, body = self._ask(self.requests[number])
         if status != 200:
             raise _NotYet(f"port {self.port} answered {status}: {body[:300]!r}")
-        if self.expected and not self._agrees(self.read(body), self.expected[number]):
+        if self.expected and _bits(self.read(body)) != _bits(self.expected[number]):
             raise RuntimeError(f"port {self.port} answered {body!r}, the model says {self.expected[number]!r}")
-
-    def _agrees(self, answer: float, expected: float) -> bool:
-        if self.tolerance:
-            return abs(answer - expected) <= self.tolerance * abs(expected)
-        return struct.pack("<f", answer) == struct.pack("<f", expected)
 
     def _ask(self, request: bytes) -> tuple[int, bytes]:
         with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
@@ -105,3 +99,7 @@ class Serving:
 
 class _NotYet(RuntimeError):
     """An answer that is no success."""
+
+
+def _bits(value: float) -> bytes:
+    return struct.pack("<f", value)
