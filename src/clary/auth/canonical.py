@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-
-from clary.wire.messages import Headers
+from collections.abc import Mapping, Sequence
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~/]*", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~&=]*", re.ASCII)
@@ -78,14 +76,15 @@ def _parameter(text: str) -> str:
     return reencoded(text.replace("+", "%20")) if text else text
 
 
-def headers(given: Headers, names: Sequence[str]) -> str:
+def headers(fields: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
     """One line for each name in `names`, values trimmed, runs of blanks made one, repeated headers joined by commas."""
-    lines, found = [], given.by_name
-    for name in names:
-        values = found.get(name, ())
-        value = _trimmed(values[0]) if len(values) == 1 else ",".join([_trimmed(each) for each in values])
-        lines.append(f"{name}:{value}\n")
-    return "".join(lines)
+    return "".join([f"{name}:{_value(fields.get(name, ()))}\n" for name in names])
+
+
+def _value(values: Sequence[str]) -> str:
+    if len(values) == 1 and " " not in values[0] and values[0].isprintable():
+        return values[0]  # nothing to trim
+    return ",".join([_trimmed(each) for each in values])
 
 
 def _trimmed(value: str) -> str:

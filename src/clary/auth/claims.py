@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import email.utils
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -12,7 +13,7 @@ from urllib.parse import unquote
 from clary.auth import refusals
 from clary.auth.refusals import Family
 from clary.errors import ServiceError
-from clary.wire.messages import Headers, Request, RequestHead
+from clary.wire.messages import Request, RequestHead
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 LONGEST_EXPIRY = 604_800  # seconds: a week
@@ -67,12 +68,12 @@ class _Parts(NamedTuple):
 
 def from_header(head: RequestHead, kind: Family) -> Claim:
     """Of a request with an Authorization header. Raises ServiceError."""
-    authorization = single(head.headers, "authorization", kind)
+    authorization = single(head.fields, "authorization", kind)
     parts, signature = _read(authorization, kind)
-    stamp, at = _when(head.headers, kind)
+    stamp, at = _when(head.fields, kind)
     if parts.date != stamp[:8]:
         raise refusals.wrong_scope_date(kind, parts.date, stamp)
-    token = single(head.headers, "x-amz-security-token", kind)
+    token = single(head.fields, "x-amz-security-token", kind)
     return Claim(*parts, signature, stamp, at, token)
 
 
@@ -118,9 +119,9 @@ def from_query(request: Request, kind: Family) -> Claim:
     return Claim(access_key, date, region, service, signed, given["X-Amz-Signature"], stamp, at, token, True, expires)
 
 
-def single(headers: Headers, name: str, kind: Family) -> str:
+def single(fields: Mapping[str, Sequence[str]], name: str, kind: Family) -> str:
     """The value of a header that may come once; empty when it did not come."""
-    values = headers.by_name.get(name)
+    values = fields.get(name)
     if not values:
         return ""
     if len(values) > 1:
@@ -140,10 +141,10 @@ def parse_stamp(stamp: str) -> float | None:
     return float(calendar.timegm((year, month, day, hour, minute, second)))
 
 
-def _when(headers: Headers, kind: Family) -> tuple[str, float]:
-    stamp = single(headers, "x-amz-date", kind)
+def _when(fields: Mapping[str, Sequence[str]], kind: Family) -> tuple[str, float]:
+    stamp = single(fields, "x-amz-date", kind)
     if not stamp:
-        stamp = single(headers, "date", kind)
+        stamp = single(fields, "date", kind)
         parsed = email.utils.parsedate_tz(stamp) if stamp else None
         if parsed is not None:
             stamp = refusals.basic_time(email.utils.mktime_tz(parsed))

@@ -138,7 +138,7 @@ class Gate:
         return BytesBody(data)
 
     def _s3_body(self, request: Request, proof: _Proof) -> VerifiedBody:
-        declared = claims.single(request.headers, "x-amz-content-sha256", "s3")
+        declared = claims.single(request.fields, "x-amz-content-sha256", "s3")
         if not declared:
             if not proof.claim.presigned:
                 message = "Missing required header for this request: x-amz-content-sha256"

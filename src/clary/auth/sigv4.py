@@ -79,7 +79,7 @@ def _check_time(claim: Claim, rules: Rules, now: float) -> None:
 
 def _check_signed(claim: Claim, head: RequestHead, kind: Family) -> None:
     signed = claim.signed
-    given = head.headers.by_name
+    given = head.fields
     if "host" not in signed or "host" not in given:
         raise refusals.host_unsigned(kind)
     unsigned = [name for name in given if name not in signed and name.startswith("x-amz-")]
@@ -124,7 +124,7 @@ def _canonical(claim: Claim, head: RequestHead, payload: str, rules: Rules, with
     if claim.presigned:
         without = ("X-Amz-Signature", *without)
     where = canonical.s3_path(path) if rules.kind == "s3" else canonical.service_path(path, rules.normalize)
-    lines = canonical.headers(head.headers, claim.signed)
+    lines = canonical.headers(head.fields, claim.signed)
     what = canonical.query(query, without)
     return f"{head.method}\n{where}\n{what}\n{lines}\n{';'.join(claim.signed)}\n{payload}".encode("latin-1")
 

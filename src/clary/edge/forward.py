@@ -199,7 +199,7 @@ def _request(exchange: Exchange) -> dict[str, Any]:
     return {
         "method": head.method,
         "target": head.target,
-        "headers": head.headers.pairs,
+        "headers": head.pairs(),
         "scheme": exchange.scheme,
         "peer": exchange.peer,
         "length": head.length,

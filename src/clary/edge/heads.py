@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
-from clary.wire.messages import Headers
 
 LONGEST_HEAD = 64 * 1024  # bytes, request line included
 MOST_HEADERS = 100
 
 _ONCE = ("host", "content-length", "transfer-encoding", "authorization")
+_USUAL_HEAD = 2048  # bytes
+
+Fields = dict[str, tuple[str, ...]]
 
 
 class BadRequestError(Exception):
@@ -24,28 +25,33 @@ class BadRequestError(Exception):
 
 
 class Head:
-    """A request head as it came, as text in latin-1 (one character for each byte): `target` is not decoded, `headers`
-    keep their order and spelling.
+    """A request head as it came, as text in latin-1 (one character for each byte): `target` is not decoded; `fields`
+    are the header values by lower-cased name.
 
     `length` is the declared body length, None when chunked, 0 when there is no body. `keep_alive` says whether the
     client may send another request on this connection. `old` is HTTP/1.0.
     """
 
-    __slots__ = ("expects_continue", "headers", "keep_alive", "length", "method", "old", "target")
+    __slots__ = ("_lines", "expects_continue", "fields", "keep_alive", "length", "method", "old", "target")
 
-    def __init__(self, method: str, target: str, headers: Headers, old: bool) -> None:
+    def __init__(self, method: str, target: str, lines: list[str], fields: Fields, old: bool) -> None:
         self.method = method
         self.target = target
-        self.headers = headers
+        self.fields = fields
         self.old = old
         self.length: int | None = 0
         self.keep_alive = not old
         self.expects_continue = False
+        self._lines = lines
 
     def first(self, name: str) -> str:
         """The first value of a header, by its lower-cased name; empty when it did not come."""
-        values = self.headers.by_name.get(name)
+        values = self.fields.get(name)
         return values[0] if values else ""
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The headers in order, with their own spelling."""
+        return [(name, value.strip(" \t")) for name, _, value in [line.partition(":") for line in self._lines]]
 
 
 def parse(data: bytes) -> Head:
@@ -65,10 +71,31 @@ def parse(data: bytes) -> Head:
         raise BadRequestError("this version of HTTP is not spoken here", 505)
     if len(lines) > MOST_HEADERS:
         raise BadRequestError(f"more than {MOST_HEADERS} headers", 431)
-    headers = Headers([(name, value.strip(" \t")) for name, _, value in [each.partition(":") for each in lines]])
-    head = Head(method.lstrip("\r\n"), target.strip(" "), headers, version == "HTTP/1.0")
-    _frame(head, headers.by_name)
+    fields: Fields = dict(map(_known_field if len(data) <= _USUAL_HEAD else _field, lines))
+    if len(fields) != len(lines):
+        fields = _gathered(lines)
+    head = Head(method.lstrip("\r\n"), target.strip(" "), lines, fields, version == "HTTP/1.0")
+    _frame(head, fields)
     return head
+
+
+def _field(line: str) -> tuple[str, tuple[str, ...]]:
+    name, _, value = line.partition(":")
+    return name.lower(), (value.strip(" \t"),)
+
+
+# Most lines of a client's next head are those of its last. At most 1,024 of heads of at most 2 KiB.
+_known_field = lru_cache(maxsize=1024)(_field)
+
+
+def _gathered(lines: list[str]) -> Fields:
+    """Where a name comes more than once."""
+    fields: Fields = {}
+    for name, values in map(_field, lines):
+        if name in fields and name in _ONCE:
+            raise BadRequestError(f"two {name} headers")
+        fields[name] = (*fields.get(name, ()), *values)
+    return fields
 
 
 def _persists(options: str, old: bool) -> bool:
@@ -77,33 +104,22 @@ def _persists(options: str, old: bool) -> bool:
     return "close" not in tokens and (not old or "keep-alive" in tokens)
 
 
-def _frame(head: Head, fields: Mapping[str, Sequence[str]]) -> None:
+def _frame(head: Head, fields: Fields) -> None:
     """Decides how long the body is. What two readers could read differently is refused (request smuggling)."""
-    if len(fields) != len(head.headers.pairs):
-        _refuse_doubles(fields)
     if "host" not in fields and not head.old:
         raise BadRequestError("there is no Host header")
     if "connection" in fields:
-        head.keep_alive = _persists(head.first("connection"), head.old)
+        head.keep_alive = _persists(fields["connection"][0], head.old)
     if "transfer-encoding" in fields:
         if "content-length" in fields or head.old:
             raise BadRequestError("Transfer-Encoding with Content-Length, or in HTTP/1.0")
-        if head.first("transfer-encoding").lower() != "chunked":
+        if fields["transfer-encoding"][0].lower() != "chunked":
             raise BadRequestError("the only transfer coding known here is chunked", 501)
         head.length = None
     elif "content-length" in fields:
-        head.length = _number(head.first("content-length"))
+        length = fields["content-length"][0]
+        if not (length.isascii() and length.isdigit()) or len(length) > 18:
+            raise BadRequestError("Content-Length is not a number of bytes")
+        head.length = int(length)
     if "expect" in fields and head.length != 0 and not head.old:
-        head.expects_continue = head.first("expect").lower() == "100-continue"
-
-
-def _refuse_doubles(fields: Mapping[str, Sequence[str]]) -> None:
-    for name in _ONCE:
-        if len(fields.get(name, ())) > 1:
-            raise BadRequestError(f"two {name} headers")
-
-
-def _number(length: str) -> int:
-    if not (length.isascii() and length.isdigit()) or len(length) > 18:
-        raise BadRequestError("Content-Length is not a number of bytes")
-    return int(length)
+        head.expects_continue = fields["expect"][0].lower() == "100-continue"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 from clary.edge.exchange import Exchange
 from clary.edge.heads import Head
 from clary.serving import model_errors
 from clary.serving.gateway import Gateway, refuse
 
-_PATH = re.compile(r"/endpoints/([^/?]+)/invocations(?:\?.*)?")
+_START, _END = "/endpoints/", "/invocations"
 _SCOPE = "/sagemaker/aws4_request"
 _BUDGET = 64  # bodies of the largest size that may be in memory at once
 
@@ -81,9 +79,10 @@ class Invocation:
 
 def endpoint_of(head: Head) -> str | None:
     """The endpoint's name when the request is an invocation that the gateway serves."""
-    if head.method != "POST" or not head.target.startswith("/endpoints/"):
+    path = head.target
+    if not path.startswith(_START) or head.method != "POST" or _SCOPE not in head.first("authorization"):
         return None
-    if _SCOPE not in head.first("authorization"):
-        return None
-    found = _PATH.fullmatch(head.target)
-    return found[1] if found else None
+    if "?" in path:
+        path = path.partition("?")[0]
+    name = path[len(_START) : -len(_END)]
+    return name if name and path.endswith(_END) and "/" not in name else None

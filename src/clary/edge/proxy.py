@@ -46,7 +46,7 @@ class Proxy:
         _admit(connection)
         target = slash + path or "/"
         if _is_ours(host):
-            if "host" in head.headers and head.first("host").lower() != authority.lower():
+            if "host" in head.fields and head.first("host").lower() != authority.lower():
                 raise BadRequestError("the Host header is not the host of the request target")
             head.target = target
             return False
@@ -114,7 +114,7 @@ def _authority(text: str, default: int | None) -> tuple[str, int]:
 
 def _origin_form(head: Head, target: str, authority: str) -> bytes:
     """The head for the server itself. One request only: the connection ends with its answer."""
-    kept = [(name, value) for name, value in head.headers.pairs if name.lower() not in _HOP_BY_HOP | {"host"}]
+    kept = [(name, value) for name, value in head.pairs() if name.lower() not in _HOP_BY_HOP | {"host"}]
     lines = [f"{head.method} {target} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in kept]
     return "\r\n".join((*lines, "Connection: close", "", "")).encode("latin-1")

@@ -42,7 +42,7 @@ def refusal(head: Head | None, status: int, code: str, message: str) -> tuple[li
     """(headers, body) of an error, in JSON or XML by what the request's signature and headers say it speaks."""
     identity = request_id()
     scope = head.first("authorization") if head else ""
-    names_target = head is not None and "x-amz-target" in head.headers
+    names_target = head is not None and "x-amz-target" in head.fields
     if any(service in scope for service in _QUERY_SERVICES) and not names_target:
         kind = "Sender" if status < 500 else "Receiver"
         error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"

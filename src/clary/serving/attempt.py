@@ -125,7 +125,7 @@ class Attempt:
         self._connection = connection
         self._sent = time.perf_counter()
         content = self._call.content
-        connection.send(self, _head(self._call.head.headers.by_name, len(content)), content)
+        connection.send(self, _head(self._call.head.fields, len(content)), content)
 
     def _refused(self, instance: Instance) -> None:
         """The instance does not listen: nothing was sent, so another may be asked."""

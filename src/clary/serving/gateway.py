@@ -126,7 +126,7 @@ class Gateway:
 
     def _forward(self, call: Call, endpoint: str, credential: Credential, region: str, route: Route) -> None:
         account = credential.principal.account
-        fields = call.head.headers.by_name
+        fields = call.head.fields
         for header in _NOT_BUILT:
             if header in fields:
                 raise model_errors.not_built(header)

@@ -78,7 +78,8 @@ class Headers:
 
 
 class RequestHead(Protocol):
-    """A request but for its body, which is all that a signature's claim is read from. `target` as in `Request`."""
+    """A request but for its body, which is all that a signature's claim is read from. `target` as in `Request`;
+    `fields` are all header values by lower-cased name, in the order in which they came."""
 
     @property
     def method(self) -> str: ...
@@ -87,7 +88,7 @@ class RequestHead(Protocol):
     def target(self) -> str: ...
 
     @property
-    def headers(self) -> Headers: ...
+    def fields(self) -> Mapping[str, Sequence[str]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,11 @@ class Request:
     body: Body = field(default_factory=BytesBody)
     scheme: str = "http"
     peer: str = ""
+
+    @property
+    def fields(self) -> Mapping[str, Sequence[str]]:
+        """As in `RequestHead`; not copied."""
+        return self.headers.by_name
 
     @property
     def host(self) -> str:
