@@ -6,6 +6,8 @@ import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -81,13 +83,20 @@ class Report:
 def arguments(
     about: str, rounds: int, more: Callable[[argparse.ArgumentParser], Any] | None = None
 ) -> argparse.Namespace:
-    """--rounds N and --keep, which every benchmark has, and what `more` adds."""
+    """--rounds N and --keep, which every benchmark has, and what `more` adds. From here on an end asked for by a signal
+    leaves no server behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     parser = argparse.ArgumentParser(description=about.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results, then: python benchmarks/page.py")
     if more is not None:
         more(parser)
     return parser.parse_args()
+
+
+def _leave(number: int, _: Any) -> None:
+    sys.exit(128 + number)
 
 
 def _number(value: float) -> str:
