@@ -7,7 +7,6 @@ each report may be handled twice.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import threading
@@ -37,9 +36,8 @@ class Spool:
 
     def append(self, content: Phase | LogBatch | Health | ExitRecord) -> None:
         """Waits, and so holds the job back, while the disk is full. Raises OSError when it stays so."""
-        value = dataclasses.asdict(content)
         with self._lock:
-            line = encode(Report(self._end, _KINDS[type(content)], value))
+            line = encode(Report(self._end, _KINDS[type(content)], vars(content)))
             self._write(line)
             self._end += len(line)
             self._lock.notify_all()

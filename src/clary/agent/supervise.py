@@ -18,7 +18,9 @@ from clary.agent.spool import Spool
 from clary.contract.folder import InstanceFolder, write_durably
 from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.sandbox import Isolation
+from clary.sandbox.limits import yield_cores
 
+_NICE = 5  # behind the server, before the job
 _RUNS = {"training": training.run, "serving": serving.run}
 
 
@@ -26,6 +28,8 @@ def run(folder: InstanceFolder, inside: str, isolation: Isolation) -> None:
     """The whole life of an agent that holds the folder's lock. Returns when the exit record was acknowledged, or when
     Clary goes down: then the spool and the record stay for the next control plane."""
     spec = InstanceSpec.from_json(folder.spec.read_text())
+    if spec.purpose == "training":
+        yield_cores(_NICE)
     orders = Orders()
     signal.signal(signal.SIGTERM, lambda *_: orders.ask_down())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

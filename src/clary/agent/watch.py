@@ -16,6 +16,7 @@ from clary.agent.orders import Orders
 End = Literal["exited", "stopped", "max-runtime", "down"]
 
 _READ = 65536
+_REST = 0.005  # seconds between two looks at what a job prints: its lines come one by one, a look costs as much as ten
 _GATHER = 0.1  # seconds between log batches of a job that prints all the time
 _DRAIN = 5.0  # seconds for the streams to end after the job did
 _LAST_GRACE = 5.0  # seconds for init to end everything before it is killed itself
@@ -79,6 +80,7 @@ class Watch:
         self._tick = tick
         self._overdue = overdue
         self._streams = {cell.stdout: LineSplitter(), cell.stderr: LineSplitter()}
+        self._rests_until = 0.0  # on the monotonic clock
         self._ending: _Ending | None = None
 
     def follow(self) -> End:
@@ -122,11 +124,17 @@ class Watch:
         return min(known, default=None)
 
     def _step(self, timeout: float | None) -> None:
-        watched: list[int] = [*self._streams, self._cell.control.fileno(), self._orders.fileno()]
+        watched: list[int] = [self._cell.control.fileno(), self._orders.fileno()]
+        rest = self._rests_until - time.monotonic()
+        if rest > 0:
+            timeout = rest if timeout is None else min(rest, timeout)
+        else:
+            watched += self._streams
         ready = select.select(watched, [], [], timeout)[0]
         for descriptor in ready:
             if descriptor in self._streams:
                 self._read(descriptor)
+                self._rests_until = time.monotonic() + _REST
         if self._cell.control.fileno() in ready:
             self._cell.hear()
         if self._orders.fileno() in ready:

@@ -40,6 +40,7 @@ _BACKLOG = 256
 _CLAIM_TIMEOUT = 10.0  # seconds a connection may take to say who it is
 _SEND_TIMEOUT = 10
 _READ = 256 * 1024
+_LITTLE = 16 * 1024  # bytes that need not wait for their turn: phases, health, exit records, a few lines
 
 
 class AgentLink:
@@ -63,6 +64,8 @@ class AgentLink:
         self._credentials = credentials
         self._wake = wake
         self._mutex = threading.Lock()
+        # A flood's batches are taken one by one: the threads of the API then compete with one of these, not with all.
+        self._turn = threading.Lock()
         self._agents: dict[str, _Agent] = {}
         self._listener: socket.socket | None = None
 
@@ -110,8 +113,8 @@ class AgentLink:
                 return
             with self._registered(spec.id, agent):
                 self._answer(agent, spec)
-                for messages in agent.messages():
-                    self._handle(agent, spec, messages)
+                for lines in agent.lines():
+                    self._handle(agent, spec, lines)
         except (OSError, MessageError) as error:
             _log.debug("an agent's connection ended: %s", error)
         except Exception:
@@ -163,16 +166,19 @@ class AgentLink:
                 if self._agents.get(instance) is agent:
                     del self._agents[instance]
 
-    def _handle(self, agent: _Agent, spec: InstanceSpec, messages: list[tuple[Message, int]]) -> None:
+    def _handle(self, agent: _Agent, spec: InstanceSpec, lines: list[bytes]) -> None:
         """One acknowledgement for all that came together."""
-        reports = [message for message, _ in messages if isinstance(message, Report)]
+        with self._turn if sum(map(len, lines)) > _LITTLE else contextlib.nullcontext():
+            messages = [decode(line) for line in lines]
+            reports = [each for each in messages if isinstance(each, Report)]
+            changed = bool(reports) and self.intake.take(spec, reports)
         if reports:
-            changed = self.intake.take(spec, reports)
-            end = max(message.position + size for message, size in messages if isinstance(message, Report))
-            agent.send(Acknowledged(end))
+            sizes = (len(line) + 1 for line in lines)
+            pairs = zip(messages, sizes, strict=True)
+            agent.send(Acknowledged(max(each.position + size for each, size in pairs if isinstance(each, Report))))
             if changed:
                 self._wake(spec.id)
-        if any(isinstance(message, Refresh) for message, _ in messages):
+        if any(isinstance(each, Refresh) for each in messages):
             agent.send(Renewed(self._session(spec)))
 
 
@@ -194,23 +200,19 @@ class _Agent:
     def first(self) -> Message:
         """Raises ConnectionError, TimeoutError, MessageError."""
         self._connection.settimeout(_CLAIM_TIMEOUT)
-        for lines in self._lines():
+        for lines in self._received():
             self._connection.settimeout(None)
             self._rest = lines[1:]
             return decode(lines[0])
         raise ConnectionError("closed before a claim")
 
-    def messages(self) -> Iterator[list[tuple[Message, int]]]:
-        """What came together, each message with the bytes of its line; ends when the agent closes."""
-        lines = self._rest
-        while True:
-            if lines:
-                yield [(decode(line), len(line) + 1) for line in lines]
-            lines = next(self._lines(), [])
-            if not lines:
-                return
+    def lines(self) -> Iterator[list[bytes]]:
+        """Messages that came together, in one piece each; ends when the agent closes."""
+        if self._rest:
+            yield self._rest
+        yield from self._received()
 
-    def _lines(self) -> Iterator[list[bytes]]:
+    def _received(self) -> Iterator[list[bytes]]:
         while data := self._connection.recv(_READ):
             self._buffer += data
             *lines, self._buffer = self._buffer.split(b"\n")

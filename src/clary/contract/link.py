@@ -16,7 +16,6 @@ handling one twice changes nothing. Kinds of reports: "phase" (contract.instance
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -134,8 +133,8 @@ class MessageError(Exception):
 
 def encode(message: Message) -> bytes:
     """One line, its newline included."""
-    data = {"message": type(message).__name__, **dataclasses.asdict(message)}
-    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+    data = {"message": type(message).__name__, **vars(message)}
+    return json.dumps(data, separators=(",", ":"), default=vars).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:

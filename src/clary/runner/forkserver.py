@@ -31,6 +31,7 @@ ENTRIES: Mapping[str, str] = {"training": "clary.runner.training", "serving": "c
 _SPARE = 64  # descriptors are moved up here before they are put in their places
 _CONTROL, _GATE = 3, 4
 _NOT_BEGUN = 1  # a status that nobody waits for
+_TRAINING_NICE = 10  # who trains can wait for who asks: an endpoint, the API
 
 
 def main(algorithm: str, descriptor: int) -> NoReturn:
@@ -102,6 +103,8 @@ def run(entry: str, environment: Mapping[str, str], folder: str) -> int:
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
     try:
+        if entry == ENTRIES["training"]:
+            yield_cores(_TRAINING_NICE)
         function: Callable[[], int | None] = importlib.import_module(entry).main
         opened = os.read(_GATE, 1)
         os.close(_GATE)
@@ -128,6 +131,7 @@ if __name__ == "__main__":
 
 from clary.sandbox import Confinement, enter  # noqa: E402 - a script finds its own tree first
 from clary.sandbox.init import tell  # noqa: E402
+from clary.sandbox.limits import yield_cores  # noqa: E402
 from clary.sandbox.syscalls import close_from  # noqa: E402
 
 if __name__ == "__main__":

@@ -54,6 +54,14 @@ def join(groups: Sequence[str]) -> None:
         Path(each, "cgroup.procs").write_text("0")
 
 
+def yield_cores(nice: int) -> None:
+    """Lets the server, and whoever else uses the machine, go first where cores are short; takes nothing where they are
+    not. Where the kernel shares cores between sessions first, the caller's session steps back as a whole."""
+    os.nice(nice)
+    with contextlib.suppress(OSError):  # no such sharing here, or no /proc
+        Path("/proc/self/autogroup").write_text(str(nice))
+
+
 def set_resource_limits(data_limit: int, bound_processes: bool) -> None:
     """No core files; a bound on processes where the id is the instance's own; `data_limit` bytes of writable memory for
     each process (0: none)."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import threading
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.model import ServiceModel
 
 Protocol = Literal["json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor"]
@@ -54,11 +57,29 @@ TRAITS: dict[str, Traits] = {
 SERVICES: tuple[str, ...] = tuple(TRAITS)
 
 
+class _Descriptions(JSONFileLoader):
+    """botocore's files as plain dicts, without the texts for people: they are a third of a server's models in memory
+    and of the time to load them."""
+
+    def load_file(self, file_path: str) -> Any:
+        """The content of `file_path` with `.json` or `.json.gz` at its end; None when there is no such file."""
+        plain, packed = Path(f"{file_path}.json"), Path(f"{file_path}.json.gz")
+        if plain.is_file():
+            return json.loads(plain.read_bytes(), object_hook=_without_text)
+        return json.loads(gzip.decompress(packed.read_bytes()), object_hook=_without_text) if packed.is_file() else None
+
+
+def _without_text(given: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(given.get("documentation"), str):  # a member may be called so: then it is a dict
+        del given["documentation"]
+    return given
+
+
 class Models:
     """The service models, each loaded once and kept. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._loader = Loader()
+        self._loader = Loader(file_loader=_Descriptions())
         self._models: dict[str, ServiceModel] = {}
         self._lock = threading.Lock()
 
