@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from clary.algorithms.declaration import AlgorithmSpec, TrainingJob
 from clary.algorithms.serving import Predictor
 
 
+@functools.cache  # folders of this package: they change with the program only
 def names() -> tuple[str, ...]:
     here = Path(__file__).parent
     return tuple(sorted(path.parent.name for path in here.glob("*/spec.py")))

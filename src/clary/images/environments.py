@@ -31,9 +31,13 @@ _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTH
 
 def path(settings: Settings, name: str) -> Path:
     """Where the environment of that name is or will be; changes with its lock file and with the Python under it."""
+    return settings.images_home / "environments" / f"{name}-{_digest(name)}"
+
+
+@functools.cache  # what it is made of changes with the program only
+def _digest(name: str) -> str:
     base = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()} {_base_python()}"
-    digest = hashlib.sha256(f"{base}\n{lock_text(name)}".encode()).hexdigest()[:16]
-    return settings.images_home / "environments" / f"{name}-{digest}"
+    return hashlib.sha256(f"{base}\n{lock_text(name)}".encode()).hexdigest()[:16]
 
 
 def ready(environment: Path) -> bool:

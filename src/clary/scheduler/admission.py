@@ -13,6 +13,10 @@ from dataclasses import dataclass
 QUEUE = "job-slot"
 
 
+def behind(ahead: int) -> str:
+    return f"Waiting for {ahead} training job(s) that came first"
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """`memory` in bytes."""
@@ -52,7 +56,7 @@ class Capacity:
             return f"Waiting for a free job slot: {len(running)} of {self.slots} are in use"
         ahead = sum(other.arrived < claim.arrived for other in waiting)
         if ahead:
-            return f"Waiting for {ahead} training job(s) that came first"
+            return behind(ahead)
         used = sum(self._need(other) for other in running)
         if running and used + self._need(claim) > self.memory:
             return f"Waiting for memory: running jobs hold {used >> 20} MiB of {self.memory >> 20} MiB"

@@ -23,6 +23,7 @@ from clary.store.records import Changed, Record
 _log = logging.getLogger(__name__)
 
 _LONGEST_NAP = 30.0
+_REST = 4.0  # times as long as it looked does the loop rest
 _FIRST_BACK_OFF = 0.2
 _LONGEST_BACK_OFF = 30.0
 
@@ -56,6 +57,7 @@ class Loop:
         self._platform = platform
         self._reconcilers = reconcilers
         self._signal = signal
+        self._workers = workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="reconcile")
         self._mutex = threading.Lock()
         self._entries: dict[str, _Entry] = {}
@@ -76,40 +78,47 @@ class Loop:
     def _run(self) -> None:
         woken = True  # the first look adopts whatever an earlier life left
         while not self._stopping.is_set():
+            begin = self._platform.clock.monotonic()
             try:
                 nap = self._look(woken)
             except Exception:
                 _log.exception("the scheduler could not read the records; trying again")
                 nap = 1.0
+            # However long the list is, most of the processor is for those who call.
+            self._stopping.wait(_REST * (self._platform.clock.monotonic() - begin))
             woken = self._signal.wait(nap)
 
     def _look(self, woken: bool) -> float:
         """Hands what is due to the pool; returns how long nothing else will be due."""
         with self._mutex:
             woken, self._room = woken or self._room, False
-            # What runs now may have ended, and its record moved on, before the read below returns.
-            stale = {arn for arn, entry in self._entries.items() if entry.running}
         active = self._platform.stores.records.read(self._active)
         now = self._platform.clock.monotonic()
         queues: set[str] = set()
         with self._mutex:
-            self._forget_all_but({record.arn for record in active})
-            for record in active:
-                entry = self._entries.setdefault(record.arn, _Entry())
-                takes = self._takes(entry, now, woken, queues)
-                if takes and record.arn in stale:
-                    entry.due = 0.0
-                elif takes:
+            self._forget_all_but({arn for _, arn, _ in active})
+            free = self._workers - sum(entry.running for entry in self._entries.values())
+            for _, arn, kind in active:
+                entry = self._entries.setdefault(arn, _Entry())
+                if not self._takes(entry, now, woken, queues):
+                    continue
+                if free > 0:
+                    free -= 1
                     entry.running = True
-                    self._pool.submit(self._step, record, entry)
+                    self._pool.submit(self._step, arn, kind, entry)
+                else:  # when one of them has ended, which ends the nap
+                    entry.due = 0.0
+            if free <= 0:
+                return _LONGEST_NAP
             pending = [entry.due - now for entry in self._entries.values() if not entry.running]
         return min(max(min(pending, default=_LONGEST_NAP), 0.0), _LONGEST_NAP)
 
-    def _active(self, connection: Connection) -> list[Record]:
-        found: list[Record] = []
+    def _active(self, connection: Connection) -> list[tuple[float, str, str]]:
+        """(created, arn, kind) of what is not at rest, in this order."""
+        found: list[tuple[float, str, str]] = []
         for kind, reconciler in self._reconcilers.items():
-            found += records.with_status(connection, kind, reconciler.statuses)
-        return sorted(found, key=lambda record: (record.created, record.arn))
+            found += [(*each, kind) for each in records.at_work(connection, kind, reconciler.statuses)]
+        return sorted(found)
 
     def _forget_all_but(self, arns: Iterable[str]) -> None:
         for arn in self._entries.keys() - arns:
@@ -128,15 +137,15 @@ class Loop:
             return False
         return entry.due <= now or (woken and first and entry.failures == 0)
 
-    def _step(self, record: Record, entry: _Entry) -> None:
+    def _step(self, arn: str, kind: str, entry: _Entry) -> None:
         try:
-            outcome, failures = self._reconcilers[record.kind].reconcile(self._platform, record), 0
+            outcome, failures = self._reconciled(arn, self._reconcilers[kind]), 0
         except Changed:
             outcome, failures = AgainIn(0), 0
         except Exception:
             failures = entry.failures + 1
             wait = min(_FIRST_BACK_OFF * 2 ** (failures - 1), _LONGEST_BACK_OFF)
-            _log.exception("reconciling %s failed (attempt %d); trying again in %.1f s", record.arn, failures, wait)
+            _log.exception("reconciling %s failed (attempt %d); trying again in %.1f s", arn, failures, wait)
             outcome = AgainIn(wait)
         with self._mutex:
             left_queue = isinstance(entry.outcome, Waiting) and not isinstance(outcome, Waiting)
@@ -144,6 +153,12 @@ class Loop:
             entry.outcome, entry.failures, entry.running, entry.again = outcome, failures, False, False
             self._room = self._room or left_queue or isinstance(outcome, Done)
         self._signal.nudge()
+
+    def _reconciled(self, arn: str, reconciler: Reconciler) -> Outcome:
+        record = self._platform.stores.records.read(lambda connection: records.by_arn(connection, arn))
+        if record is None or record.status not in reconciler.statuses:
+            return Done()
+        return reconciler.reconcile(self._platform, record)
 
 
 def _nap(outcome: Outcome) -> float:

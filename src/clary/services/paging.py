@@ -29,18 +29,21 @@ _SIGNATURE_BYTES = 16
 
 def signing_key(database: Database) -> bytes:
     """The store's token key, made at first use."""
-    found = database.read(lambda connection: records.by_arn(connection, _KEY_ARN))
-    if found is None:
-        found = database.write(_make_key)
-    return bytes.fromhex(found.document["Key"])
+    return database.read(known_key) or database.write(_make_key)
 
 
-def _make_key(connection: Connection) -> Record:
-    key = Record("paging-key", "", "", _KEY_ARN, None, "", 0.0, 0.0, {"Key": secrets.token_hex(32)})
+def known_key(connection: Connection) -> bytes | None:
+    """The store's token key if there was a use for one before."""
+    found = records.by_arn(connection, _KEY_ARN)
+    return None if found is None else bytes.fromhex(found.document["Key"])
+
+
+def _make_key(connection: Connection) -> bytes:
+    key = secrets.token_bytes(32)
     try:
-        records.insert(connection, key)
+        records.insert(connection, Record("paging-key", "", "", _KEY_ARN, None, "", 0.0, 0.0, {"Key": key.hex()}))
     except NameTaken:  # somebody else was first
-        return records.by_arn(connection, _KEY_ARN) or key
+        return known_key(connection) or key
     return key
 
 

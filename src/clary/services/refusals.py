@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,8 +17,14 @@ def refuse(operation: str, given: Document, paths: Iterable[str]) -> None:
     empty values ask for nothing: clients send `[]`, `{}` and `False` where they mean "without".
     """
     for path in paths:
-        if any(_values(given, path.replace("[]", ".[]").split("."))):
+        steps = _steps(path)
+        if steps[0] in given and any(_values(given, steps)):
             raise option_not_built(operation, path.replace("[]", ""))
+
+
+@functools.cache  # of the few paths that the code names
+def _steps(path: str) -> list[str]:
+    return path.replace("[]", ".[]").split(".")
 
 
 def _values(value: Any, steps: list[str]) -> Iterator[Any]:

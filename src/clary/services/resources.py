@@ -153,10 +153,10 @@ def listing(resource: Resource, call: Call, given: Document) -> Result:
     token = given.get("NextToken")
     after = paging.redeem(paging.signing_key(database), binding, token) if token else None
     wanted = _listing(resource, call, given, after)
-    page = database.read(lambda connection: listings.page(connection, wanted))
+    page, key = database.read(lambda connection: (listings.page(connection, wanted), paging.known_key(connection)))
     rest = ""
     if page.last is not None:
-        rest = f',"NextToken":"{paging.issue(paging.signing_key(database), binding, page.last)}"'
+        rest = f',"NextToken":"{paging.issue(key or paging.signing_key(database), binding, page.last)}"'
     return Written(f'{{"{resource.listing}":[{page.summaries}]{rest}}}')
 
 

@@ -69,7 +69,8 @@ class SqliteDatabase:
 
     def __init__(self, path: str, tables: sa.MetaData) -> None:
         self._writer = _engine(path, 1, "BEGIN IMMEDIATE")
-        self._readers = _engine(path, _READERS, "BEGIN", "query_only=ON")
+        self._reading = _engine(path, _READERS, "BEGIN", "query_only=ON")
+        self._readers = _Readers(self._reading, _READERS)
         self._connection = self._writer.connect()
         try:
             with self._connection.begin():
@@ -85,8 +86,11 @@ class SqliteDatabase:
     def read(self, work: Work[T]) -> T:
         if self._closed:
             raise StoreClosed
-        with self._readers.connect() as connection:
+        connection = self._readers.take()
+        try:
             return work(connection)
+        finally:
+            self._readers.give_back(connection)
 
     def write(self, work: Work[T]) -> T:
         task = _Task(work)
@@ -115,7 +119,8 @@ class SqliteDatabase:
     def _dispose(self) -> None:
         self._connection.close()
         self._writer.dispose()
-        self._readers.dispose()
+        self._readers.close()
+        self._reading.dispose()
 
     def _wait(self, task: _Task) -> None:
         """Until `task` is done or leads. An interrupted wait (Ctrl-C) must not leave a lead that nobody takes."""
@@ -194,6 +199,49 @@ class SqliteDatabase:
             self._connection = self._writer.connect()
 
 
+class _Readers:
+    """Connections that stay connected: to take one from SQLAlchemy's pool and to give it back costs more than most of
+    what is read. Each read has a transaction of its own; at most `most` run at once, further ones wait."""
+
+    def __init__(self, engine: Engine, most: int) -> None:
+        self._engine = engine
+        self._turns = threading.Semaphore(most)
+        self._idle: list[Connection] = []
+        self._closed = False
+
+    def take(self) -> Connection:
+        self._turns.acquire()
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = self._engine.connect()
+            connection.begin()
+        except BaseException:
+            self._turns.release()
+            raise
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        try:
+            connection.rollback()
+        except Exception:  # of no more use: the next read connects anew
+            connection.invalidate()
+            connection.close()
+        else:
+            self._idle.append(connection)
+        finally:
+            self._turns.release()
+        if self._closed:
+            self.close()
+
+    def close(self) -> None:
+        """The connections of reads that still run are closed when they end."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
 def _failure(error: Exception) -> Exception:
     if _full(error):
         return StoreFull()
@@ -230,6 +278,7 @@ def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver: Any = connection.connection.driver_connection
+        driver.execute(begin)
 
     return engine

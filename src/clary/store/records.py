@@ -156,7 +156,24 @@ def select(connection: Connection, query: Query) -> list[Record]:
     return [Record(*row) for row in connection.execute(statement.limit(query.limit))]
 
 
-def with_status(connection: Connection, kind: str, statuses: Sequence[str]) -> list[Record]:
-    """Of every account and region: what the scheduler's loop looks at."""
+def at_work(connection: Connection, kind: str, statuses: Sequence[str]) -> list[tuple[float, str]]:
+    """(created, arn) of those in one of these statuses, of every account and region: what the scheduler looks after."""
+    columns = sa.select(records.c.created, records.c.arn)
+    wanted = columns.where(records.c.kind == kind, records.c.status.in_(statuses))
+    return [(row[0], row[1]) for row in connection.execute(wanted.order_by(records.c.created, records.c.arn))]
+
+
+def with_status(connection: Connection, kind: str, statuses: Sequence[str], unless: str = "") -> list[Record]:
+    """The records of the same, in order; without those whose summary holds the text `unless`."""
     wanted = _SELECT.where(records.c.kind == kind, records.c.status.in_(statuses))
-    return [Record(*row) for row in connection.execute(wanted.order_by(records.c.created))]
+    if unless:
+        wanted = wanted.where(~records.c.summary.contains(unless, autoescape=True))
+    return [Record(*row) for row in connection.execute(wanted.order_by(records.c.created, records.c.arn))]
+
+
+def count_before(connection: Connection, record: Record, text: str) -> int:
+    """How many of the record's kind and status are older than it and have `text` in their summaries."""
+    table = records.c
+    older = sa.tuple_(table.created, table.arn) < sa.tuple_(sa.literal(record.created), sa.literal(record.arn))
+    wanted = [table.kind == record.kind, table.status == record.status, table.summary.contains(text, autoescape=True)]
+    return int(connection.execute(sa.select(sa.func.count()).where(*wanted, older)).scalar_one())

@@ -191,7 +191,8 @@ def _structure(members: dict[str, tuple[str, Convert]]) -> Convert:
         for name, item in value.items():
             known = members.get(name)
             if known is not None and item is not None:
-                converted[known[0]] = known[1](item)
+                to, make = known
+                converted[to] = item if make is same else make(item)
         return converted
 
     return convert
@@ -202,6 +203,8 @@ def _list(member: list[Convert]) -> Convert:
         if not isinstance(value, (list, tuple)):
             raise Malformed("Unrecognized collection type: a list is expected")
         item_of = member[0]
+        if item_of is same:
+            return value
         return [None if item is None else item_of(item) for item in value]
 
     return convert
@@ -212,6 +215,8 @@ def _map(member: list[Convert]) -> Convert:
         if not isinstance(value, dict):
             raise Malformed("Unrecognized collection type: a map is expected")
         item_of = member[0]
+        if item_of is same:
+            return value
         return {name: None if item is None else item_of(item) for name, item in value.items()}
 
     return convert

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from botocore.model import OperationModel, ServiceModel
+from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
 
 from clary.errors import ServiceError
 from clary.wire import body_form
@@ -229,7 +230,7 @@ def _find_path(
 
 
 def _find_rpc(model: ServiceModel, service: str, protocol: Protocol, name: str) -> OperationModel:
-    if name in model.operation_names:
+    with contextlib.suppress(OperationNotFoundError):
         return model.operation_model(name)
     if protocol == "query":
         if not name:

@@ -87,9 +87,17 @@ def _admit(platform: Platform, record: Record) -> tuple[Record, str]:
     run = launch.new_run(name, count, now)
     capacity = Capacity.of(Machine.this(), platform.settings.job_slots)
     queued = {**record.document, "_queued": True}
+    ahead = platform.stores.records.read(
+        lambda connection: records.count_before(connection, record, transitions.QUEUED)
+    )
+    if ahead:  # no need to compare: only the first of the queue may start
+        document = transitions.wait(queued, admission.behind(ahead), now)
+        same = document == record.document
+        return record if same else _write(platform, record, document), admission.behind(ahead)
 
     def commit(connection: Connection) -> tuple[Record, str]:
-        active = [each for each in records.with_status(connection, record.kind, ACTIVE) if each.arn != record.arn]
+        active = records.with_status(connection, record.kind, ACTIVE, unless=transitions.QUEUED)
+        active = [each for each in active if each.arn != record.arn]
         running = [_claim(each) for each in active if "_run" in each.document]
         waiting = [_claim(each) for each in active if "_queued" in each.document and "_run" not in each.document]
         obstacle = capacity.obstacle(_claim(record), running, waiting)
