@@ -114,6 +114,8 @@ def test_a_damaged_pid_file_names_nobody(tmp_path: Path, text: str) -> None:
         ("JOB_SLOTS", "-1"),
         ("JOB_SLOTS", "2.5"),
         ("CLOCK_WINDOW_SECONDS", "nan"),
+        ("DESCRIBE_HOLD_SECONDS", "26"),
+        ("DESCRIBE_HOLD_SECONDS", "nan"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, text: str) -> None:
