@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import TYPE_CHECKING, Protocol
 
 from clary.edge.heads import Head
@@ -120,6 +122,24 @@ class Exchange:
             connection.write_pieces((b"%x\r\n" % len(data), data, b"\r\n"))
         else:
             connection.write(data)
+
+    def second_socket(self) -> socket.socket | None:
+        """Another descriptor of the client's socket, for bytes of the body that need not go through the transport. None
+        where they must: over TLS, in chunks, or behind others that still wait. `passed` counts them."""
+        connection = self._connection
+        if connection is None or self.scheme != "http" or self._left is None or self._bodyless:
+            return None
+        if connection.transport.get_write_buffer_size():
+            return None
+        known = connection.transport.get_extra_info("socket")
+        return socket.socket(fileno=os.dup(known.fileno()))
+
+    def passed(self, size: int, deadline: float) -> None:
+        """`size` bytes of the body went over the second socket; the client has until `deadline` to take more."""
+        if self._left is not None:
+            self._left -= size
+        if self._connection is not None:
+            self._connection.deadline = deadline
 
     def finish(self) -> None:
         connection = self._connection

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from typing import Any
 
 from clary.edge.control import Link, LinkPool
 from clary.edge.exchange import Exchange
+from clary.edge.files import FileSending
 from clary.server.frames import Frame, pack, pack_json
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,9 @@ class Forward:
         # A response whose head and first piece came in one read goes out in one write, with its length if it ended.
         self._head: tuple[int, list[tuple[str, str]]] | None = None
         self._piece = b""
+        self._sending: FileSending | None = None
+        self._following = b""  # the FILE frame behind it
+        self._whole = False  # nothing comes after the file that is being sent
 
     def begin(self) -> None:
         self._pool.take(self)
@@ -54,6 +59,7 @@ class Forward:
 
     def client_gone(self) -> None:
         self._gone = True
+        self._stop_sending()
         if self._link is None:
             self._pool.cancel(self)
             return
@@ -66,10 +72,14 @@ class Forward:
         self._link.transport.resume_reading()
 
     def pause(self) -> None:
+        if self._sending is not None:
+            self._sending.pause()
         if self._link is not None:
             self._link.transport.pause_reading()
 
     def resume(self) -> None:
+        if self._sending is not None:
+            self._sending.resume()
         if self._link is not None:
             self._link.transport.resume_reading()
 
@@ -93,13 +103,15 @@ class Forward:
             self._start(payload)
         elif kind == Frame.END:
             self._finish()
+        elif kind == Frame.FILE:
+            self._file(payload)
         elif kind == Frame.CONTINUE:
             self._exchange.send_continue()
         elif kind == Frame.HELD and self._link is not None:
             self._hold(self._link)
         elif kind == Frame.ABORT:
             self._release()
-            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+            self._break()
 
     def link_data(self, data: bytes) -> None:
         if self._gone:
@@ -131,6 +143,7 @@ class Forward:
             self._again -= 1
             self._pool.take(self)
             return
+        self._stop_sending()
         self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
 
     def link_pause(self) -> None:
@@ -146,6 +159,29 @@ class Forward:
         self._held = True
         link.hold()
 
+    def _file(self, payload: bytes) -> None:
+        """One after the other; the control plane waits until each has been opened."""
+        self.link_flush()
+        if self._sending is not None and not self._gone:
+            self._following = payload
+            return
+        self._following = b""
+        if self._exchange.started and not self._gone:
+            given = json.loads(payload)
+            descriptor = os.open(given["path"], os.O_RDONLY | os.O_CLOEXEC)
+            self._sending = FileSending(self._exchange, descriptor, given["offset"], given["length"], self._sent)
+        if self._link is not None:
+            self._link.send(_TAKEN)
+
+    def _sent(self, whole: bool) -> None:
+        self._sending = None
+        if not whole:
+            self._break()
+        elif self._following:
+            self._file(self._following)
+        elif self._whole:
+            self._exchange.finish()
+
     def _start(self, payload: bytes) -> None:
         self._held = False
         if self._gone:
@@ -160,7 +196,9 @@ class Forward:
 
     def _finish(self) -> None:
         self._release()
-        if self._head is not None and self._is_whole(*self._head):
+        if self._sending is not None:
+            self._whole = True
+        elif self._head is not None and self._is_whole(*self._head):
             (status, headers), self._head = self._head, None
             self._exchange.respond(status, headers, self._piece)
         else:
@@ -172,6 +210,15 @@ class Forward:
         length = str(len(self._piece))
         declared = next((value for name, value in headers if name.lower() == "content-length"), length)
         return declared == length and status != 304 and self._exchange.head.method != "HEAD"
+
+    def _break(self) -> None:
+        self._stop_sending()
+        self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+
+    def _stop_sending(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.stop()
 
     def _release(self) -> None:
         link, self._link = self._link, None
@@ -192,6 +239,7 @@ def _may_repeat(exchange: Exchange) -> bool:
 
 _END = pack(Frame.END)
 _ABORT = pack(Frame.ABORT)
+_TAKEN = pack(Frame.TAKEN)
 
 
 def _request(exchange: Exchange) -> dict[str, Any]:
@@ -204,4 +252,5 @@ def _request(exchange: Exchange) -> dict[str, Any]:
         "peer": exchange.peer,
         "length": head.length,
         "expect": head.expects_continue,
+        "files": head.length == 0,  # else the answers to them would mix with the body
     }

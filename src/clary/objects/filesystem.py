@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
-from clary.objects.base import Writer
+from clary.objects.base import Extent, FileBody, Writer
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _PIECE = 256 * 1024
+_BEGIN_SYNC = 8 * 1024 * 1024
 _ASKED = 500  # names in one question of a sweep
 
 
@@ -38,7 +39,7 @@ class FilesystemStore:
     def writer(self) -> Writer:
         return _FileWriter(self._incoming, self._file)
 
-    def read(self, blob: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+    def read(self, blob: str, offset: int = 0, length: int | None = None) -> FileBody:
         """Raises FileNotFoundError at once when there is no such blob; a later delete does not disturb the reading."""
         file = self._file(blob)
         self._pins.add(blob)
@@ -125,7 +126,7 @@ class _Reading:
     def __init__(self, file: Path, offset: int, left: int, done: Callable[[], None]) -> None:
         self._file = file
         self._offset = offset
-        self._left = left
+        self._left = self.size = left
         self._done: Callable[[], None] | None = done
         self._descriptor = -1
 
@@ -145,6 +146,11 @@ class _Reading:
         self._offset += len(piece)
         self._left -= len(piece)
         return piece
+
+    def extents(self) -> Iterator[Extent]:
+        if self._left > 0 and self._done is not None:
+            yield str(self._file), self._offset, self._left
+        self.close()
 
     def close(self) -> None:
         """Ends the reading; a second call changes nothing."""
@@ -166,15 +172,27 @@ class _FileWriter:
         self._temporary = incoming / self._name
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._temporary, flags, stat.S_IRUSR | stat.S_IWUSR)
+        self._begun = 0  # up to where the kernel has begun to write to the disk
+        self._unsynced = 0  # bytes behind that
 
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
+            self._unsynced += len(data)
+            if self._unsynced >= _BEGIN_SYNC:
+                self._begin_sync()
         except OSError:
             self.abort()
             raise
+
+    def _begin_sync(self) -> None:
+        """Has the kernel write out what there is while more comes in, so that the sync in the end finds little to do:
+        it begins that, without waiting, when it is told that these pages will not be needed."""
+        os.posix_fadvise(self._descriptor, self._begun, self._unsynced, os.POSIX_FADV_DONTNEED)
+        self._begun += self._unsynced
+        self._unsynced = 0
 
     def commit(self) -> str:
         file = self._place(self._name)

@@ -6,9 +6,11 @@ import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from clary.objects.base import FileBody
 from clary.server.frames import PIECE, Frame, pack, pack_json, receive
 from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
@@ -47,7 +49,8 @@ class FrameBody:
         self.length = length
         self._connection = connection
         self._held_back = expect
-        self._piece = memoryview(b"")
+        self._piece = b""
+        self._at = 0  # how much of it has been read
         self._ended = False
         self._gone = False
         self.broken = False
@@ -68,13 +71,16 @@ class FrameBody:
             self._next()
         if self._gone:
             raise ClientGone("the client went away in the middle of its request")
-        piece, self._piece = self._piece[:size], self._piece[size:]
-        return bytes(piece)
+        piece = self._piece[self._at : self._at + size]  # no copy when it is all of it
+        self._at += len(piece)
+        if self._at == len(self._piece):
+            self._piece, self._at = b"", 0
+        return piece
 
     def _next(self) -> None:
         while not self._piece and not self._ended:
             kind, payload = self._receive()
-            self._piece = memoryview(payload)
+            self._piece = payload
             self._ended = kind is not Frame.DATA
             self._gone = kind is Frame.ABORT
 
@@ -92,10 +98,10 @@ class FrameBody:
     def finish(self) -> None:
         """Reads what the application left, up to END or ABORT, so that the connection can serve the next exchange."""
         self._held_back = False
-        self._piece = memoryview(b"")
+        self._piece, self._at = b"", 0
         while not self._ended:
             self._next()
-            self._piece = memoryview(b"")
+            self._piece = b""
 
 
 def serve_request(
@@ -119,8 +125,12 @@ def serve_request(
         if park(connection, response):
             return After.KEPT
         response = response.answer()
-    send(connection, response)
-    body.finish()
+    if head.get("files") and isinstance(response.body, FileBody) and response.body.size > PIECE:
+        body.finish()  # what comes after it are the answers to the files
+        _send_files(connection, response, response.body)
+    else:
+        send(connection, response)
+        body.finish()
     return After.OVER if body.broken else After.AGAIN
 
 
@@ -168,9 +178,36 @@ def _answered(answer: Callable[[dict[str, Any]], dict[str, Any]], question: dict
         return {"error": "Internal error; the server's log has the details."}
 
 
+def _send_files(connection: socket.socket, response: Response, body: FileBody) -> None:
+    """The edge sends the bytes itself: a thread is needed until it has opened the last file, whatever the client's
+    speed. Raises OSError when the connection broke."""
+    connection.sendall(_head(response))
+    try:
+        for path, offset, length in body.extents():
+            connection.sendall(pack_json(Frame.FILE, {"path": path, "offset": offset, "length": length}))
+            _await_taken(connection)
+    finally:
+        body.close()
+    connection.sendall(pack(Frame.END))
+
+
+def _await_taken(connection: socket.socket) -> None:
+    """As long as it takes: the edge keeps the time of its client."""
+    while True:
+        with suppress(BlockingIOError):
+            frame = receive(connection)
+            if frame is None or frame[0] is not Frame.TAKEN:
+                raise ConnectionError("a file was not taken")
+            return
+
+
+def _head(response: Response) -> bytes:
+    return pack_json(Frame.RESPONSE, {"status": response.status, "headers": response.headers})
+
+
 def send(connection: socket.socket, response: Response) -> None:
     """Raises OSError when the connection broke."""
-    head = pack_json(Frame.RESPONSE, {"status": response.status, "headers": response.headers})
+    head = _head(response)
     if not isinstance(response.body, bytes):
         connection.sendall(head)
         _stream(connection, response.body)

@@ -3,13 +3,16 @@
 A frame is a type byte, a big-endian u32 length and the payload. One exchange at a time on a connection. Requests go to
 the control socket, questions to the one beside it (`questions_socket`).
 
-    edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect}, DATA*, then END or ABORT
+    edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect, files}, DATA*, then END or ABORT
+                      TAKEN in answer to each FILE: the edge has opened it, or will not need it
                       RELEASE after a HELD: the answer is wanted now
                       QUESTION {...}: what an edge asks for itself (a credential, a route); no body
     control -> edge   CONTINUE at most once, when the handler first reads a body that the client holds back (`expect`)
                       HELD at most once, when the request is whole and its RESPONSE will be late: it costs no thread
                       meanwhile, so the connection need not count, and may be closed when the client goes
                       RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
+                      FILE {path, offset, length} in place of DATA, when the request said `files`: the body goes on with
+                      this much of a file, which stays where it is until TAKEN; nothing else comes before that
                       ANSWER {...} to a QUESTION
 
 The control plane may answer before the request's body has ended; the edge then sends ABORT in place of the rest, and
@@ -43,6 +46,8 @@ class Frame(IntEnum):
     ANSWER = 8
     HELD = 9
     RELEASE = 10
+    FILE = 11
+    TAKEN = 12
 
 
 def questions_socket(control: Path) -> Path:
@@ -71,13 +76,12 @@ def receive(connection: socket.socket) -> tuple[Frame, bytes] | None:
 
 
 def _exactly(connection: socket.socket, size: int, may_end: bool) -> bytes | None:
-    data = bytearray(size)
-    view, at = memoryview(data), 0
-    while at < size:
-        count = connection.recv_into(view[at:])
-        if count == 0:
-            if may_end and at == 0:
+    data = connection.recv(size, socket.MSG_WAITALL)
+    while len(data) < size:  # the peer closed, or was silent for too long: the next call tells which
+        more = connection.recv(size - len(data), socket.MSG_WAITALL)
+        if not more:
+            if may_end and not data:
                 return None
             raise ConnectionError("the peer closed in the middle of a frame")
-        at += count
-    return bytes(data)
+        data += more
+    return data

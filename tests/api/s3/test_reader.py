@@ -46,7 +46,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Any) -> None:
             return writer
 
     with pytest.raises(ServiceError) as caught:
-        writing.store(Full(), iter([b"x"]))  # type: ignore[arg-type]
+        writing.store(Full(), iter([bytes(writing.SMALL + 1)]))  # type: ignore[arg-type]
     assert (caught.value.code, caught.value.status) == ("InsufficientStorage", 507)
     cause = caught.value.__cause__
     assert isinstance(cause, OSError)

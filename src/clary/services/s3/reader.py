@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 
 from sqlalchemy.engine import Connection
 
 from clary.context import Platform
+from clary.objects.base import FileBody, Joined
 from clary.services.s3 import access, faults, index, options, writing
 from clary.services.s3.index import Entry
 
@@ -76,5 +78,5 @@ def pieces(platform: Platform, entry: Entry, start: int, length: int) -> Iterato
 
 
 def _one_after_another(readings: list[Iterator[bytes]]) -> Iterator[bytes]:
-    for reading in readings:
-        yield from reading
+    files = [each for each in readings if isinstance(each, FileBody)]
+    return Joined(files) if len(files) == len(readings) else chain.from_iterable(readings)
