@@ -33,11 +33,12 @@ come from their package index. *Without the hold* is the same server with `CLARY
 once with the job of 8 s. The plain boto3 client describes the job that the waiters wait for until it ends: nothing
 holds it."""
 WHERE = """What is left is the commit of the end, the wake of the parked answer, one look at the record, and what the
-client does with it: SDK v2 reads the log once more and prints it, the CLI ends its process. v3's first wait is held for
-25 s, later looks for 5 s, since it shows new log lines only between them: a longer job is up to 5 s late. A v2 `fit` of
-a job that its first look, held from 5 to 30 s, just misses returns up to 45 s later, by the SDK's own schedule; nothing
-but an earlier end of the job can change that. Without the hold v2 looks at 5 s, then not before 35 s, and sleeps 10 s
-more; a waiter of boto3 or the CLI sleeps 120 s after its first look."""
+client does with it: SDK v2 reads the whole log and prints it (some 900 lines of the longest job; with 3,600 lines it
+was 0.8 s late), the CLI ends its process. v3's first wait is held for 25 s, later looks for 5 s, since it shows new
+log lines only between them: a longer job is up to 5 s late. A v2 `fit` of a job that its first look, held from 5 to 30
+s, just misses returns up to 45 s later, by the SDK's own schedule; nothing but an earlier end of the job can change
+that. Without the hold v2 looks at 5 s, then not before 35 s, and sleeps 10 s more; a waiter of boto3 or the CLI sleeps
+120 s after its first look."""
 _BETWEEN = 0.1  # seconds between two plain looks
 _JOBS_END = 30.0  # seconds after which the jobs of the other server are over
 LENGTHS = {"2 s job": 1, "8 s job": 7, "20 s job": 18}  # of training; starting and ending come on top
