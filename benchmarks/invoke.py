@@ -38,7 +38,7 @@ finds a single row's leaves with LightGBM and sums them as XGBoost does."""
 WHERE = """Profiles (py-spy, perf) of the fast predictor at 16: two thirds of the CPU is the edge's, one third the model
 server's, 1 % the control plane's and the agent's. The edge's is interpreted Python (the head, the canonical request,
 the answer); the kernel is an eighth of it, SHA-256 and HMAC a twelfth. With the exact predictor the two are alike, and
-two thirds of the model server's is XGBoost: a row's walk through the trees is the least part of it. At 1 the p50 is
+more than half of the model server's is XGBoost: a row's walk through the trees is the least part of it. At 1 the p50 is
 about the CPU of both processes, one after the other.
 
 Missed: *req/s at 16 of the fast predictor*, by 6 %: the edge is the narrowest place; what it spends less on a head and
