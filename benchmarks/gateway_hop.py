@@ -33,12 +33,12 @@ the same 2,000 differently signed InvokeEndpoint requests from wrk on the same c
 that of the process in front. "Added" is the p50 over that of nothing in front, of the same round."""
 
 WHERE = """The bars are missed: an edge is Python, nginx is not, and nginx verifies nothing. A request costs an edge
-exactly two reads and two writes, as it costs nginx; that and the loop around them is about a third of the edge's
-time. About a third is the signature (see Signatures), the rest is the head (the parser's verdict, then one split),
-choosing an instance, counting, and writing two heads. What is the same from request to request is not done again: a
-header line that came before, what stands before the signature, the signing key, the head of the model server's
-answer; one timer serves all time limits. Further down would go native code for the head and the signature, which
-would bring a compiler or wheels of our own into the installation. More requests a second than one core gives:
+exactly two reads and two writes, as it costs nginx; that and the loop around them is about a quarter of the edge's
+time. About a third is the signature (see Signatures), a sixth the head (the parser's verdict, then one split), the
+rest choosing an instance, counting, and writing two heads. What is the same from request to request is not done
+again: a header line that came before, what stands before the signature, the signing key, the head of the model
+server's answer; one timer serves all time limits. Further down would go native code for the head and the signature,
+which would bring a compiler or wheels of our own into the installation. More requests a second than one core gives:
 `CLARY_EDGES`, one process each on the same port, 25 MB each."""
 KEY = Credentials("AKIAEXAMPLE", "a-secret-key-of-the-usual-forty-letters")
 ACCOUNT, REGION, ENDPOINT = "123456789012", "eu-west-1", "abalone"
