@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +57,9 @@ class Clary:
 
 
 @contextmanager
-def clary(**settings: str) -> Iterator[Clary]:
-    """settings: as in CLARY_<NAME>. Image environments are built once and kept in the user's cache."""
+def clary(prepare: Callable[[Path], None] | None = None, /, **settings: str) -> Iterator[Clary]:
+    """settings: as in CLARY_<NAME>. `prepare` is given the home before the server starts. Image environments are built
+    once and kept in the user's cache."""
     home = Path(tempfile.mkdtemp(prefix="clary-bench-"))
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLARY_", "AWS_"))}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every start compiles everything
@@ -66,6 +67,8 @@ def clary(**settings: str) -> Iterator[Clary]:
     environment |= {"CLARY_HOME": str(home), "CLARY_IMAGES_HOME": str(images)}
     environment |= {f"CLARY_{name.upper()}": value for name, value in settings.items()}
     try:
+        if prepare is not None:
+            prepare(home)
         up = [*_CLARY, "up", "--port", "0", "--detach", "--json"]
         answer = subprocess.run(up, env=environment, check=True, stdout=subprocess.PIPE)
         yield Clary(home, int(json.loads(answer.stdout)["port"]), environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from botocore.eventstream import EventStream
@@ -10,6 +11,7 @@ from botocore.model import OperationModel
 from botocore.parsers import EventStreamJSONParser
 
 from clary.wire import protocols
+from clary.wire.body_json import Written
 from clary.wire.messages import Response
 from clary.wire.models import Models
 
@@ -28,6 +30,16 @@ def body(response: Response) -> bytes:
 class Source(io.BytesIO):
     def stream(self) -> list[bytes]:
         return [self.getvalue()[:10], self.getvalue()[10:]]
+
+
+def test_a_result_that_is_written_already_goes_out_as_it_is() -> None:
+    about = operation("sagemaker", "ListModels")
+    models = [{"ModelName": "m", "ModelArn": "arn:m", "CreationTime": 1.5}]
+    written = Written(json.dumps({"Models": models, "NextToken": "t"}, separators=(",", ":")))
+    assert (written["Models"], len(written), list(written)) == (models, 2, ["Models", "NextToken"])
+    for protocol in ("json", "smithy-rpc-v2-cbor"):
+        plain = protocols.serialize(about, {"Models": models, "NextToken": "t"}, "id", protocol)
+        assert protocols.serialize(about, written, "id", protocol) == plain
 
 
 def test_an_event_stream_as_botocore_reads_it() -> None:

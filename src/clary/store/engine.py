@@ -168,15 +168,17 @@ class SqliteDatabase:
         if len(batch) == 1:  # nobody else's work has to outlive a failure of it
             self._commit_one(batch[0])
             return
+        self._connection.begin()
+        driver: Any = self._connection.connection.driver_connection
         for task in batch:
             task.result, task.error = None, None
-            savepoint = self._connection.begin_nested()
+            driver.execute("SAVEPOINT task")
             try:
                 task.result = task.work(self._connection)
-                savepoint.commit()
             except Exception as error:
                 task.error = StoreFull() if _full(error) else error
-                savepoint.rollback()
+                driver.execute("ROLLBACK TO task")
+            driver.execute("RELEASE task")
         self._connection.commit()
 
     def _commit_one(self, task: _Task) -> None:

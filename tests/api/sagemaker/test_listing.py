@@ -8,6 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from clary.services.sagemaker.endpoint.declaration import ENDPOINT
+from clary.services.sagemaker.endpoint_config import ENDPOINT_CONFIG
+from clary.services.sagemaker.model import MODEL
+from clary.services.sagemaker.training_job.declaration import TRAINING_JOB
+from clary.wire.models import Models
 from sagemaker_bench import Bench, model, training_job
 
 Aws = Callable[[str], Any]
@@ -96,3 +101,12 @@ def test_other_accounts_and_regions_are_out_of_sight(aws: Aws, bench: Bench) -> 
     aws("sagemaker").create_model(**model("mine"))
     assert bench.call("ListModels", account="999999999999") == {"Models": []}
     assert bench.call("ListModels", region="eu-west-1") == {"Models": []}
+
+
+def test_every_time_in_a_summary_is_named_so() -> None:
+    """By that a time is told from a number where a summary is written."""
+    model = Models().service("sagemaker")
+    for resource in (TRAINING_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT):
+        shape = model.operation_model(f"List{resource.plural}").output_shape.members[resource.listing].member
+        for member in resource.summary:
+            assert (shape.members[member].type_name == "timestamp") == member.endswith("Time"), member

@@ -160,6 +160,8 @@ def test_jobs_wait_in_order_and_say_for_what(bench: Bench) -> None:
     assert waiting["SecondaryStatusTransitions"][-1]["StatusMessage"] == (
         "Waiting for a free job slot: 2 of 2 are in use"
     )
+    behind = bench.job("job-3")["SecondaryStatusTransitions"][-1]
+    assert behind["StatusMessage"] == "Waiting for 1 training job(s) that came first"
     first = next(each for each in bench.compute.alive() if each.startswith("job-0"))
     bench.compute.exit(first)
     bench.settle(3)
