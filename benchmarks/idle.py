@@ -19,17 +19,22 @@ from measure.servers import Clary, clary
 from measure.training import ended, train
 
 ABOUT = """A server with one edge that has answered requests and run a training job, then left alone. Memory: the
-anonymous pages of its processes, and each file's mapped pages once, as many as the process with the most of them has
-(unlike the kernel's proportional figure, which other programs on the same Python lower). The fork server, which keeps
-an image's libraries loaded, stands apart."""
-WHERE = ""
+proportional set size: a page that several processes share counts once in all. *alone*: the same where no other program
+of the machine shares Python's and OpenSSL's files: anonymous pages, and each file's mapped pages as often as the
+process with the most of them has. The fork server, which keeps an image's libraries loaded, stands apart."""
+WHERE = """Half of it is the control plane's: SQLAlchemy, the service models that were asked for (without their texts),
+the threads' arenas. No process polls: all wait in the kernel for a socket, a child or a deadline."""
 _SECONDS = 20.0  # of one look at the CPU time
 PROCESSES = ("supervisor", "control", "edge", "launcher")
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)")
 
 
-def memory(pids: Iterable[int]) -> float:
-    """MB (10^6 bytes)."""
+def sizes(pids: set[int]) -> dict[str, float]:
+    return {"MB": processes.memory(pids), "MB, alone": alone(pids)}
+
+
+def alone(pids: Iterable[int]) -> float:
+    """MB (10^6 bytes) of memory if nothing else ran."""
     anonymous, files = 0, defaultdict[str, int](int)
     for pid in pids:
         mapped = defaultdict[str, int](int)
@@ -52,7 +57,7 @@ def at_rest(server: Clary) -> dict[str, float]:
     begin, before = time.monotonic(), processes.cpu_seconds(pids)
     time.sleep(_SECONDS)
     used = processes.cpu_seconds(pids) - before
-    return {"MB": memory(pids), "% of a core": 100 * used / (time.monotonic() - begin)}
+    return {**sizes(pids), "% of a core": 100 * used / (time.monotonic() - begin)}
 
 
 def own(server: Clary, *names: str) -> set[int]:
@@ -61,7 +66,7 @@ def own(server: Clary, *names: str) -> set[int]:
 
 
 def part(server: Clary, name: str) -> Callable[[], dict[str, float]]:
-    return lambda: {"MB": memory(own(server, name))}
+    return lambda: sizes(own(server, name))
 
 
 def main() -> None:
@@ -77,7 +82,7 @@ def main() -> None:
             time.sleep(0.1)
         contenders = {"the whole server": lambda: at_rest(server)}
         contenders |= {each: part(server, each) for each in PROCESSES}
-        contenders["apart: the fork server"] = lambda: {"MB": memory(server.pids("fork-"))}
+        contenders["apart: the fork server"] = lambda: sizes(server.pids("fork-"))
         figures = take_turns(contenders, options.rounds)
     report = Report("idle", "A server at rest", ABOUT, options.rounds, figures, where=WHERE)
     whole = figures["the whole server"]

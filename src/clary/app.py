@@ -50,6 +50,7 @@ from clary.wire.router import Router
 
 _LOG = logging.getLogger(__name__)
 _JOB_SESSION_SECONDS = 3600.0
+_SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def main() -> int:
     """The control plane's process, as the supervisor starts it: everything from CLARY_* variables, until SIGTERM."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.umask(0o077)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     _raise_descriptor_limit()
     stop = threading.Event()
 

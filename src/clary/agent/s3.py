@@ -14,7 +14,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote_plus, urlsplit
 
 from clary.agent.sigv4 import EMPTY, path_of, query_of, sign
@@ -157,7 +157,7 @@ class S3:
         refresh: bool,
     ) -> http.client.HTTPResponse:
         path, text = path_of(bucket, key), query_of(query)
-        digest = body.digest() if body else EMPTY
+        digest = _digest(body) if body else EMPTY
         credentials = self._credentials(refresh)
         address = urlsplit(self._endpoint())
         headers = sign(method, address.netloc, path, text, digest, credentials, self._region, time.time())
@@ -220,23 +220,24 @@ class Reader:
         self._answer.close()
 
 
-class Payload:
-    """A request body that can be sent again."""
+class Payload(Protocol):
+    """A request body that can be sent again: `pieces` begins anew each time."""
 
-    size: int
+    @property
+    def size(self) -> int: ...
 
-    def pieces(self) -> Iterator[bytes]:
-        raise NotImplementedError
-
-    def digest(self) -> str:
-        """SHA-256, in hexadecimal."""
-        digest = hashlib.sha256()
-        for piece in self.pieces():
-            digest.update(piece)
-        return digest.hexdigest()
+    def pieces(self) -> Iterator[bytes]: ...
 
 
-class _Whole(Payload):
+def _digest(payload: Payload) -> str:
+    """SHA-256, in hexadecimal."""
+    digest = hashlib.sha256()
+    for piece in payload.pieces():
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+class _Whole:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.size = len(data)
@@ -245,7 +246,7 @@ class _Whole(Payload):
         yield self._data
 
 
-class _Slice(Payload):
+class _Slice:
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self._file, self._start, self.size = file, start, size
 

@@ -20,7 +20,7 @@ from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.sandbox import Isolation
 from clary.sandbox.limits import yield_cores
 
-_NICE = 5  # behind the server, before the job
+_NICE = 10  # as its job: in a flood there are as many agents as jobs
 _RUNS = {"training": training.run, "serving": serving.run}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from clary.cli import printing
 from clary.cli.hints import hint
 from clary.cli.server import Server, find, settings_of
-from clary.server import questions
+from clary.server import processes, questions
 
 
 def command(given: argparse.Namespace) -> int:
@@ -17,8 +17,11 @@ def command(given: argparse.Namespace) -> int:
     settings = settings_of(given)
     server = find(settings)
     if server is None:
-        facts: dict[str, Any] = {"running": False, "home": str(settings.home)}
+        alive = sum(processes.recorded(path) is not None for path in settings.run.glob("agent-*.pid"))
+        facts: dict[str, Any] = {"running": False, "home": str(settings.home), "instances": alive}
         words = f"No server runs with this home ({settings.home}). Start one with `{hint(settings, 'up')}`."
+        if alive:  # the server was killed, not ended: an orderly end takes them along
+            words += f" {alive} instance(s) of jobs and endpoints live on without it; the next start goes on with them."
         printing.answer(given.json, facts, words)
         return 1
     facts = {"running": True, "home": str(settings.home), "url": server.url, "port": server.port}

@@ -112,6 +112,16 @@ def test_without_a_server_the_next_step_is_said(clary: Clary, words: list[str]) 
     assert "clary up" in done.stderr
 
 
+def test_status_tells_of_jobs_that_outlived_a_killed_server(clary: Clary, settings: Settings) -> None:
+    home.prepare(settings)
+    (settings.run / "agent-gone-1.pid").write_text('{"pid": 1, "start": 1}')
+    assert "live on" not in clary("status").stdout
+    processes.record(settings.run / "agent-job-1.pid", os.getpid())
+    done = clary("status")
+    assert done.returncode == 1
+    assert "1 instance(s) of jobs and endpoints live on without it" in done.stdout
+
+
 def test_down_without_a_server_is_fine_and_says_so(clary: Clary) -> None:
     done = clary("down")
     assert done.returncode == 0
