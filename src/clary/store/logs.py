@@ -5,7 +5,6 @@ Times are epoch milliseconds, except `now`, which is the clock's epoch seconds.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clary.store.log_batches import Batch, insert
 from clary.store.schema import log_events as events_table
 from clary.store.schema import log_groups as groups_table
 from clary.store.schema import log_streams as streams_table
@@ -185,7 +185,7 @@ def append(
     if not events or (position is not None and position != target.position):
         return target.position
     ingested, size = int(now * 1000), len("".join([text for _, text in events]).encode("utf-8", "replace"))
-    _insert(connection, target, events, ingested)
+    insert(connection, Batch(target.id, target.group_id, target.next_sequence, ingested), events)
     moved = target.position if position is None else target.position + size + len(events)
     times = [at for at, _ in events]
     first, last = (target.first_event, target.last_event)
@@ -202,44 +202,6 @@ def append(
         )
     )
     return moved
-
-
-# One statement for a whole batch: SQLite takes it apart without the interpreter's lock, which a flood of lines would
-# otherwise keep from all other threads.
-_INSERT_JSON = sa.text(
-    "INSERT INTO log_events (stream_id, timestamp, sequence, group_id, ingested, message) "
-    "SELECT :stream, json_extract(value, '$[0]'), :first + key, :group, :ingested, "
-    "CAST(json_extract(value, '$[1]') AS BLOB) FROM json_each(:events)"
-)
-
-
-def _insert(connection: Connection, target: Stream, events: Sequence[tuple[int, str]], ingested: int) -> None:
-    common = {"stream": target.id, "group": target.group_id, "ingested": ingested}
-    text = json.dumps(events, ensure_ascii=False) if connection.dialect.name == "sqlite" else ""
-    if text and "\\u0000" not in text and _is_unicode(text):  # what JSON in SQLite cannot hold
-        connection.execute(_INSERT_JSON, common | {"first": target.next_sequence, "events": text})
-        return
-    rows = [
-        {
-            "stream_id": target.id,
-            "timestamp": at,
-            "sequence": number,
-            "group_id": target.group_id,
-            "ingested": ingested,
-            "message": message.encode("utf-8", "replace"),
-        }
-        for number, (at, message) in enumerate(events, target.next_sequence)
-    ]
-    connection.execute(events_table.insert(), rows)
-
-
-def _is_unicode(text: str) -> bool:
-    """False with a half of a surrogate pair in it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _target(connection: Connection, account: str, region: str, group: str, stream: str, now: float) -> Stream:
