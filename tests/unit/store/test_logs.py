@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from clary.store import logs
 from clary.store.engine import SqliteDatabase
@@ -83,6 +85,26 @@ def test_any_text_comes_back(database: SqliteDatabase, put: Put) -> None:
     assert lines(database) == texts
     put((2, "lone \ud800"))
     assert lines(database)[-1] == "lone ?"
+
+
+@given(texts=st.lists(st.text(st.characters()), min_size=1, max_size=5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_batch_comes_back_letter_by_letter(database: SqliteDatabase, texts: list[str]) -> None:
+    events = [(number, text) for number, text in enumerate(texts)]
+    expected = [text.encode("utf-8", "replace").decode() for text in texts]
+
+    def work(connection: Any) -> list[str]:
+        group = logs.find_group(connection, "1", "r", "letters")
+        if group is not None:
+            logs.delete_group(connection, group)
+        logs.append(connection, "1", "r", "letters", "s", events, NOW)
+        found = logs.find_group(connection, "1", "r", "letters")
+        assert found is not None
+        stream = logs.find_stream(connection, found, "s")
+        assert stream is not None and stream.bytes == sum(len(each.encode()) for each in expected)
+        return [event.message for event in logs.forward(connection, stream, FIRST, 10)]
+
+    assert database.write(work) == expected
 
 
 def test_reading_on_from_a_cursor_both_ways(database: SqliteDatabase, put: Put) -> None:
