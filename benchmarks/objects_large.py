@@ -29,7 +29,15 @@ measured, and the ETag of every put is its MD5. Clary answers a put when the byt
 moto_server keeps them in memory. MD5 is the hash that S3's ETag asks for, over the same bytes in memory, on one core.
 The client sends from memory and throws away what it receives; its own CPU time is apart. AES-GCM stands for encryption
 at rest, which Clary does not do yet: the rate of encrypting the same bytes alone."""
-WHERE = ""
+WHERE = """A get: the control plane finds the object and names its file; the edge has the kernel send it. Neither
+process reads a byte (40 ms of CPU for 256 MB). A put: 890 ms of CPU in the server, of which about 420 are MD5, in a
+thread of its own; the rest is the bytes' way, copied from the client's socket to the edge, to the control plane, to
+the file. The sync and the commit in the end take about 5 ms, because the writing to the disk began long before. The
+bar of 0.6 is missed on two cores: MD5 has one; client, edge and control plane share the other, and the control plane
+waits for bytes two thirds of the time. What would reach it is one hop less: the edge writes the body into a file that
+the control plane has named, as it reads from one for a get, and the control plane hashes the file's pages. AES-GCM
+alone runs at 4.8 times MD5's rate and 0.78 of nginx's: encrypted, a put would compute a fifth more than its MD5, and
+a get, which the kernel could then no longer send, could be at most 0.78 of nginx on one core."""
 
 
 class Transfers:
