@@ -23,9 +23,9 @@ a few rows: one line a round. All the while one client calls DescribeTrainingJob
 running job and PutObject (1 KiB) in turn, a short pause between, as it did before on the idle server. *lag*: how old
 the newest line that can be read is while its job prints. Afterwards every stream is read to its end and counted."""
 WHERE = """A batch of lines is one statement, which SQLite takes apart without the interpreter's lock; batches are taken
-one by one. What is left is the cores: forty processes of jobs and agents against one control plane. Where the kernel
-shares cores between sessions, each of the forty steps back by itself, but all together still weigh more than the
-server. What would reach the bar: one session, or one cgroup with a weight, for all jobs of a machine."""
+one by one. What is left is the cores: forty processes of jobs and agents on two of them beside one control plane, and a
+client's call waits for each of its turns. Jobs step back the farther, the more slots there are (nice 19 here). What
+would reach the bar: an ingest outside of the control plane's process, and cores set aside for the server."""
 JOBS = 20
 GROUP = "/aws/sagemaker/TrainingJobs"
 TINY = b"1,0.5,2\n0,1.5,1\n1,0.25,3\n0,2.5,0.5\n"

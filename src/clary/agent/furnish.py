@@ -96,6 +96,7 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         shown=_shown(context),
         sockets=sockets,
         cgroups=group.paths,
+        nice=spec.nice,
         data_limit=0 if group.limits_memory else spec.memory,
     )
 

@@ -20,7 +20,6 @@ from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.sandbox import Isolation
 from clary.sandbox.limits import yield_cores
 
-_NICE = 10  # as its job: in a flood there are as many agents as jobs
 _RUNS = {"training": training.run, "serving": serving.run}
 
 
@@ -28,8 +27,7 @@ def run(folder: InstanceFolder, inside: str, isolation: Isolation) -> None:
     """The whole life of an agent that holds the folder's lock. Returns when the exit record was acknowledged, or when
     Clary goes down: then the spool and the record stay for the next control plane."""
     spec = InstanceSpec.from_json(folder.spec.read_text())
-    if spec.purpose == "training":
-        yield_cores(_NICE)
+    yield_cores(spec.nice)
     orders = Orders()
     signal.signal(signal.SIGTERM, lambda *_: orders.ask_down())
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -58,7 +58,8 @@ class InstanceSpec:
     host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training);
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
     `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
-    that this agent is the one that was launched.
+    that this agent is the one that was launched. `nice` (0 to 19): how far the instance steps back where cores are
+    short.
     """
 
     id: str
@@ -90,6 +91,7 @@ class InstanceSpec:
     volume: int = 0
     network_isolation: bool = False
     isolation: str = "auto"
+    nice: int = 0
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), separators=(",", ":"))

@@ -31,7 +31,6 @@ ENTRIES: Mapping[str, str] = {"training": "clary.runner.training", "serving": "c
 _SPARE = 64  # descriptors are moved up here before they are put in their places
 _CONTROL, _GATE = 3, 4
 _NOT_BEGUN = 1  # a status that nobody waits for
-_TRAINING_NICE = 10  # who trains can wait for who asks: an endpoint, the API
 
 
 def main(algorithm: str, descriptor: int) -> NoReturn:
@@ -69,7 +68,7 @@ def serve(connection: socket.socket) -> NoReturn:
         confinement = Confinement.from_json(json.dumps(request["confinement"]))
         environment: dict[str, str] = request["environment"]
         entry = ENTRIES[request["entry"]]
-        enter(confinement, control, lambda: run(entry, environment, confinement.inside_base))
+        enter(confinement, control, lambda: run(entry, environment, confinement.inside_base, confinement.nice))
     except BaseException as error:
         if control is not None:
             tell(control, error=f"{type(error).__name__}: {error}")
@@ -89,7 +88,7 @@ def _receive(connection: socket.socket) -> tuple[dict[str, Any], socket.socket]:
     return json.loads(data), socket.socket(fileno=_CONTROL)
 
 
-def run(entry: str, environment: Mapping[str, str], folder: str) -> int:
+def run(entry: str, environment: Mapping[str, str], folder: str, nice: int) -> int:
     """Inside: the job's own environment, streams and random states; then, when the gate opens, its entry point. The
     result is its status."""
     os.environ.clear()
@@ -103,8 +102,7 @@ def run(entry: str, environment: Mapping[str, str], folder: str) -> int:
     if numpy := sys.modules.get("numpy"):
         numpy.random.seed()
     try:
-        if entry == ENTRIES["training"]:
-            yield_cores(_TRAINING_NICE)
+        yield_cores(nice)
         function: Callable[[], int | None] = importlib.import_module(entry).main
         opened = os.read(_GATE, 1)
         os.close(_GATE)

@@ -30,7 +30,8 @@ class Confinement:
     root. readonly: paths relative to `base` that cannot be written inside. shown: host paths that are visible,
     read-only, under the same path. sockets: a host folder that is writable at `/run/clary` ("" for none). identity: the
     host id that uid and gid 0 inside become when the caller is root. cgroups: cgroup folders to join. data_limit: bytes
-    of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside."""
+    of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside. nice: see
+    limits.yield_cores."""
 
     rung: Rung
     base: str
@@ -43,6 +44,7 @@ class Confinement:
     cgroups: tuple[str, ...] = ()
     data_limit: int = 0
     hosts: tuple[str, ...] = field(default=())
+    nice: int = 0
 
     @property
     def inside_base(self) -> str:

@@ -55,8 +55,10 @@ def join(groups: Sequence[str]) -> None:
 
 
 def yield_cores(nice: int) -> None:
-    """Lets the server, and whoever else uses the machine, go first where cores are short; takes nothing where they are
-    not. Where the kernel shares cores between sessions first, the caller's session steps back as a whole."""
+    """By `nice` steps: lets the server, and whoever else uses the machine, go first where cores are short; takes
+    nothing where they are not. Where the kernel shares cores between sessions first, the caller's steps back whole."""
+    if not nice:
+        return
     os.nice(nice)
     with contextlib.suppress(OSError):  # no such sharing here, or no /proc
         Path("/proc/self/autogroup").write_text(str(nice))

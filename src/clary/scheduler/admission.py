@@ -6,11 +6,15 @@ that is alone always starts, however large its instance type says it is.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 QUEUE = "job-slot"
+
+_ALONE, _LAST = 10, 19  # nice values: of a job with a core of its own, and the kernel's last
+_STEP = 1.25  # by which each nice value weighs less than the one before
 
 
 def behind(ahead: int) -> str:
@@ -65,3 +69,10 @@ class Capacity:
     def _need(self, claim: Claim) -> int:
         """The lesser of what the type has and a slot's share: most jobs use far less than their type offers."""
         return claim.instances * min(claim.memory, self.memory // self.slots)
+
+
+def niceness(machine: Machine, job_slots: int) -> int:
+    """How far a job steps back for the API, for endpoints and for others on the machine. The more slots there are for a
+    core, the farther: however many jobs run, together they weigh as much as one for each core would."""
+    crowd = max(1.0, Capacity.of(machine, job_slots).slots / machine.cores)
+    return min(_LAST, _ALONE + round(math.log(crowd, _STEP)))

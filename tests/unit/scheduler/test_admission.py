@@ -3,7 +3,7 @@ from __future__ import annotations
 import botocore.session
 
 from clary.scheduler import instance_types
-from clary.scheduler.admission import Capacity, Claim, Machine
+from clary.scheduler.admission import Capacity, Claim, Machine, niceness
 from clary.scheduler.instance_types import GIB
 
 TWO_CORES = Machine(2, 16 * GIB)
@@ -17,6 +17,12 @@ def test_slots_by_cores_but_at_least_two_or_as_set() -> None:
     assert Capacity.of(Machine(1, GIB), 0).slots == 2
     assert Capacity.of(Machine(8, GIB), 0).slots == 8
     assert Capacity.of(Machine(8, GIB), 3).slots == 3
+
+
+def test_jobs_step_back_the_farther_the_more_there_may_be() -> None:
+    assert niceness(Machine(8, GIB), 0) == niceness(Machine(8, GIB), 3) == 10
+    assert niceness(TWO_CORES, 4) == 13
+    assert niceness(TWO_CORES, 1000) == 19
 
 
 def test_first_come_first_served() -> None:

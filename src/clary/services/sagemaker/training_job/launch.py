@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clary.config import Settings
 from clary.contract.instance import Channel, Image, InstanceSpec, MetricDefinition
-from clary.scheduler import instance_types
+from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
 from clary.store.records import Record
@@ -64,6 +64,7 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         volume=resources.get("VolumeSizeInGB", 0) * instance_types.GIB,
         network_isolation=job["EnableNetworkIsolation"],
         isolation=settings.isolation,
+        nice=admission.niceness(admission.Machine.this(), settings.job_slots),
     )
 
 
