@@ -19,7 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from clary.server.turns import Turns
+
 _BACKLOG = 1024
+_AT_ONCE = 2  # threads that run: one more than the interpreter can, for when the other waits
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,10 +39,10 @@ class Lane:
     """Serves connections to a unix socket that only this user can open; `serve` is called for each that has something
     to read, and raises OSError when the connection broke.
 
-    `threads` bounds how many exchanges run at once; further ready connections wait in the kernel. A peer that is silent
-    for `patience` seconds in the middle of an exchange loses its connection. `start` binds the socket and returns;
-    `stop` takes no new exchange, lets running ones go on until `deadline` (of the monotonic clock), and returns whether
-    all of them ended.
+    `threads` bounds how many exchanges there are at once (of these few run, see turns.py); further ready
+    connections wait in the kernel. A peer that is silent for `patience` seconds in the middle of an exchange loses
+    its connection. `start` binds the socket and returns; `stop` takes no new exchange, lets running ones go on
+    until `deadline` (of the monotonic clock), and returns whether all of them ended.
     """
 
     def __init__(self, path: Path, serve: Callable[[socket.socket], After], threads: int, patience: float) -> None:
@@ -53,6 +56,7 @@ class Lane:
         self._connections: dict[int, socket.socket] = {}
         self._mutex = threading.Lock()
         self._stopping = threading.Event()
+        self._turns = Turns(_AT_ONCE, threads)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -60,6 +64,7 @@ class Lane:
         self._listener = _listen(self._path)
         self._epoll.register(self._bell, select.EPOLLIN)  # level-triggered: it wakes every thread
         self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLONESHOT)
+        self._turns.start()
         for number in range(self._count):
             thread = threading.Thread(target=self._work, name=f"{self._path.stem}-{number}", daemon=True)
             self._threads.append(thread)
@@ -69,6 +74,7 @@ class Lane:
         if not self._stopping.is_set():
             self._stopping.set()
             os.write(self._ringer, b"!")
+            self._turns.stop()
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         ended = not any(thread.is_alive() for thread in self._threads)
@@ -100,14 +106,18 @@ class Lane:
                 os.close(self._ringer)
 
     def _work(self) -> None:
+        self._turns.take()
         while not self._stopping.is_set():
             for descriptor, _events in self._epoll.poll(maxevents=1):
                 if descriptor == self._bell:
                     return
+                self._turns.begin()
                 try:
                     self._ready(descriptor)
                 except Exception:
                     _LOG.exception("a thread of the control plane met an error outside an exchange")
+                if not self._turns.end():
+                    self._turns.take()
 
     def _ready(self, descriptor: int) -> None:
         listener = self._listener
