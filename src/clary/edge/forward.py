@@ -37,7 +37,8 @@ class Forward:
         self._piece = b""
         self._sending: FileSending | None = None
         self._following = b""  # the FILE frame behind it
-        self._whole = False  # nothing comes after the file that is being sent
+        self._last = False  # no other file comes after those that were opened
+        self._whole = False  # nor does anything else: END came, or would have
 
     def begin(self) -> None:
         self._pool.take(self)
@@ -143,6 +144,11 @@ class Forward:
             self._again -= 1
             self._pool.take(self)
             return
+        if self._last and not self._gone:
+            self._whole = True  # all that was still to come is in our hands
+            if self._sending is None:
+                self._exchange.finish()
+            return
         self._stop_sending()
         self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
 
@@ -169,6 +175,7 @@ class Forward:
         if self._exchange.started and not self._gone:
             given = json.loads(payload)
             descriptor = os.open(given["path"], os.O_RDONLY | os.O_CLOEXEC)
+            self._last = given["last"]
             self._sending = FileSending(self._exchange, descriptor, given["offset"], given["length"], self._sent)
         if self._link is not None:
             self._link.send(_TAKEN)
@@ -212,6 +219,7 @@ class Forward:
         return declared == length and status != 304 and self._exchange.head.method != "HEAD"
 
     def _break(self) -> None:
+        self._last = False
         self._stop_sending()
         self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
 

@@ -181,14 +181,17 @@ def _answered(answer: Callable[[dict[str, Any]], dict[str, Any]], question: dict
 def _send_files(connection: socket.socket, response: Response, body: FileBody) -> None:
     """The edge sends the bytes itself: a thread is needed until it has opened the last file, whatever the client's
     speed. Raises OSError when the connection broke."""
-    connection.sendall(_head(response))
+    before, left = _head(response), body.size
     try:
         for path, offset, length in body.extents():
-            connection.sendall(pack_json(Frame.FILE, {"path": path, "offset": offset, "length": length}))
+            left -= length
+            file = {"path": path, "offset": offset, "length": length, "last": not left}
+            connection.sendall(before + pack_json(Frame.FILE, file))
+            before = b""
             _await_taken(connection)
     finally:
         body.close()
-    connection.sendall(pack(Frame.END))
+    connection.sendall(before + pack(Frame.END))
 
 
 def _await_taken(connection: socket.socket) -> None:

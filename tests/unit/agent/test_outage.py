@@ -76,7 +76,7 @@ def test_shutdown_ends_the_sandbox_and_leaves_a_record(here: World) -> None:
     os.kill(pid, signal.SIGTERM)
     here.wait(spec.id, lambda _: here.agent_pid(spec.id) is None)
     here.start_control()
-    seen = here.compute.observe(spec.id)
+    seen = here.wait(spec.id, lambda seen: seen.state == "exited")  # the pid file goes before the last of the process
     assert seen.exit is not None and seen.exit.cause == "lost"
     assert seen.exit.failure == "InternalServerError: Clary was shut down while this instance ran."
     here.compute.discard(spec.id)
