@@ -134,10 +134,12 @@ class Flood:
         """Looks at the log of a job that prints; whether one is over is asked now and then."""
         left = list(jobs)
         while left:
-            description = self._sagemaker.describe_training_job(TrainingJobName=left[-1])
-            if description["TrainingJobStatus"] != "InProgress" or description["SecondaryStatus"] != "Training":
+            phase = self._sagemaker.describe_training_job(TrainingJobName=left[-1])["SecondaryStatus"]
+            if phase in ("Starting", "Downloading") or (phase == "Training" and not probe.watch(left[-1])):
+                time.sleep(0.05)
+            elif phase != "Training":
                 left.pop()
-            elif probe.watch(left[-1]):
+            else:
                 for _ in range(100):
                     probe.call()
 
