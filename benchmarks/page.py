@@ -28,15 +28,15 @@ def main() -> None:
 
 
 def _bars(results: list[dict[str, Any]]) -> str:
-    lines = ["## Goals\n", "| what | reached | goal | |", "|---|---|---|---|"]
+    lines = ["## Goals\n", "| | what | reached | goal | |", "|---|---|---:|---:|---|"]
     for result in results:
-        for each in result["bars"]:
+        for number, each in enumerate(result["bars"]):
             bar = Bar(**each)
+            title = "" if number else result["title"]
             sign = "≥" if bar.least else "≤"
             met = "met" if bar.met else "**missed**"
-            lines.append(
-                f"| {bar.what} | {bar.value:.3g} {_unit(bar.unit)} | {sign} {bar.limit:g} {_unit(bar.unit)} | {met} |"
-            )
+            reached, goal = (f"{value} {_unit(bar.unit)}" for value in (f"{bar.value:.3g}", f"{sign} {bar.limit:g}"))
+            lines.append(f"| {title} | {bar.what} | {reached} | {goal} | {met} |")
     return "\n".join(lines) + "\n"
 
 
