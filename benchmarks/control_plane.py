@@ -37,16 +37,17 @@ part of the figure. The disk's own floor for a create is to append 4 KiB to a fi
 measured as its caller sees it; against an nginx that gives the same list as a fixed answer, that is what
 boto3 itself takes. CPU is that of the server's edge and control plane for one request."""
 WHERE = """Before: 16 ms of CPU for a page of 100, nearly all of it reading 100 whole documents; 30 ms and more for a
-create in a long queue, because each look of the scheduler read every waiting job. Now a page is one row that
-the database joins from stored summaries, the scheduler looks at names, and two threads run at once instead of
-32: with 16 connections the hand-overs of the interpreter had doubled the CPU of every request. What a List
-costs now is the way through (edge, frames, signature, routing), of which the database has a tenth. Describe
-costs more than List: its document has the 66 metric definitions of the built-in XGBoost, which moto_server's
-answer has not, and is parsed, converted and written again; kept as text beside the document, as summaries are,
-it would cost what a List does. A create's own part is about 1 ms of the CPU stated; the rest is the scheduler,
-which looks at each new job and writes it into the queue (a second transaction of the whole document) while the
-next are created. To reach the bar: a queue entry of its own instead of rewriting documents, the constant metric
-definitions out of them, frames read in one call instead of five, and fewer steps in the edge."""
+create in a long queue, because each look of the scheduler read every waiting job. Now a page is one row
+that the database joins from stored summaries, the scheduler looks at names, and two threads run at once
+instead of 32: with 16 connections the hand-overs of the interpreter had doubled the CPU of every request.
+What a List costs now is the way through (edge, frames, signature, routing), of which the database has a
+tenth. Describe costs more than List: its document has the 66 metric definitions of the built-in XGBoost,
+which moto_server's answer has not, and is parsed, converted and written again; kept as text beside the
+document, as summaries are, it would cost what a List does. A create's own part is about 1 ms of the CPU
+stated; the rest is the scheduler, which looks at each new job and writes it into the queue (a second
+transaction of the whole document) while the next are created. To reach the bar: a queue entry of its own
+instead of rewriting documents, the constant metric definitions out of them, frames read in one call instead
+of five, and fewer steps in the edge."""
 
 
 @dataclass

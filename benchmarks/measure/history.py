@@ -4,6 +4,7 @@ have left them, so that what is measured is the control plane and not the jobs."
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import signal
 import time
@@ -65,7 +66,7 @@ def training_jobs(count: int) -> Callable[[Path], None]:
         database = SqliteDatabase(str(settings.data / "records.db"), schema.RECORDS)
         table = schema.records
         rows = _rows(settings, count)
-        while batch := [row for row, _ in zip(rows, range(_BATCH), strict=False)]:
+        while batch := list(itertools.islice(rows, _BATCH)):
             database.write(lambda connection, batch=batch: connection.execute(table.insert(), batch))  # type: ignore[misc]
         database.close()
 
