@@ -22,8 +22,8 @@ SMALL, LARGE = 1_000, 100_000
 SECONDS = 1.0
 DIFFERENT = 200  # requests of each form
 ABOUT = f"""Two servers, one with {SMALL:,} training jobs and one with {LARGE:,}, are asked the same in turn over one
-connection, 100 jobs a page (10 with StatusEquals, of which the smaller has few). *Late* and *early* bounds
-leave the last or the first fifth of the jobs, *next page* is the third one. NameContains looks for a name
+connection, 100 jobs a page (10 with StatusEquals, of which the smaller has few). *Late* and *early* bounds leave the
+last or the first fifth of the jobs, *next page* is the third one. NameContains looks for a name
 that no job has, which is its worst case: every name is looked at."""
 WHERE = """Every order has an index that holds what can be filtered by beside it, and a page is read from where it
 begins; so the number of jobs does not matter. What has to be searched does: NameContains looks at every
