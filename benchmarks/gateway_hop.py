@@ -91,7 +91,7 @@ def edge(folder: Path, model: Path) -> Iterator[tuple[int, int]]:
 
 
 def _no_request(_: Any) -> Any:
-    raise NotImplementedError("only invocations are sent")
+    raise RuntimeError("only invocations are sent here")
 
 
 def _answer(asked: Mapping[str, Any], model: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ have left them, so that what is measured is the control plane and not the jobs."
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
 import signal
@@ -12,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy.engine import Connection
 
 from clary.config import Settings
 from clary.images.local import LocalImages
@@ -64,13 +67,16 @@ def training_jobs(count: int) -> Callable[[Path], None]:
         settings = Settings.load({}, home=home)
         settings.data.mkdir(mode=0o700, parents=True)
         database = SqliteDatabase(str(settings.data / "records.db"), schema.RECORDS)
-        table = schema.records
         rows = _rows(settings, count)
         while batch := list(itertools.islice(rows, _BATCH)):
-            database.write(lambda connection, batch=batch: connection.execute(table.insert(), batch))  # type: ignore[misc]
+            database.write(functools.partial(_insert, batch))
         database.close()
 
     return prepare
+
+
+def _insert(rows: list[dict[str, Any]], connection: Connection) -> None:
+    connection.execute(schema.records.insert(), rows)
 
 
 @contextmanager

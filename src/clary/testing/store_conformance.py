@@ -27,20 +27,21 @@ TABLES = RECORDS
 Reopen = Callable[[], Database]
 
 
-def record(name: str, created: float = 1.0, **changes: object) -> Record:
-    values: dict[str, object] = {"status": "InService", "modified": created, "document": {"Name": name}} | changes
+def record(name: str, created: float = 1.0, **changes: Any) -> Record:
+    values: dict[str, Any] = {"status": "InService", "modified": created, "document": {"Name": name}} | changes
     told = json.dumps(name)
-    return Record("thing", "1", "r", f"arn:{name}", name, created=created, summary=told, **values)  # type: ignore[arg-type]
+    return Record("thing", "1", "r", f"arn:{name}", name, created=created, summary=told, **values)
 
 
 def inserting(name: str, created: float = 1.0) -> Callable[[Connection], None]:
     return lambda connection: records.insert(connection, record(name, created))
 
 
-def names(database: Database, **query: object) -> list[str]:
-    wanted = Listing("thing", "1", "r", **query)  # type: ignore[arg-type]
+def names(database: Database, **query: Any) -> list[str]:
+    wanted = Listing("thing", "1", "r", **query)
     page = database.read(lambda connection: listings.page(connection, wanted))
-    return json.loads(f"[{page.summaries}]")  # type: ignore[no-any-return]
+    found: list[str] = json.loads(f"[{page.summaries}]")
+    return found
 
 
 _ORDERS: dict[str, Callable[[Record], Any]] = {
@@ -233,11 +234,11 @@ class DatabaseConformance:
                 call(lambda connection: None)
 
 
-def _pages(database: Database, size: int, **query: object) -> Iterator[str]:
+def _pages(database: Database, size: int, **query: Any) -> Iterator[str]:
     """The names on all pages."""
     after = None
     while True:
-        listing = Listing("thing", "1", "r", after=after, limit=size, **query)  # type: ignore[arg-type]
+        listing = Listing("thing", "1", "r", after=after, limit=size, **query)
         page = database.read(functools.partial(listings.page, listing=listing))
         yield from json.loads(f"[{page.summaries}]")
         if page.last is None:

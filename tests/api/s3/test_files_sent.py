@@ -139,22 +139,23 @@ def test_clients_that_read_nothing_hold_nobody_up(server: WholeServer) -> None:
         assert rest(connection, begun, len(LARGE)) == LARGE
 
 
+def kill_control_plane(server: WholeServer) -> None:
+    victim = processes.recorded(server.settings.run / "control.pid")
+    assert victim is not None
+    os.kill(victim.pid, signal.SIGKILL)
+    wait_until(lambda: not victim.lives())
+
+
 def test_reading_on_without_a_control_plane(server: WholeServer) -> None:
     with reading(server, "large") as (connection, begun):
-        victim = processes.recorded(server.settings.run / "control.pid")
-        assert victim is not None
-        os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: not victim.lives())
+        kill_control_plane(server)
         assert rest(connection, begun, len(LARGE)) == LARGE
 
 
 def test_parts_that_the_control_plane_no_longer_names_cut_the_client_off(server: WholeServer) -> None:
     """Half a body must not look whole."""
     with reading(server, "parts") as (connection, begun):
-        victim = processes.recorded(server.settings.run / "control.pid")
-        assert victim is not None
-        os.kill(victim.pid, signal.SIGKILL)
-        wait_until(lambda: not victim.lives())
+        kill_control_plane(server)
         with pytest.raises(ConnectionResetError):
             received = rest(connection, begun, len(LARGE))
             assert len(received) < len(LARGE)

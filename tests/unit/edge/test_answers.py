@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
+import sys
+import termios
 
 import pytest
 
@@ -38,6 +41,12 @@ class Asker:
         self.outcome.set_result("broke")
 
 
+async def taken(far: socket.socket) -> None:
+    """Returns when the other side has read all that was sent."""
+    while int.from_bytes(fcntl.ioctl(far, termios.TIOCOUTQ, bytes(4)), sys.byteorder):  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(0)
+
+
 async def asked(pieces: list[bytes], limit: int, times: int = 1) -> tuple[object, bool]:
     """(what the asker was told the last time, whether the connection was given back each time)."""
     loop = asyncio.get_running_loop()
@@ -54,8 +63,7 @@ async def asked(pieces: list[bytes], limit: int, times: int = 1) -> tuple[object
             with contextlib.suppress(OSError):  # it may have heard enough
                 for piece in pieces:
                     far.sendall(piece)
-                    await asyncio.sleep(0)
-                    await asyncio.sleep(0)
+                    await taken(far)
                 if not freed and not asker.outcome.done():
                     far.shutdown(socket.SHUT_WR)
             told = await asyncio.wait_for(asker.outcome, 10)

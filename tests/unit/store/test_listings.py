@@ -69,8 +69,9 @@ def test_a_page_is_read_in_order_from_an_index(
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_one_status_is_read_in_the_order_of_creation(database: SqliteDatabase, descending: bool) -> None:
-    for filters in ({}, {"created_after": 1.0}, {"after": (1.0, "arn")}):
-        said = plan(database, Listing("k", "1", "r", "created", descending, status="Failed", **filters))  # type: ignore[arg-type]
+    choices: list[dict[str, Any]] = [{}, {"created_after": 1.0}, {"after": (1.0, "arn")}]
+    for filters in choices:
+        said = plan(database, Listing("k", "1", "r", "created", descending, status="Failed", **filters))
         assert "records_by_status" in said
         assert "TEMP B-TREE" not in said
 

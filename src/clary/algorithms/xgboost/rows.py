@@ -50,7 +50,7 @@ class SingleRows:
             fast = build(model, objective, self._exact)
         except NotBuilt as why:
             log.info(f"{_INSTEAD}: {why}")
-        except Exception as problem:
+        except Exception as problem:  # whatever it is, XGBoost itself goes on answering
             log.warning(f"{_INSTEAD}: {type(problem).__name__}: {problem}")
         else:
             self.row = self.compared(fast)
