@@ -14,6 +14,7 @@ from clary.context import Platform, Stores
 from clary.objects.filesystem import FilesystemStore
 from clary.scheduler.outcomes import Outcome
 from clary.scheduler.signal import Signal
+from clary.secrets import RootKey
 from clary.services.operation import Call
 from clary.services.sagemaker import OPERATIONS, RECONCILERS
 from clary.store import records
@@ -62,6 +63,7 @@ class Bench:
             self.images,
             self.compute,
             self.signal,
+            RootKey(bytes(32)),
         )
         self._databases = [self.records, *others]
         if self.records.read(lambda connection: records.by_arn(connection, ROLE)) is None:

@@ -30,6 +30,8 @@ from clary.images.local import LocalImages
 from clary.objects.filesystem import FilesystemStore
 from clary.scheduler.loop import Loop
 from clary.scheduler.signal import Signal
+from clary.secrets import RootKey
+from clary.secrets.recognition import recognise
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import answering
@@ -88,6 +90,8 @@ def build(settings: Settings) -> ControlPlane:
     room = WaitingRoom()
     records, objects_index, logs = (_database(settings, name, metadata) for name, metadata in _DATABASES)
     stores = Stores(WatchedDatabase(records, room.changed), objects_index, logs)
+    root_key = RootKey.load(settings)
+    recognise(stores.records, root_key)
     first_start.provision(stores.records, settings, clock)
     wake = Signal()
     credentials = _role_sessions(stores.records, clock)
@@ -96,7 +100,7 @@ def build(settings: Settings) -> ControlPlane:
     images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
     objects = FilesystemStore(settings.blobs)
-    platform = Platform(settings, clock, stores, objects, images, compute, wake)
+    platform = Platform(settings, clock, stores, objects, images, compute, wake, root_key)
 
     keyring = RecordKeyring(stores.records, settings, clock)
     gate = Gate(keyring, clock, settings)

@@ -23,9 +23,10 @@ _NO_SETTINGS = {"CLARY_NO_UV"}  # read by the tools of the source tree
 _KINDS = {"int": "a whole number", "float": "a number"}
 
 
-def _setting(default: Any, about: str, least: int | None = None, most: int | None = None) -> Any:
-    """A field with what the settings' reference page says of it, and the least and the most that makes sense."""
-    return field(default=default, metadata={"about": about, "least": least, "most": most})
+def _setting(default: Any, about: str, least: int | None = None, most: int | None = None, *, shown: bool = True) -> Any:
+    """A field with what the settings' reference page says of it, and the least and the most that makes sense. One that
+    is not `shown` holds a secret."""
+    return field(default=default, repr=shown, metadata={"about": about, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,16 @@ class Settings:
     account: str = _setting("123456789012", "The twelve digits of the AWS account that this server says it is.")
     root_access_key_id: str = _setting("", "The root's access key. Empty: drawn at the first start and kept.")
     root_secret_access_key: str = _setting(
-        "", "The root's secret key; given together with its access key or not at all."
+        "", "The root's secret key; given together with its access key or not at all.", shown=False
+    )
+    root_key: str = _setting(
+        "",
+        "The key under which secrets are kept: 32 bytes in base64. Empty: `secrets/root.key` of the home, drawn at the "
+        "first start.",
+        shown=False,
+    )
+    root_passphrase_file: str = _setting(
+        "", "A file with a passphrase from which that key is made (scrypt), in place of CLARY_ROOT_KEY."
     )
     images_home: Path = field(
         default=Path(), metadata={"about": "The folder for environments of images, which many homes may share."}
@@ -71,7 +81,9 @@ class Settings:
         25,
     )
     database_url: str = _setting(
-        "", "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`."
+        "",
+        "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`.",
+        shown=False,
     )
 
     @classmethod
@@ -88,6 +100,8 @@ class Settings:
                 _check(each.name, values[each.name], each.metadata, text)
         values["home"] = Path(values.get("home") or _default_home(source)).expanduser().absolute()
         values["images_home"] = Path(values.get("images_home") or _default_images(source)).expanduser().absolute()
+        if values.get("root_passphrase_file"):  # the control plane reads it, whose folder is another
+            values["root_passphrase_file"] = str(Path(values["root_passphrase_file"]).expanduser().absolute())
         return cls(**values)
 
     @classmethod

@@ -10,6 +10,7 @@ from clary.compute.base import Compute
 from clary.config import Settings
 from clary.images.base import Images
 from clary.objects.base import ObjectStore
+from clary.secrets import RootKey
 from clary.store.engine import Database
 
 
@@ -34,3 +35,4 @@ class Platform:
     images: Images
     compute: Compute
     wake: Callable[[], None]
+    secrets: RootKey

@@ -23,8 +23,14 @@ class Program:
     withheld: tuple[str, ...] = ()
 
 
-# Only the control plane opens the store and knows the root key; what runs nearer to jobs is not even told.
-_SECRETS = ("CLARY_ROOT_ACCESS_KEY_ID", "CLARY_ROOT_SECRET_ACCESS_KEY", "CLARY_DATABASE_URL")
+# Only the control plane opens the store and knows the root's keys; what runs nearer to jobs is not even told.
+_SECRETS = (
+    "CLARY_ROOT_ACCESS_KEY_ID",
+    "CLARY_ROOT_SECRET_ACCESS_KEY",
+    "CLARY_ROOT_KEY",
+    "CLARY_ROOT_PASSPHRASE_FILE",
+    "CLARY_DATABASE_URL",
+)
 
 
 def programs(listeners: Sequence[int]) -> list[Program]:

@@ -16,6 +16,7 @@ from clary.auth.gate import Gate
 from clary.clock import SystemClock
 from clary.config import Settings
 from clary.context import Platform, Stores
+from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services import iam, sts
 from clary.services.iam import first_start, root_key
@@ -46,8 +47,8 @@ class Server:
         database = open_database(self.settings.database_url, self.settings.data, schema.RECORDS)
         first_start.provision(database, self.settings, self.clock)
         stores = Stores(database, cast(Any, None), cast(Any, None))
-        nothing = cast(Any, None)
-        self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None)
+        nothing, root = cast(Any, None), RootKey.load(self.settings)
+        self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
         self.gate = Gate(RecordKeyring(database, self.settings, self.clock), self.clock, self.settings)
         self.pipeline = Pipeline(
             self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, Waiting({}, 0, self.clock)

@@ -52,7 +52,7 @@ def platform(tmp_path: Path, clock: Clock, database_urls: Callable[[], str]) -> 
     database = open_database(database_urls(), tmp_path, schema.LOGS)
     absent = cast(Any, None)
     settings = Settings.load({}, home=tmp_path)
-    yield Platform(settings, clock, Stores(absent, absent, database), absent, absent, absent, lambda: None)
+    yield Platform(settings, clock, Stores(absent, absent, database), absent, absent, absent, lambda: None, absent)
     database.close()
 
 

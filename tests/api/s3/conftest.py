@@ -20,6 +20,7 @@ from clary.config import Settings
 from clary.context import Platform, Stores
 from clary.errors import ServiceError
 from clary.objects.filesystem import FilesystemStore
+from clary.secrets import RootKey
 from clary.services.operation import Call
 from clary.services.s3 import OPERATIONS
 from clary.store import schema
@@ -93,7 +94,8 @@ def build(home: Path, database_url: str = "") -> Platform:
     stores = Stores(cast(Any, None), database, cast(Any, None))
     objects = FilesystemStore(home / "objects")
     settings = Settings.load({}, home=home)
-    return Platform(settings, SystemClock(), stores, objects, cast(Any, None), cast(Any, None), lambda: None)
+    nothing = cast(Any, None)
+    return Platform(settings, SystemClock(), stores, objects, nothing, nothing, lambda: None, RootKey.load(settings))
 
 
 @pytest.fixture(scope="module")
