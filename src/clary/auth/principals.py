@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Kind = Literal["root", "user", "role-session", "service", "anonymous"]
+Kind = Literal["root", "user", "role-session", "federated-user", "service", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from clary.clock import Clock
 from clary.config import Settings
-from clary.services.iam import root_key, shapes
+from clary.services.iam import generation, root_key, shapes
 from clary.services.iam.managed import VERSION
 from clary.services.iam.roles import new_role, role_arn
 from clary.store import records
@@ -53,5 +53,6 @@ def provision(database: Database, settings: Settings, clock: Clock) -> None:
     def work(connection: Connection) -> None:
         if records.find(connection, shapes.ROLE, settings.account, shapes.REGION, ROLE_NAME) is None:
             records.insert(connection, role)
+            generation.advance(connection)
 
     database.write(work)

@@ -167,4 +167,16 @@ _ECR = _policy(
     _allow(["ecr:*", "cloudtrail:LookupEvents"]),
 )
 
-MANAGED = {policy.arn: policy for policy in (_SAGEMAKER, _S3, _S3_READ, _CLOUDWATCH, _ECR)}
+ADMINISTRATOR = _policy(
+    "AdministratorAccess",
+    "ANPAIWMBCKSKIEE64ZLYK",
+    "Provides full access to AWS services and resources.",
+    _allow(["*"]),
+)
+
+MANAGED = {policy.arn: policy for policy in (ADMINISTRATOR, _SAGEMAKER, _S3, _S3_READ, _CLOUDWATCH, _ECR)}
+
+
+def find(arn: str) -> ManagedPolicy | None:
+    """AWS's policy of that ARN, None where it is none of AWS's."""
+    return MANAGED.get(arn)

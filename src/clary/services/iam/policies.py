@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import documents, errors, shapes
+from clary.services.iam import documents, errors, generation, shapes
 from clary.services.iam.identifiers import unique_id
 from clary.services.iam.managed import CREATED, MANAGED, ManagedPolicy
 from clary.services.operation import Call, Document, Operations
@@ -113,7 +113,7 @@ def create_policy(call: Call, given: Document) -> Document:
         document["Description"] = given["Description"]
     record = Record(shapes.POLICY, call.account, shapes.REGION, arn, name, "", now, now, document)
     try:
-        call.platform.stores.records.write(lambda connection: records.insert(connection, record))
+        generation.write(call, lambda connection: records.insert(connection, record))
     except NameTaken:
         raise errors.exists(f"A policy called {name} already exists. Duplicate names are not allowed.") from None
     return {"Policy": _shown(document, 0)}
@@ -166,7 +166,7 @@ def delete_policy(call: Call, given: Document) -> Document:
         records.delete(connection, record)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("CreatePolicyVersion")
@@ -193,7 +193,7 @@ def create_policy_version(call: Call, given: Document) -> Document:
         del shown["Document"]
         return {"PolicyVersion": shown}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 def _shown_version(document: Document, version: str) -> Document:
@@ -242,7 +242,7 @@ def set_default_policy_version(call: Call, given: Document) -> Document:
         records.replace(connection, record, document=document, modified=now)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("DeletePolicyVersion")
@@ -258,4 +258,4 @@ def delete_policy_version(call: Call, given: Document) -> Document:
         records.replace(connection, record, document=document, modified=now)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)

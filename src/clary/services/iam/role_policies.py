@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import documents, errors, policies, roles, shapes
+from clary.services.iam import documents, errors, generation, policies, roles, shapes
 from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
@@ -25,7 +25,7 @@ def put_role_policy(call: Call, given: Document) -> Document:
         roles.change(call, connection, record, InlinePolicies=inline)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("GetRolePolicy")
@@ -59,7 +59,7 @@ def delete_role_policy(call: Call, given: Document) -> Document:
         roles.change(call, connection, record, InlinePolicies=inline)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("AttachRolePolicy")
@@ -78,7 +78,7 @@ def attach_role_policy(call: Call, given: Document) -> Document:
         roles.change(call, connection, record, AttachedPolicies=[*attached, arn])
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("DetachRolePolicy")
@@ -92,7 +92,7 @@ def detach_role_policy(call: Call, given: Document) -> Document:
         roles.change(call, connection, record, AttachedPolicies=attached)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("ListAttachedRolePolicies")

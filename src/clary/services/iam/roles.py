@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import documents, errors, shapes
+from clary.services.iam import documents, errors, generation, shapes
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
@@ -71,7 +71,7 @@ def create_role(call: Call, given: Document) -> Document:
         raise errors.not_built("CreateRole", "PermissionsBoundary")
     record = new_role(call.account, given, call.platform.clock.now())
     try:
-        call.platform.stores.records.write(lambda connection: records.insert(connection, record))
+        generation.write(call, lambda connection: records.insert(connection, record))
     except NameTaken:
         raise errors.exists(f"Role with name {record.name} already exists.") from None
     shown = _shown(record)
@@ -106,7 +106,7 @@ def delete_role(call: Call, given: Document) -> Document:
         records.delete(connection, record)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("UpdateRole")
@@ -131,7 +131,7 @@ def _changed(call: Call, given: Document, members: Document) -> Document:
         change(call, connection, find(connection, call.account, given["RoleName"]), **members)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("TagRole")
@@ -141,7 +141,7 @@ def tag_role(call: Call, given: Document) -> Document:
         change(call, connection, record, Tags=shapes.merged_tags(record.document["Tags"], given["Tags"]))
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("UntagRole")
@@ -151,7 +151,7 @@ def untag_role(call: Call, given: Document) -> Document:
         change(call, connection, record, Tags=shapes.without_tags(record.document["Tags"], given["TagKeys"]))
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("ListRoleTags")

@@ -24,6 +24,7 @@ T = TypeVar("T")
 REGION = ""
 ROLE = "iam-role"
 USER = "iam-user"
+GROUP = "iam-group"
 POLICY = "iam-policy"
 ACCESS_KEY = "iam-access-key"
 _MOST_TAGS = 50

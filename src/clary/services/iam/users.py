@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import errors, root_key, shapes
+from clary.services.iam import errors, generation, root_key, shapes
 from clary.services.iam.identifiers import access_key as new_access_key
 from clary.services.iam.identifiers import secret_key, unique_id
 from clary.services.operation import Call, Document, Operations
@@ -14,6 +14,7 @@ from clary.store.records import NameTaken, Query, Record
 operations = Operations()
 
 _MOST_KEYS = 2
+_OURS = ("InlinePolicies", "AttachedPolicies", "Groups")
 
 
 def key_arn(access_key: str) -> str:
@@ -29,7 +30,8 @@ def _find(connection: Connection, account: str, name: str) -> Record:
 
 
 def _shown(record: Record, brief: bool = False) -> Document:
-    answer = {**record.document, "CreateDate": shapes.when(record.document["CreateDate"])}
+    answer = {name: value for name, value in record.document.items() if name not in _OURS}
+    answer["CreateDate"] = shapes.when(answer["CreateDate"])
     if brief or not answer["Tags"]:
         del answer["Tags"]
     return answer
@@ -57,10 +59,13 @@ def create_user(call: Call, given: Document) -> Document:
         "Arn": arn,
         "CreateDate": now,
         "Tags": tags,
+        "InlinePolicies": {},
+        "AttachedPolicies": [],
+        "Groups": [],
     }
     record = Record(shapes.USER, call.account, shapes.REGION, arn, name, "", now, now, document)
     try:
-        call.platform.stores.records.write(lambda connection: records.insert(connection, record))
+        generation.write(call, lambda connection: records.insert(connection, record))
     except NameTaken:
         raise errors.exists(f"User with name {name} already exists.") from None
     return {"User": _shown(record)}
@@ -99,7 +104,7 @@ def delete_user(call: Call, given: Document) -> Document:
         records.delete(connection, record)
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 def _keys(connection: Connection, user: Record) -> list[Record]:
@@ -121,7 +126,7 @@ def create_access_key(call: Call, given: Document) -> Document:
         )
         records.insert(connection, record)
 
-    call.platform.stores.records.write(work)
+    generation.write(call, work)
     shown = {"UserName": name, "AccessKeyId": key, "Status": "Active", "SecretAccessKey": secret}
     return {"AccessKey": {**shown, "CreateDate": shapes.when(now)}}
 
@@ -158,7 +163,7 @@ def update_access_key(call: Call, given: Document) -> Document:
         records.replace(connection, record, status=given["Status"], modified=call.platform.clock.now())
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)
 
 
 @operations.handles("DeleteAccessKey")
@@ -169,4 +174,4 @@ def delete_access_key(call: Call, given: Document) -> Document:
         records.delete(connection, _key(connection, call.account, name, given["AccessKeyId"]))
         return {}
 
-    return call.platform.stores.records.write(work)
+    return generation.write(call, work)

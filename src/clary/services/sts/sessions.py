@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -20,6 +21,24 @@ from clary.store.schema import records as table
 
 SESSION = "sts-session"
 _KEPT_SECONDS = 7 * 86_400.0  # an expired session stays this long, to be called expired and not unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed on when a session began, beside who it is and how long it lasts.
+
+    `policies` are session policies as (name or ARN, text): what they do not allow, the session may not do. `tags` are
+    those of the session, of which `transitive` go on to the sessions that it opens. `context` are further condition
+    keys (lower case) with their values.
+    """
+
+    policies: Sequence[tuple[str, str]] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    transitive: Sequence[str] = ()
+    context: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+NO_TERMS = Terms()
 
 
 def open_session(database: Database, role_arn: str, session_name: str, seconds: float, clock: Clock) -> Credentials:
@@ -48,12 +67,21 @@ def write_session(
     owner: Record | None,
     now: float,
     seconds: float,
-    recorded: Mapping[str, Any] | None = None,
+    terms: Terms = NO_TERMS,
 ) -> Credentials:
-    """Stores a session of `principal`; `recorded` is what else the request said of it. The session ends when its
-    `owner` (the role or user; None for the account root) is deleted."""
+    """Stores a session of `principal`. It ends when its `owner` (the role or user; None for the account root) is
+    deleted."""
     made = Credentials(access_key("ASIA"), secret_key(), session_token(), float(int(now + seconds)))
-    document = {
+    document = _document(principal, owner, made, terms)
+    parent = owner.arn if owner is not None else None
+    key, account = made.access_key, principal.account
+    records.insert(connection, Record(SESSION, account, shapes.REGION, _arn(key), key, "", now, now, document, parent))
+    _sweep(connection, account, now)
+    return made
+
+
+def _document(principal: Principal, owner: Record | None, made: Credentials, terms: Terms) -> dict[str, Any]:
+    return {
         "SecretAccessKey": made.secret_key,
         "SessionToken": made.session_token,
         "Expiration": made.expires,
@@ -62,29 +90,22 @@ def write_session(
         "UserId": principal.user_id,
         "Role": principal.role,
         "OwnerId": _owner_id(owner),
-        "Recorded": dict(recorded or {}),
+        "Policies": [{"Name": name, "Text": text} for name, text in terms.policies],
+        "Tags": dict(terms.tags),
+        "TransitiveTagKeys": list(terms.transitive),
+        "Context": {key: list(values) for key, values in terms.context.items()},
     }
-    parent = owner.arn if owner is not None else None
-    record = Record(
-        SESSION,
-        principal.account,
-        shapes.REGION,
-        _arn(made.access_key),
-        made.access_key,
-        "",
-        now,
-        now,
-        document,
-        parent,
-    )
-    records.insert(connection, record)
-    _sweep(connection, principal.account, now)
-    return made
+
+
+def find(connection: Connection, key: str) -> Record | None:
+    """The session's record, of expired ones too. `document` has Policies (a list of Name and Text), Tags (a map),
+    TransitiveTagKeys and Context; `parent` is the ARN of the role or user, `created` when it began."""
+    return records.by_arn(connection, _arn(key))
 
 
 def find_session(connection: Connection, key: str) -> Credential | None:
     """The session's credential, expired ones too; None when there is none or its owner is gone."""
-    record = records.by_arn(connection, _arn(key))
+    record = find(connection, key)
     if record is None:
         return None
     given = record.document
@@ -98,7 +119,7 @@ def find_session(connection: Connection, key: str) -> Credential | None:
 
 def account_of(connection: Connection, key: str) -> str:
     """The account that a session's key belongs to. Raises ServiceError (ValidationError)."""
-    record = records.by_arn(connection, _arn(key))
+    record = find(connection, key)
     if record is None:
         raise ServiceError("ValidationError", f"The access key {key} is not known.", 400)
     return record.account

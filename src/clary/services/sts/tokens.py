@@ -7,18 +7,15 @@ from dataclasses import replace
 from sqlalchemy.engine import Connection
 
 from clary.contract.instance import Credentials
-from clary.errors import ServiceError
-from clary.services.iam import documents, errors, shapes
+from clary.services.iam import errors, shapes
 from clary.services.operation import Call, Document, Operations
-from clary.services.sts import sessions
+from clary.services.sts import sessions, terms
 from clary.store import records
 from clary.store.records import Record
 
 operations = Operations()
 
 _CHAINED_SECONDS = 3600
-_PACKED_LIMIT = 2048  # characters of session policy and tags that AWS allows
-_RECORDED = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "ExternalId", "SourceIdentity")
 _NOT_BUILT = ("SerialNumber", "TokenCode", "ProvidedContexts", "MinimumSessionTokenSize")
 
 
@@ -28,25 +25,24 @@ def assume_role(call: Call, given: Document) -> Document:
     for member in _NOT_BUILT:
         if given.get(member):
             raise errors.not_built("AssumeRole", member)
-    if given.get("Policy"):
-        documents.check_identity(given["Policy"])
-    seconds = given.get("DurationSeconds", 3600)
-    recorded = {member: given[member] for member in _RECORDED if given.get(member)}
+    share, seconds = terms.packed(given), given.get("DurationSeconds", 3600)
 
-    def work(connection: Connection) -> tuple[Credentials, str, str]:
+    def work(connection: Connection) -> tuple[Credentials, str, str, str]:
         role = _assumable(call, connection, given["RoleArn"])
         _check_duration(call, role, seconds)
+        caller = sessions.find(connection, call.principal.access_key)
+        agreed = terms.of_request(connection, given, role.account, caller, {})
         principal = sessions.role_principal(role, given["RoleSessionName"])
-        made = sessions.write_session(connection, principal, role, call.platform.clock.now(), seconds, recorded)
-        return made, principal.arn, principal.user_id
+        made = sessions.write_session(connection, principal, role, call.platform.clock.now(), seconds, agreed)
+        identity = given.get("SourceIdentity") or terms.source_identity(caller)
+        return made, principal.arn, principal.user_id, identity
 
-    made, arn, user_id = call.platform.stores.records.write(work)
+    made, arn, user_id, identity = call.platform.stores.records.write(work)
     answer: Document = {"Credentials": _shown(made), "AssumedRoleUser": {"AssumedRoleId": user_id, "Arn": arn}}
-    packed = _packed(recorded)
-    if packed:
-        answer["PackedPolicySize"] = packed
-    if given.get("SourceIdentity"):
-        answer["SourceIdentity"] = given["SourceIdentity"]
+    if share:
+        answer["PackedPolicySize"] = share
+    if identity:
+        answer["SourceIdentity"] = identity
     return answer
 
 
@@ -66,19 +62,6 @@ def _check_duration(call: Call, role: Record, seconds: int) -> None:
         raise errors.invalid(message)
     if seconds > role.document["MaxSessionDuration"]:
         raise errors.invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
-
-
-def _packed(recorded: Document) -> int:
-    """Per cent of the room for session policies and tags that is taken. Raises PackedPolicyTooLarge."""
-    taken = len(recorded.get("Policy", ""))
-    taken += sum(len(each["arn"]) for each in recorded.get("PolicyArns", ()))
-    taken += sum(len(tag["Key"]) + len(tag["Value"]) for tag in recorded.get("Tags", ()))
-    if taken > _PACKED_LIMIT:
-        message = (
-            f"Packed policy consumes {-(-taken * 100 // _PACKED_LIMIT)}% of allotted space, please use smaller policy."
-        )
-        raise ServiceError("PackedPolicyTooLarge", message, 400)
-    return -(-taken * 100 // _PACKED_LIMIT)
 
 
 @operations.handles("GetSessionToken")
