@@ -6,6 +6,10 @@ import sqlalchemy as sa
 
 from clary.store.schema import NUMBER, OBJECTS
 
+_MAYBE = sa.JSON(none_as_null=True)  # most rows have none
+
+# `versioning` is "", "Enabled" or "Suspended". `settings` says what else is set: the names of the bucket's rows in
+# `bucket_settings`, each with a number that is new for every new value; NULL for a bucket that sets nothing.
 buckets = sa.Table(
     "buckets",
     OBJECTS,
@@ -14,12 +18,25 @@ buckets = sa.Table(
     sa.Column("region", sa.String, nullable=False),
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("versioning", sa.String, nullable=False, server_default=""),
+    sa.Column("settings", _MAYBE),
 )
 
+# What a bucket is set to, by name ("Cors", "Lifecycle", ...): the configuration as its operation was given it.
+bucket_settings = sa.Table(
+    "bucket_settings",
+    OBJECTS,
+    sa.Column("bucket", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+)
+
+# The current object of each key: one row a key. What versioning keeps besides is in `versions`.
 # An object's bytes are one blob (`blob`), or the parts of the multipart upload that made it (`upload`), in order, or
 # (few bytes) a row of `contents` (`content`); an empty object has none of the three.
 # `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
-# type} or {}. `version` is "null" for buckets that were never versioned.
+# type} or {}. `version` is "null" for what was put into a bucket that is not versioned. `acl` is {Owner, Grants}, NULL
+# where the bucket's owner alone has rights; `lock` is {Mode, RetainUntil, LegalHold} or some of these, NULL without.
 objects = sa.Table(
     "objects",
     OBJECTS,
@@ -37,6 +54,36 @@ objects = sa.Table(
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("content", NUMBER),
+    sa.Column("acl", _MAYBE),
+    sa.Column("lock", _MAYBE),
+)
+
+# Noncurrent versions, and delete markers (current or not: a key whose newest is a marker has no row in `objects`).
+# `place` orders the versions of a key, the newest first: it counts down. `noncurrent` is when another took its place,
+# epoch seconds; the other columns are those of `objects`.
+versions = sa.Table(
+    "versions",
+    OBJECTS,
+    sa.Column("bucket", sa.String, primary_key=True),
+    sa.Column("key", sa.LargeBinary, primary_key=True),
+    sa.Column("place", sa.BigInteger, primary_key=True),
+    sa.Column("marker", sa.Boolean, nullable=False),
+    sa.Column("noncurrent", sa.Float, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
+    sa.Column("upload", sa.String, nullable=False, server_default=""),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("etag", sa.String, nullable=False),
+    sa.Column("modified", sa.Float, nullable=False),
+    sa.Column("storage_class", sa.String, nullable=False),
+    sa.Column("checksum", sa.JSON, nullable=False),
+    sa.Column("headers", sa.JSON, nullable=False),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("content", NUMBER),
+    sa.Column("acl", _MAYBE),
+    sa.Column("lock", _MAYBE),
+    sa.UniqueConstraint("bucket", "key", "version", name="versions_by_id"),
 )
 
 # The bytes of small objects: entered and removed in the transaction of their row in `objects`, so that one commit makes
@@ -61,6 +108,8 @@ uploads = sa.Table(
     sa.Column("headers", sa.JSON, nullable=False),
     sa.Column("metadata", sa.JSON, nullable=False),
     sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("acl", _MAYBE),
+    sa.Column("lock", _MAYBE),
     sa.Index("uploads_by_key", "bucket", "key", "id"),
 )
 

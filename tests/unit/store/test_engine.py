@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from clary.store.engine import SqliteDatabase
 from clary.store.errors import StoreFailed, StoreFull, StoreTooNew
 from clary.store.migrations import Step, apply
-from clary.store.objects_schema import objects
+from clary.store.objects_schema import buckets, objects, uploads
 from clary.store.schema import OBJECTS
 
 TABLES = sa.MetaData(info={"component": "test"})
@@ -213,10 +213,13 @@ def test_a_fresh_database_needs_no_steps(tmp_path: Path) -> None:
 
 
 def test_an_object_index_of_version_1_is_opened(tmp_path: Path) -> None:
-    """It knew no small objects: all bytes were in files."""
-    columns = [column.name for column in objects.columns if column.name != "content"]
+    """It knew no small objects: all bytes were in files. Buckets were set to nothing."""
+    later = {"content", "versioning", "settings", "acl", "lock"}
     old = sa.MetaData(info={"component": "objects"})
-    table = sa.Table("objects", old, *(sa.Column(name, objects.c[name].type) for name in columns))
+    for today in (objects, buckets, uploads):
+        columns = [column for column in today.columns if column.name not in later]
+        sa.Table(today.name, old, *(sa.Column(each.name, each.type) for each in columns))
+    table = old.tables["objects"]
     first = sa.create_engine(sa.URL.create("sqlite", database=str(tmp_path / "objects.db")))
     row = {"bucket": "b", "key": b"k", "version": "null", "blob": "file", "upload": "", "size": 3, "etag": "e"}
     row |= {"modified": 1.0, "storage_class": "STANDARD", "checksum": {}, "headers": {}, "metadata": {}, "tags": {}}
@@ -226,5 +229,5 @@ def test_an_object_index_of_version_1_is_opened(tmp_path: Path) -> None:
     first.dispose()
     database = SqliteDatabase(str(tmp_path / "objects.db"), OBJECTS)
     found = database.read(lambda connection: connection.execute(sa.select(objects)).mappings().one())
-    assert dict(found) == {**row, "content": None}
+    assert dict(found) == {**row, "content": None, "acl": None, "lock": None}
     database.close()

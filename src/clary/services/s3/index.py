@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.store.objects_schema import buckets, contents, objects, parts, uploads
+from clary.store.objects_schema import bucket_settings, buckets, contents, objects, parts, uploads, versions
 from clary.store.prepared import Numbered, Prepared, Row
 
 UNVERSIONED = "null"
@@ -54,6 +54,8 @@ class Bucket:
     region: str
     created: float
     tags: dict[str, str] = field(default_factory=dict)
+    versioning: str = ""
+    settings: dict[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Entry:
     metadata: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     content: int | None = None
+    acl: dict[str, Any] | None = None
+    lock: dict[str, Any] | None = None
     data: bytes = b""
 
 
@@ -96,6 +100,8 @@ class Upload:
     headers: dict[str, Any]
     metadata: dict[str, str]
     tags: dict[str, str]
+    acl: dict[str, Any] | None = None
+    lock: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +147,20 @@ def list_buckets(
 
 
 def is_empty(connection: Connection, bucket: str) -> bool:
-    return connection.execute(sa.select(objects.c.key).where(objects.c.bucket == bucket).limit(1)).first() is None
+    """Versions that are not current and delete markers count too."""
+    return all(
+        connection.execute(sa.select(table.c.key).where(table.c.bucket == bucket).limit(1)).first() is None
+        for table in (objects, versions)
+    )
 
 
 def remove_bucket(connection: Connection, name: str) -> list[str]:
-    """Removes an empty bucket and the uploads under way in it."""
+    """Removes an empty bucket, what it is set to, and the uploads under way in it."""
     doomed = sa.select(uploads.c.id).where(uploads.c.bucket == name)
     blobs = list(connection.scalars(sa.select(parts.c.blob).where(parts.c.upload.in_(doomed))))
     connection.execute(parts.delete().where(parts.c.upload.in_(doomed)))
     connection.execute(uploads.delete().where(uploads.c.bucket == name))
+    connection.execute(bucket_settings.delete().where(bucket_settings.c.bucket == name))
     connection.execute(buckets.delete().where(buckets.c.name == name))
     return blobs
 
@@ -269,7 +280,7 @@ def close_upload(connection: Connection, upload: str, chosen: Sequence[Part]) ->
 def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
     """Those of `blobs` that some row names."""
     found: set[str] = set()
-    for table in (objects, parts):
+    for table in (objects, versions, parts):
         found.update(connection.scalars(sa.select(table.c.blob).where(table.c.blob.in_(blobs))))
     return found
 
