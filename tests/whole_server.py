@@ -32,10 +32,12 @@ Done = subprocess.CompletedProcess[str]
 
 
 class WholeServer:
-    """One home. Between `up` and `down` a server runs on it, and `url` is where; each may be called many times."""
+    """One home. Between `up` and `down` a server runs on it, and `url` is where; each may be called many times.
+    `command` is the command line, where it is not this Python's."""
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    def __init__(self, home: Path, command: Sequence[str] = (), **settings: str) -> None:
         self.home = home
+        self.command = [*command] or [sys.executable, "-m", "clary.cli"]
         self.environment = {name: value for name, value in os.environ.items() if _kept(name)}
         self.environment |= {"CLARY_HOME": str(home), "CLARY_IMAGES_HOME": str(scratch_settings().images_home)}
         self.environment |= {f"CLARY_{name.upper()}": value for name, value in settings.items()}
@@ -54,8 +56,7 @@ class WholeServer:
 
     def clary(self, *words: str, timeout: float = 90, **environment: str) -> Done:
         """A command of the command line, whatever its exit code."""
-        command = [sys.executable, "-m", "clary.cli", *words]
-        return _run(command, self.environment | environment, timeout)
+        return _run([*self.command, *words], self.environment | environment, timeout)
 
     def ask(self, *words: str) -> Any:
         """The JSON that a command answers; the command must succeed."""
@@ -142,8 +143,7 @@ class WholeServer:
 
     def run_client(self, name: str, *command: str, timeout: float = 100, **environment: str) -> Done:
         """A command in the environment .venvs/<name>, through `clary run`."""
-        whole = [sys.executable, "-m", "clary.cli", "run", "--", *command]
-        return _run(whole, self.client_environment(name) | environment, timeout)
+        return _run([*self.command, "run", "--", *command], self.client_environment(name) | environment, timeout)
 
 
 _SDK_OPTIONS = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'

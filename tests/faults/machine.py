@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import boto3
 from botocore.config import Config
 
-from clary.config import Settings
 from clary.contract.folder import InstanceFolder, is_held
 from clary.contract.processes import running
-from image_environment import scratch_settings
+from whole_server import WholeServer, wait_until
 
 SERVER = ("supervisor", "control", "edge-0", "launcher")
 """What `clary up` starts; agents and fork servers are not among them."""
@@ -29,62 +23,26 @@ T = TypeVar("T")
 
 def wait_for(probe: Callable[[], T], what: str, seconds: float = _PATIENCE) -> T:
     """The first true answer of `probe`."""
-    deadline = time.monotonic() + seconds
-    while not (answer := probe()):
-        assert time.monotonic() < deadline, f"still waiting for {what} after {seconds:.0f} s"
-        time.sleep(0.01)
-    return answer
+    return cast(T, wait_until(probe, seconds, f"still waiting for {what} after {seconds:.0f} s"))
 
 
-class Machine:
-    """`environment`: CLARY_* variables of the server. `clary`: the command that is the command line, where it is not
-    this Python's."""
+class Machine(WholeServer):
+    """A whole server whose processes a test knows by name and may kill."""
 
-    def __init__(self, home: Path, environment: Mapping[str, str] | None = None, clary: tuple[str, ...] = ()) -> None:
-        self.home = home
-        self.run = Settings.load({}, home=home).run
-        self._clary = clary or (sys.executable, "-m", "clary.cli")
-        images = {"CLARY_IMAGES_HOME": str(scratch_settings().images_home)}
-        self._environment = {**os.environ, **images, **(environment or {})}
-        self._clients: dict[tuple[str, bool], Any] = {}
-        self._key: dict[str, str] = {}
-        self.url = ""
-
-    def clary(self, *words: str) -> dict[str, Any]:
-        """A command's --json answer. Raises CalledProcessError."""
-        command = [*self._clary, *words, "--home", str(self.home), "--json"]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=_PATIENCE)
-        if done.returncode:
-            raise AssertionError(f"{words} failed: {done.stdout}{done.stderr}")
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    def up(self, port: int = 0) -> None:
-        """Starts the server; on the port that it had before, unless another is given."""
-        port = port or int(self.url.rpartition(":")[2] or 0)
-        facts = self.clary("up", "--detach", "--port", str(port))
-        if facts["url"] != self.url:
-            self._clients.clear()
-        self.url = facts["url"]
-        self._key = self._key or self.clary("env", "--root")
-
-    def down(self) -> None:
-        self.clary("down")
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None, clary: Sequence[str] = ()) -> None:
+        super().__init__(home, clary)
+        self.environment |= environment or {}
+        self.run = self.settings.run
+        self._clients: dict[tuple[str, bool, int], Any] = {}
 
     def aws(self, service: str, retries: bool = True) -> Any:
         """A client with the root key; without `retries` an error is what happened to that one request."""
-        client = self._clients.get((service, retries))
-        if client is None:
-            attempts = {"mode": "standard", "total_max_attempts": 12 if retries else 1}
-            client = self._clients[service, retries] = boto3.client(
-                service,
-                endpoint_url=self.url,
-                region_name="us-east-1",
-                aws_access_key_id=self._key["AWS_ACCESS_KEY_ID"],
-                aws_secret_access_key=self._key["AWS_SECRET_ACCESS_KEY"],
-                config=Config(retries=attempts, read_timeout=60, connect_timeout=5, max_pool_connections=32),  # type: ignore[arg-type]
-            )
-        return client
+        this = service, retries, self.port
+        if this not in self._clients:
+            config = Config(read_timeout=60, connect_timeout=5, max_pool_connections=32)
+            again = Config(retries={"mode": "standard", "total_max_attempts": 12})
+            self._clients[this] = self.client(service, config=config.merge(again) if retries else config)
+        return self._clients[this]
 
     def pid(self, name: str) -> int | None:
         """Of the living process that a pid file names."""
@@ -124,7 +82,7 @@ class Machine:
     def end(self) -> None:
         """Leaves nothing running, however the test ended."""
         if self.run.is_dir():
-            self.down()
+            self.ask("down")
 
 
 def lives(pid: int) -> bool:

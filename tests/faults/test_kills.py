@@ -42,7 +42,7 @@ def test_the_next_server_may_have_another_port(machine: Machine) -> None:
     work.reached(machine, "moved", "Training")
     machine.kill_server()
     before = machine.url
-    machine.url = ""
+    machine.port = 0
     machine.up()
     assert machine.url != before
     work.ended(machine, "moved")
