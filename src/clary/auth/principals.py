@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-Kind = Literal["root", "user", "role-session", "federated-user", "service", "anonymous"]
+Kind = Literal["root", "user", "role-session", "federated-user", "federated", "service", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Exactly one per request. `arn` and `user_id` are what GetCallerIdentity answers; `role` names the role behind a
-    session (the part after `role/`, path included); `access_key` is the key the proof was made with."""
+    session (the part after `role/`, path included); `access_key` is the key the proof was made with.
+
+    A "federated-user" has a session of GetFederationToken; "federated" is somebody whom an identity provider vouches
+    for, before he has a session (`arn` is the provider's); the `arn` of a "service" is its name, such as
+    sagemaker.amazonaws.com."""
 
     kind: Kind
     account: str
@@ -40,3 +45,8 @@ class Keyring(Protocol):
     """Where the gate looks keys up. None means: there is no such (active) key."""
 
     def find(self, access_key: str) -> Credential | None: ...
+
+
+def canonical_id(account: str) -> str:
+    """The 64 hexadecimal digits S3 names an account by, derived from its number."""
+    return hashlib.sha256(f"canonical user {account}".encode()).hexdigest()

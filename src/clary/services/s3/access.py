@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from clary.auth.principals import canonical_id
 from clary.services.operation import Call
 from clary.services.s3 import faults, index
 from clary.services.s3.index import Bucket
@@ -26,11 +26,6 @@ def bucket_of(connection: Connection, account: str, name: str, expected_owner: s
 def enter(connection: Connection, call: Call, given: Mapping[str, Any]) -> Bucket:
     """The bucket a request names, checked."""
     return bucket_of(connection, call.account, given["Bucket"], given.get("ExpectedBucketOwner"))
-
-
-def canonical_id(account: str) -> str:
-    """The 64 hexadecimal digits S3 names an account by, derived from its number."""
-    return hashlib.sha256(f"canonical user {account}".encode()).hexdigest()
 
 
 def owner(account: str) -> dict[str, str]:
