@@ -39,7 +39,7 @@ class Storage:
         return str("/" + url.split("/", 3)[3])
 
 
-def _s3(port: int, access_key: str, secret_key: str) -> Any:
+def s3_client(port: int, access_key: str, secret_key: str) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -53,7 +53,7 @@ def clary_storage() -> Iterator[Storage]:
     """Its objects are durable when they are acknowledged, and every signature is checked."""
     with clary() as server:
         keys = server.keys()
-        s3 = _s3(server.port, keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
+        s3 = s3_client(server.port, keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
         storage = Storage(server.port, lambda: server.pids("edge", "control"), s3)
         storage.s3.create_bucket(Bucket=BUCKET)
         yield storage
@@ -67,7 +67,7 @@ def moto_storage() -> Iterator[Storage]:
         raise SystemExit("this benchmark needs moto_server: make benchmarks")
     port = free_port()
     with peer([str(program), "-H", "127.0.0.1", "-p", str(port)], port) as process:
-        storage = Storage(port, lambda: processes.family(process.pid), _s3(port, "key", "secret"))
+        storage = Storage(port, lambda: processes.family(process.pid), s3_client(port, "key", "secret"))
         storage.s3.create_bucket(Bucket=BUCKET)
         yield storage
 
