@@ -41,6 +41,7 @@ from clary.services.answers import answers
 from clary.services.iam import first_start
 from clary.services.iam.keys import RecordKeyring
 from clary.services.s3 import sweep
+from clary.services.s3.cors import CrossOrigin
 from clary.services.sagemaker import launches
 from clary.services.sts.sessions import open_session
 from clary.services.waiting import Waiting
@@ -105,7 +106,8 @@ def build(settings: Settings) -> ControlPlane:
     keyring = RecordKeyring(stores.records, settings, clock)
     gate = Gate(keyring, clock, settings)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
-    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES, waiting)
+    origins = CrossOrigin(platform)
+    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES, waiting, origins)
     questions = answering(answers(platform, keyring, __version__))
     server = ControlServer(settings.run / "control.sock", pipeline, questions, room=room)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)

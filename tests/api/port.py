@@ -54,7 +54,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for piece in [response.body] if isinstance(response.body, bytes) else response.body:
             self.wfile.write(piece)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = do_OPTIONS = _serve  # noqa: N815
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

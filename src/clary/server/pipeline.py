@@ -14,6 +14,7 @@ from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.server.exchange import Hold
 from clary.services.operation import Call, Operations, Result
+from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Wait, Waiting
 from clary.wire import faults, protocols
 from clary.wire.messages import Body, BytesBody, Request, Response
@@ -29,7 +30,7 @@ T = TypeVar("T")
 class Pipeline:
     """`tables` holds the operations by service; `validation_codes` the code of a service that does not call a broken
     constraint ValidationException ("" for a service that checks its parameters itself); `waiting` says which answers
-    are held back."""
+    are held back; `origins` answers browsers."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Pipeline:
         tables: Mapping[str, Operations],
         validation_codes: Mapping[str, str],
         waiting: Waiting,
+        origins: CrossOrigin,
     ) -> None:
         self._platform = platform
         self._router = router
@@ -46,16 +48,26 @@ class Pipeline:
         self._tables = tables
         self._codes = validation_codes
         self._waiting = waiting
+        self._origins = origins
 
     def __call__(self, request: Request) -> Response | Hold:
         request_id = _request_id()
         try:
+            if request.method == "OPTIONS":  # of no operation: only browsers ask so, and only of buckets
+                return self._origins.preflight(request, *self._router.addressed(request))
             route = self._router.route(request)
         except RoutingError as error:
             return faults.fault(error, error.protocol, error.service, None, request_id, request.path)
-        except ServiceError as error:  # a key that cannot be one: only S3 has keys in its paths
+        except ServiceError as error:  # a key that cannot be one, a preflight refused: only S3 has either
             return faults.fault(error, "rest-xml", "s3", None, request_id, request.path)
-        return self._told(route, request_id, lambda: self._perform(route, request_id))
+        answer = self._told(route, request_id, lambda: self._perform(route, request_id))
+        if "origin" in request.headers and route.service == "s3" and isinstance(answer, Response):
+            return self._told(route, request_id, lambda: self._marked(route, answer))
+        return answer
+
+    def _marked(self, route: Route, answer: Response) -> Response:
+        answer.headers += self._origins.headers(route.request, route.labels.get("Bucket", ""))
+        return answer
 
     def _told(self, route: Route, request_id: str, work: Callable[[], T]) -> T | Response:
         """What `work` returns; what it raises as the client is told of it."""

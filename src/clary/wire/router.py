@@ -169,6 +169,11 @@ class Router:
             self._tables[service] = PathTable(self._models.service(service))
         return self._tables[service]
 
+    def addressed(self, request: Request) -> tuple[str, str]:
+        """The bucket and the key that an S3 request names, percent-encoded as they came; either may be empty."""
+        _, bucket, key = f"{self._bucket_path(request)}//".split("/", 2)
+        return bucket, key.rstrip("/")
+
     def _bucket_path(self, request: Request) -> str:
         """The path with the bucket in it, whichever way the request names it."""
         bucket = self.bucket_of(request.host)

@@ -21,6 +21,7 @@ from clary.server.pipeline import Pipeline
 from clary.services import iam, sts
 from clary.services.iam import first_start, root_key
 from clary.services.iam.keys import RecordKeyring
+from clary.services.s3.cors import CrossOrigin
 from clary.services.tables import VALIDATION_CODES
 from clary.services.waiting import Waiting
 from clary.store import schema
@@ -50,9 +51,8 @@ class Server:
         nothing, root = cast(Any, None), RootKey.load(self.settings)
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
         self.gate = Gate(RecordKeyring(database, self.settings, self.clock), self.clock, self.settings)
-        self.pipeline = Pipeline(
-            self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, Waiting({}, 0, self.clock)
-        )
+        waiting, origins = Waiting({}, 0, self.clock), CrossOrigin(self.platform)
+        self.pipeline = Pipeline(self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, waiting, origins)
 
     def answer(self, request: Request) -> Response:
         answer = self.pipeline(request)

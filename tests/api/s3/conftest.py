@@ -1,9 +1,8 @@
-"""S3 alone behind real sockets, without the gate: the access key names the account. Gives way to the whole server."""
+"""S3 alone behind real sockets, with the real pipeline: the access key names the account."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,78 +13,46 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from api.port import port
-from clary.auth.principals import ANONYMOUS, Principal
+from clary.auth.gate import Gate
+from clary.auth.principals import Credential, Principal
 from clary.clock import SystemClock
 from clary.config import Settings
 from clary.context import Platform, Stores
-from clary.errors import ServiceError
 from clary.objects.filesystem import FilesystemStore
 from clary.secrets import RootKey
-from clary.services.operation import Call
+from clary.server.pipeline import Pipeline
 from clary.services.s3 import OPERATIONS
+from clary.services.s3.cors import CrossOrigin
+from clary.services.waiting import Waiting
 from clary.store import schema
-from clary.wire import faults, protocols
-from clary.wire.messages import Body, BytesBody, Request, Response
+from clary.wire.messages import Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
-from clary.wire.stream import ChunkedReader
 from databases import open_database
 
 MAIN, ALT = "123456789012", "210987654321"
 
 
-class Unchunked:
-    """An aws-chunked body, decoded."""
+class TwoAccounts:
+    """The access key ALT is another account's root, every other the first one's."""
 
-    def __init__(self, body: Body, length: int) -> None:
-        self._reader = ChunkedReader(body)
-        self._ended = False
-        self._in_chunk = False
-        self.length: int | None = length
-        self.trailers: dict[str, str] = {}
-
-    def read(self, size: int = -1, /) -> bytes:
-        pieces, got = [], 0
-        while not self._ended and (size < 0 or got < size):
-            piece = self._reader.data(1 << 20 if size < 0 else size - got) if self._in_chunk else b""
-            if piece:
-                pieces.append(piece)
-                got += len(piece)
-                continue
-            self._in_chunk = self._reader.header().size > 0
-            if not self._in_chunk:
-                self._ended = True
-                self.trailers = dict(self._reader.trailers())
-        return b"".join(pieces)
+    def find(self, access_key: str) -> Credential:
+        account = ALT if access_key == "ALT" else MAIN
+        return Credential(access_key, "secret", Principal("root", account, f"arn:aws:iam::{account}:root", account))
 
 
-def principal(request: Request) -> tuple[Principal, str]:
-    credential = (request.headers.get("authorization") or "").partition("Credential=")[2].split("/")
-    if len(credential) < 5:
-        return ANONYMOUS, "us-east-1"
-    account = ALT if credential[0] == "ALT" else MAIN
-    return Principal("root", account, f"arn:aws:iam::{account}:root", account, credential[0]), credential[2]
+def answering(platform: Platform) -> Callable[[Request], Response]:
+    """The real pipeline, of S3 alone."""
+    gate, waiting = Gate(TwoAccounts(), platform.clock, platform.settings), Waiting({}, 0, platform.clock)
+    router, origins = Router(Models()), CrossOrigin(platform)
+    pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS}, {"s3": ""}, waiting, origins)
 
+    def answer(request: Request) -> Response:
+        answer = pipeline(request)
+        assert isinstance(answer, Response)  # nothing here is waited for
+        return answer
 
-def answer(platform: Platform, router: Router, request: Request) -> Response:
-    if (request.headers.get("x-amz-content-sha256") or "").startswith("STREAMING-"):
-        length = int(request.headers.get("x-amz-decoded-content-length") or 0)
-        request = replace(request, body=Unchunked(request.body, length))
-    route = router.route(request)
-    try:
-        who, region = principal(request)
-        body: Body = request.body
-        if route.operation.has_streaming_input:
-            given = protocols.parse(route, route.request)
-        else:
-            document = body.read()
-            given, body = protocols.parse(route, route.request, document), BytesBody(document)
-        handler = OPERATIONS.find(route.operation.name)
-        assert handler is not None, f"{route.operation.name} is not built"
-        call = Call(platform, who, "s3", route.operation.name, who.account, region, "REQUEST", route.request, body)
-        return protocols.serialize(route.operation, handler(call, given), "REQUEST")
-    except ServiceError as error:
-        return faults.fault(error, route.protocol, "s3", route.operation, "REQUEST", request.path)
+    return answer
 
 
 def build(home: Path, database_url: str = "") -> Platform:
@@ -100,8 +67,8 @@ def build(home: Path, database_url: str = "") -> Platform:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    platform, router = build(tmp_path_factory.mktemp("home"), database_urls()), Router(Models())
-    with port(lambda request: answer(platform, router, request)) as url:
+    platform = build(tmp_path_factory.mktemp("home"), database_urls())
+    with port(answering(platform)) as url:
         yield SimpleNamespace(url=url, platform=platform)
     platform.stores.objects.close()
 

@@ -1,10 +1,10 @@
 """Amazon S3: buckets and objects. The index is SQL (`index`), the bytes are in the object store."""
 
 from clary.services.operation import Operations
-from clary.services.s3 import buckets, copying, inspection, listings, multipart, objects, settings, tagging
+from clary.services.s3 import buckets, copying, cors, inspection, listings, multipart, objects, settings, tagging
 
 OPERATIONS = Operations()
-for _part in (buckets, objects, copying, listings, multipart, inspection, tagging, settings):
+for _part in (buckets, objects, copying, listings, multipart, inspection, tagging, settings, cors):
     OPERATIONS.include(_part.operations)
 
 __all__ = ["OPERATIONS"]

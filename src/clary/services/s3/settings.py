@@ -21,7 +21,6 @@ _ABSENT = {
         "NoSuchLifecycleConfiguration",
         "The lifecycle configuration does not exist",
     ),
-    "GetBucketCors": ("NoSuchCORSConfiguration", "The CORS configuration does not exist"),
     "GetBucketWebsite": (
         "NoSuchWebsiteConfiguration",
         "The specified bucket does not have a website configuration",
