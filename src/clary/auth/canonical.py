@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~/]*", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~&=]*", re.ASCII)
@@ -76,9 +76,9 @@ def _parameter(text: str) -> str:
     return reencoded(text.replace("+", "%20")) if text else text
 
 
-def headers(fields: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
-    """One line for each name in `names`, values trimmed, runs of blanks made one, repeated headers joined by commas."""
-    return "".join([f"{name}:{_value(fields.get(name, ()))}\n" for name in names])
+def headers(names: Sequence[str], values: Sequence[Sequence[str]]) -> str:
+    """One line for each name: values trimmed, runs of blanks made one, those of a repeated header joined by commas."""
+    return "".join([f"{name}:{_value(given)}\n" for name, given in zip(names, values, strict=True)])
 
 
 def _value(values: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from clary.auth.principals import Credential, Principal
 from clary.edge.control import PATIENCE_SECONDS, Link, LinkPool
 from clary.server.frames import Frame, pack_json
-from clary.serving.directory import Route, UnavailableError, Variant
+from clary.serving.directory import EndpointKey, Route, UnavailableError, Variant
 
 FRESH_SECONDS = 1.0  # how late a change of a key or an endpoint may be noticed
 STALE_SECONDS = 300.0  # how long an earlier answer serves while the control plane is away
@@ -160,19 +160,16 @@ class ControlDirectory:
     def __init__(self, pool: LinkPool) -> None:
         self._credentials = Remembered(pool, _credential)
         self._routes = Remembered(pool, _route)
-
-    def fresh_credential(self, access_key: str) -> Credential | None:
-        return self._credentials.fresh(access_key)
+        self.fresh_credential = self._credentials.fresh
+        self.fresh_route = self._routes.fresh
 
     async def credential(self, access_key: str) -> Credential | None:
         return await self._credentials.get(access_key, {"ask": "credential", "access_key": access_key})
 
-    def fresh_route(self, account: str, region: str, endpoint: str) -> Route | None:
-        return self._routes.fresh((account, region, endpoint))
-
-    async def route(self, account: str, region: str, endpoint: str) -> Route | None:
+    async def route(self, key: EndpointKey) -> Route | None:
+        account, region, endpoint = key
         question = {"ask": "route", "account": account, "region": region, "endpoint": endpoint}
-        return await self._routes.get((account, region, endpoint), question)
+        return await self._routes.get(key, question)
 
 
 def _credential(answer: Answer) -> Credential | None:

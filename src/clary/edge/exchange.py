@@ -69,11 +69,13 @@ class Exchange:
         if connection is None or self.started:
             return
         self.started = True
-        bodyless = self.head.method == "HEAD" or status in _BODYLESS
+        head = self.head
         length = b"" if status in _BODYLESS else b"Content-Length: %d\r\n" % len(body)
-        closing = connection.closing_line(self.head)
-        start = status_line(status) + lines + connection.dates.line() + length + closing + b"\r\n"
-        connection.write(start if bodyless else start + body)
+        if head.method == "HEAD" or status in _BODYLESS:
+            body = b""
+        closing = connection.closing_line(head)
+        pieces = (status_line(status), lines, connection.dates.line(), length, closing, b"\r\n", body)
+        connection.write(b"".join(pieces))
         self._end(connection)
 
     def respond(self, status: int, headers: Pairs, body: bytes) -> None:

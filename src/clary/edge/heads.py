@@ -64,19 +64,27 @@ def parse(data: bytes) -> Head:
         pass  # CONNECT is looked at by the caller; an Upgrade that is offered need not be taken
     except HttpParserError as error:
         raise BadRequestError(f"the request head is malformed: {error}") from None
-    line, *lines = data.decode("latin-1").split("\r\n")[:-2]
+    lines = data.decode("latin-1").split("\r\n")
+    del lines[-2:]
+    usual = len(data) <= _USUAL_HEAD
+    method, target, old = _known_request_line(lines.pop(0)) if usual else _request_line(lines.pop(0))
+    if len(lines) > MOST_HEADERS:
+        raise BadRequestError(f"more than {MOST_HEADERS} headers", 431)
+    fields: Fields = dict(map(_known_field if usual else _field, lines))
+    if len(fields) != len(lines):
+        fields = _gathered(lines)
+    head = Head(method, target, lines, fields, old)
+    _frame(head, fields)
+    return head
+
+
+def _request_line(line: str) -> tuple[str, str, bool]:
+    """(method, target, whether it is HTTP/1.0)."""
     method, _, rest = line.partition(" ")
     target, _, version = rest.rpartition(" ")
     if version not in ("HTTP/1.1", "HTTP/1.0"):
         raise BadRequestError("this version of HTTP is not spoken here", 505)
-    if len(lines) > MOST_HEADERS:
-        raise BadRequestError(f"more than {MOST_HEADERS} headers", 431)
-    fields: Fields = dict(map(_known_field if len(data) <= _USUAL_HEAD else _field, lines))
-    if len(fields) != len(lines):
-        fields = _gathered(lines)
-    head = Head(method.lstrip("\r\n"), target.strip(" "), lines, fields, version == "HTTP/1.0")
-    _frame(head, fields)
-    return head
+    return method.lstrip("\r\n"), target.strip(" "), version == "HTTP/1.0"
 
 
 def _field(line: str) -> tuple[str, tuple[str, ...]]:
@@ -85,6 +93,7 @@ def _field(line: str) -> tuple[str, tuple[str, ...]]:
 
 
 # Most lines of a client's next head are those of its last. At most 1,024 of heads of at most 2 KiB.
+_known_request_line = lru_cache(maxsize=1024)(_request_line)
 _known_field = lru_cache(maxsize=1024)(_field)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from clary.edge.exchange import Exchange
 from clary.edge.heads import Head
 from clary.serving import model_errors
@@ -79,10 +81,14 @@ class Invocation:
 
 def endpoint_of(head: Head) -> str | None:
     """The endpoint's name when the request is an invocation that the gateway serves."""
-    path = head.target
-    if not path.startswith(_START) or head.method != "POST" or _SCOPE not in head.first("authorization"):
+    name = _endpoint_in(head.target)
+    if name is None or head.method != "POST" or _SCOPE not in head.first("authorization"):
         return None
-    if "?" in path:
-        path = path.partition("?")[0]
+    return name
+
+
+@lru_cache(maxsize=64)
+def _endpoint_in(target: str) -> str | None:
+    path = target.partition("?")[0]
     name = path[len(_START) : -len(_END)]
-    return name if name and path.endswith(_END) and "/" not in name else None
+    return name if name and path.startswith(_START) and path.endswith(_END) and "/" not in name else None

@@ -26,9 +26,9 @@ class Dates:
         self._line = b""
 
     def line(self) -> bytes:
-        now = int(time.time())
-        if now != self._second:
-            self._second = now
+        now = time.time()
+        if not self._second <= now < self._second + 1:
+            self._second = int(now)
             self._line = time.strftime("Date: %a, %d %b %Y %H:%M:%S GMT\r\n", time.gmtime(now)).encode()
         return self._line
 

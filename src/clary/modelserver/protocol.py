@@ -12,6 +12,7 @@ import httptools
 
 from clary.algorithms.serving import Reply
 from clary.modelserver.application import Application, Request, refusal
+from clary.modelserver.heads import LONGEST_PLAIN, plain
 
 _PIPELINED = 16  # requests that may wait on one connection before it is not read any further
 _NO_CONTENT = 204  # a plain number: comparing with the enumeration takes longer than reading a header
@@ -49,7 +50,7 @@ class HttpConnection(asyncio.Protocol):
             self._closed.set_result(None)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
+        if self._refused or (not self._receiving and self._is_plain(data)):
             return
         try:
             self._parser.feed_data(data)
@@ -59,6 +60,16 @@ class HttpConnection(asyncio.Protocol):
             if not self._refused:
                 self._refuse(400, f"Bad Request: {problem}")
 
+    def _is_plain(self, data: bytes) -> bool:
+        """Takes `data` when it is one whole request with a plain head: the parser, between two requests, never sees it.
+        What it would call costs a request as much as a tree costs a row."""
+        end = data.find(b"\r\n\r\n", 0, LONGEST_PLAIN) + 4
+        head = plain(data[:end]) if end > 3 else None
+        if head is None or end + head.length != len(data) or head.length > self._application.limit:
+            return False
+        self._take(Request(head.method, head.path, head.content_type, head.accept, data[end:]), True)
+        return True
+
     def finish(self) -> asyncio.Future[None]:
         """Closes after the answers under way, that to a request still arriving included. Done when closed."""
         self._ending = True
@@ -66,7 +77,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
         return self._closed
 
-    # What the parser calls. Every call costs a request as much as a tree costs a row: there are no others.
+    # What the parser calls.
 
     def on_message_begin(self) -> None:
         self._receiving = True

@@ -31,16 +31,20 @@ class Route:
     variants: tuple[Variant, ...]
 
 
+EndpointKey = tuple[str, str, str]
+"""Account, region, endpoint."""
+
+
 class Directory(Protocol):
     """`fresh_*` answer from memory what was learnt within the last second, None when it has to be asked.
 
     The others ask; they answer None when there is no such key or no such endpoint in service, or raise
     UnavailableError."""
 
-    def fresh_credential(self, access_key: str) -> Credential | None: ...
+    def fresh_credential(self, access_key: str, /) -> Credential | None: ...
 
     async def credential(self, access_key: str) -> Credential | None: ...
 
-    def fresh_route(self, account: str, region: str, endpoint: str) -> Route | None: ...
+    def fresh_route(self, key: EndpointKey, /) -> Route | None: ...
 
-    async def route(self, account: str, region: str, endpoint: str) -> Route | None: ...
+    async def route(self, key: EndpointKey) -> Route | None: ...

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from clary.auth.claims import Claim
@@ -19,7 +19,7 @@ from clary.errors import ServiceError, internal
 from clary.serving import model_errors
 from clary.serving.attempt import Attempt
 from clary.serving.counters import Counters
-from clary.serving.directory import Directory, Route, UnavailableError
+from clary.serving.directory import Directory, EndpointKey, Route, UnavailableError
 from clary.serving.fleet import EndpointFleet, Place
 from clary.serving.signature import Signatures
 from clary.wire.messages import RequestHead
@@ -27,12 +27,14 @@ from clary.wire.messages import RequestHead
 log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+_TARGET_VARIANT = "x-amzn-sagemaker-target-variant"
 _NOT_BUILT = (
     "x-amzn-sagemaker-target-container-hostname",
     "x-amzn-sagemaker-inference-component",
     "x-amzn-sagemaker-enable-explanations",
     "x-amzn-sagemaker-prefix-aware-id",
 )
+_SPECIAL = frozenset((_TARGET_VARIANT, *_NOT_BUILT))
 _KEPT_FLEETS = 4096
 _AWAY = "The service is temporarily unable to handle the request. Please try again."
 
@@ -62,7 +64,7 @@ class Gateway:
         self.limit = limit
         self._directory = directory
         self._signatures = signatures
-        self._fleets: OrderedDict[tuple[str, str, str], EndpointFleet] = OrderedDict()
+        self._fleets: OrderedDict[EndpointKey, EndpointFleet] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def invoke(self, call: Call, endpoint: str) -> None:
@@ -71,10 +73,11 @@ class Gateway:
             claim = self._signatures.claim(call.head)
             credential = self._directory.fresh_credential(claim.access_key)
             if credential is not None:
-                route = self._directory.fresh_route(credential.principal.account, claim.region, endpoint)
+                key = (credential.principal.account, claim.region, endpoint)
+                route = self._directory.fresh_route(key)
                 if route is not None:
                     self._signatures.prove(claim, call.head, call.content, credential)
-                    self._forward(call, endpoint, credential, claim.region, route)
+                    self._forward(call, key, route)
                     return
         except ServiceError as error:
             refuse(call, error)
@@ -98,8 +101,8 @@ class Gateway:
     async def _ask_and_invoke(self, call: Call, endpoint: str, claim: Claim) -> None:
         try:
             credential = await self._credential(call, claim)
-            route = await self._route(credential.principal.account, claim.region, endpoint)
-            self._forward(call, endpoint, credential, claim.region, route)
+            key = (credential.principal.account, claim.region, endpoint)
+            self._forward(call, key, await self._route(key))
         except ServiceError as error:
             refuse(call, error)
         except UnavailableError:
@@ -116,27 +119,25 @@ class Gateway:
         self._signatures.prove(claim, call.head, call.content, credential)
         return credential
 
-    async def _route(self, account: str, region: str, endpoint: str) -> Route:
+    async def _route(self, key: EndpointKey) -> Route:
+        account, _, endpoint = key
         if len(endpoint) > 63 or not _NAME.fullmatch(endpoint):
             raise model_errors.bad_endpoint_name(endpoint)
-        route = await self._directory.route(account, region, endpoint)
+        route = await self._directory.route(key)
         if route is None:
             raise model_errors.endpoint_not_found(endpoint, account)
         return route
 
-    def _forward(self, call: Call, endpoint: str, credential: Credential, region: str, route: Route) -> None:
-        account = credential.principal.account
+    def _forward(self, call: Call, key: EndpointKey, route: Route) -> None:
         fields = call.head.fields
-        for header in _NOT_BUILT:
-            if header in fields:
-                raise model_errors.not_built(header)
-        name = fields["x-amzn-sagemaker-target-variant"][0] if "x-amzn-sagemaker-target-variant" in fields else None
-        variant = self._fleet((account, region, endpoint), route).choose(name)
+        name = None if _SPECIAL.isdisjoint(fields) else _wanted_variant(fields)
+        variant = self._fleet(key, route).choose(name)
         if variant is None:
+            account, _, endpoint = key
             raise model_errors.variant_not_found(name or "", endpoint, account)
         Attempt(call, variant).begin()
 
-    def _fleet(self, key: tuple[str, str, str], route: Route) -> EndpointFleet:
+    def _fleet(self, key: EndpointKey, route: Route) -> EndpointFleet:
         fleet = self._fleets.get(key)
         if fleet is None:
             fleet = self._fleets[key] = EndpointFleet(Place(*key, self.limit), route)
@@ -147,6 +148,14 @@ class Gateway:
             fleet.update(route)
             self._fleets.move_to_end(key)
         return fleet
+
+
+def _wanted_variant(fields: Mapping[str, Sequence[str]]) -> str | None:
+    """The variant that the request asks for. Raises ServiceError for what is not built."""
+    for header in _NOT_BUILT:
+        if header in fields:
+            raise model_errors.not_built(header)
+    return fields[_TARGET_VARIANT][0]
 
 
 def refuse(call: Call, error: ServiceError) -> None:

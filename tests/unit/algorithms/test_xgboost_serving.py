@@ -126,6 +126,34 @@ def test_requests_on_one_connection_are_answered_in_order(client: ModelClient) -
     assert positions == sorted(positions)
 
 
+def test_the_way_a_request_comes_does_not_matter(client: ModelClient) -> None:
+    head = b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 9\r\n"
+    whole = head + b"\r\n2.1,3,0.5"
+    expected = client.invoke(b"2.1,3,0.5", "text/csv").body
+    got = b""
+    with client.connect() as connection:
+        for pieces in ([whole], [whole[:70], whole[70:]], [whole], [whole + whole[:9], whole[9:]], [whole]):
+            answers = b"".join(pieces).count(b"POST")
+            for piece in pieces:
+                connection.sendall(piece)
+            for _ in range(answers):
+                got = answered(connection, got, expected)
+        connection.sendall(head + b"Connection: close\r\n\r\n2.1,3,0.5" + whole)
+        while part := connection.recv(65536):
+            got += part
+    assert (got.count(b"HTTP/1.1 200 OK"), got.count(b"Connection: close")) == (1, 1)
+    assert got.endswith(expected)
+
+
+def answered(connection: socket.socket, got: bytes, expected: bytes) -> bytes:
+    """Reads over one answer, whose body is `expected`; what came after it."""
+    while b"\r\n\r\n" + expected not in got:
+        part = connection.recv(65536)
+        assert part, got
+        got += part
+    return got.partition(b"\r\n\r\n" + expected)[2]
+
+
 def test_expect_continue_and_garbage(client: ModelClient) -> None:
     head = b"POST /invocations HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\nContent-Type: text/csv\r\n\r\n"
     assert exchange(client, head, b"100 Continue\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
