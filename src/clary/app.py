@@ -40,6 +40,7 @@ from clary.services import tables
 from clary.services.answers import answers
 from clary.services.iam import first_start
 from clary.services.iam.keys import RecordKeyring
+from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import sweep
 from clary.services.s3.cors import CrossOrigin
 from clary.services.sagemaker import launches
@@ -93,9 +94,10 @@ def build(settings: Settings) -> ControlPlane:
     stores = Stores(WatchedDatabase(records, room.changed), objects_index, logs)
     root_key = RootKey.load(settings)
     recognise(stores.records, root_key)
+    seal_earlier(stores.records, root_key)
     first_start.provision(stores.records, settings, clock)
     wake = Signal()
-    credentials = _role_sessions(stores.records, clock)
+    credentials = _role_sessions(stores.records, root_key, clock)
     path, url = launches.agent_link(settings), launches.server_url(settings)
     link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
     images = LocalImages(settings, _LOG.info, wake)
@@ -103,7 +105,7 @@ def build(settings: Settings) -> ControlPlane:
     objects = FilesystemStore(settings.blobs)
     platform = Platform(settings, clock, stores, objects, images, compute, wake, root_key)
 
-    keyring = RecordKeyring(stores.records, settings, clock)
+    keyring = RecordKeyring(stores.records, settings, clock, root_key)
     gate = Gate(keyring, clock, settings)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
     origins = CrossOrigin(platform)
@@ -125,11 +127,11 @@ def _database(settings: Settings, name: str, metadata: sa.MetaData) -> Database:
     return SqliteDatabase(str(settings.data / f"{name}.db"), metadata)
 
 
-def _role_sessions(records: Database, clock: Clock) -> Callable[[InstanceSpec], Credentials]:
+def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callable[[InstanceSpec], Credentials]:
     """What agents work with: a session of their job's role, renewed by asking again."""
 
     def credentials(spec: InstanceSpec) -> Credentials:
-        return open_session(records, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock)
+        return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock)
 
     return credentials
 

@@ -60,7 +60,8 @@ def _credential(keyring: Keyring, access_key: str) -> Answer:
 def _session(platform: Platform, seconds: float) -> Answer:
     role = default_role_arn(platform.settings)
     try:
-        return asdict(open_session(platform.stores.records, role, "SageMaker", seconds, platform.clock))
+        database, secrets = platform.stores.records, platform.secrets
+        return asdict(open_session(database, secrets, role, "SageMaker", seconds, platform.clock))
     except ServiceError as error:
         return {"error": f"The execution role {role} is gone ({error.message}); restart Clary to have it again."}
 

@@ -50,7 +50,7 @@ class Server:
         stores = Stores(database, cast(Any, None), cast(Any, None))
         nothing, root = cast(Any, None), RootKey.load(self.settings)
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
-        self.gate = Gate(RecordKeyring(database, self.settings, self.clock), self.clock, self.settings)
+        self.gate = Gate(RecordKeyring(database, self.settings, self.clock, root), self.clock, self.settings)
         waiting, origins = Waiting({}, 0, self.clock), CrossOrigin(self.platform)
         self.pipeline = Pipeline(self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, waiting, origins)
 

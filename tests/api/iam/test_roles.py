@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from clary.auth.policy import checks, parse
+
 TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -70,8 +72,9 @@ def test_errors(iam: Any) -> None:
     for document in malformed:
         assert code(iam.create_role, RoleName="s", AssumeRolePolicyDocument=document)[0] == "MalformedPolicyDocument"
     assert code(iam.list_roles, Marker="%%")[0] == "ValidationError"
-    boundary = code(iam.create_role, RoleName="t", AssumeRolePolicyDocument=text, PermissionsBoundary=S3_FULL)
-    assert "not built" in boundary[1]
+    boundary = code(iam.create_role, RoleName="t", AssumeRolePolicyDocument=text, PermissionsBoundary=f"{S3_FULL}x")
+    assert boundary == ("NoSuchEntity", f"Scope ARN: {S3_FULL}x does not exist or is not attachable.", 404)
+    assert code(iam.create_role, RoleName="R", AssumeRolePolicyDocument=text)[0] == "EntityAlreadyExists"
     simulated = code(
         iam.simulate_principal_policy, PolicySourceArn="arn:aws:iam::1:role/r", ActionNames=["s3:GetObject"]
     )
@@ -161,8 +164,9 @@ def test_policy_versions(iam: Any) -> None:
 
 def test_aws_managed_policies(iam: Any) -> None:
     iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(POLICY))
-    aws = {policy["PolicyName"] for policy in iam.list_policies(Scope="AWS")["Policies"]}
-    assert aws >= {
+    aws = {policy["PolicyName"]: policy for policy in iam.list_policies(Scope="AWS")["Policies"]}
+    assert aws.keys() >= {
+        "AdministratorAccess",
         "AmazonSageMakerFullAccess",
         "AmazonS3FullAccess",
         "AmazonS3ReadOnlyAccess",
@@ -170,9 +174,10 @@ def test_aws_managed_policies(iam: Any) -> None:
         "AmazonEC2ContainerRegistryFullAccess",
     }
     assert [each["PolicyName"] for each in iam.list_policies(Scope="Local")["Policies"]] == ["own"]
-    for name in aws:
-        arn = f"arn:aws:iam::aws:policy/{name}"
+    assert aws["AWSLambdaBasicExecutionRole"]["Arn"].endswith(":policy/service-role/AWSLambdaBasicExecutionRole")
+    for listed in aws.values():
+        arn = listed["Arn"]
         policy = iam.get_policy(PolicyArn=arn)["Policy"]
-        document = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
-        assert document["Document"]["Statement"][0]["Effect"] == "Allow"
+        version = iam.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        checks.identity(parse(version["Document"], arn))
         assert code(iam.delete_policy, PolicyArn=arn)[0] == "AccessDenied"

@@ -59,7 +59,7 @@ def test_a_roles_session(aws: Callable[..., Any], server: Any, identity: Callabl
     ]
     assert "s3:PutObject" in found.policies[1].text
     assert found.session is not None
-    assert [each.text for each in found.session] == [policy("s3:Get*"), managed.MANAGED[S3_READ].document]
+    assert [each.text for each in found.session] == [policy("s3:Get*"), managed.find(S3_READ).document]
     assert found.issued == given.until.timestamp() - 3600 + found.issued % 1
     assert found.context == {"aws:sourceidentity": ["jo"]}
 

@@ -77,14 +77,14 @@ def test_refused(aws: Callable[..., Any]) -> None:
 
 
 def test_an_expired_session(aws: Callable[..., Any], server: Any) -> None:
-    made = open_session(server.platform.stores.records, ROLE, "me", -5, server.clock)
+    made = open_session(server.platform.stores.records, server.platform.secrets, ROLE, "me", -5, server.clock)
     expired = aws("sts", (made.access_key, made.secret_key), made.session_token)
     assert refusal(expired.get_caller_identity) == "ExpiredToken"
 
 
 def test_open_session(aws: Callable[..., Any], server: Any) -> None:
     role = first_start.default_role_arn(server.settings)
-    made = open_session(server.platform.stores.records, role, "me", 900, server.clock)
+    made = open_session(server.platform.stores.records, server.platform.secrets, role, "me", 900, server.clock)
     assert made.expires > time.time() + 890
     assert (
         aws("sts", (made.access_key, made.secret_key), made.session_token).get_caller_identity()["Arn"] == SESSION_ARN

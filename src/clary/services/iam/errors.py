@@ -9,12 +9,17 @@ def no_such(message: str) -> ServiceError:
     return ServiceError("NoSuchEntity", message, 404)
 
 
+def bad_input(message: str) -> ServiceError:
+    return ServiceError("InvalidInput", message, 400)
+
+
+def unmodifiable(role: str) -> ServiceError:
+    message = f"Cannot perform the operation on the protected role '{role}' - this role is only modifiable by AWS"
+    return ServiceError("UnmodifiableEntity", message, 400)
+
+
 def no_role(name: str) -> ServiceError:
     return no_such(f"The role with name {name} cannot be found.")
-
-
-def no_user(name: str) -> ServiceError:
-    return no_such(f"The user with name {name} cannot be found.")
 
 
 def no_policy(arn: str) -> ServiceError:

@@ -9,7 +9,6 @@ from sqlalchemy.engine import Connection
 from clary.clock import Clock
 from clary.config import Settings
 from clary.services.iam import generation, root_key, shapes
-from clary.services.iam.managed import VERSION
 from clary.services.iam.roles import new_role, role_arn
 from clary.store import records
 from clary.store.engine import Database
@@ -28,7 +27,7 @@ def provision(database: Database, settings: Settings, clock: Clock) -> None:
     """Call it at every start: makes what is missing, changes nothing that is there."""
     root_key.ensure(settings)
     trust = {
-        "Version": VERSION,
+        "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",

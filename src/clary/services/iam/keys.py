@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from clary.auth.principals import Credential, Principal
 from clary.clock import Clock
 from clary.config import Settings
-from clary.services.iam import root_key, shapes
-from clary.services.iam.users import key_arn
+from clary.secrets import RootKey
+from clary.services.iam import root_key, sealing, shapes
+from clary.services.iam.access_keys import key_arn
 from clary.services.sts.sessions import find_session
 from clary.store import records
 from clary.store.engine import Database
@@ -24,8 +25,9 @@ class RecordKeyring:
     """Implements `clary.auth.principals.Keyring`. Safe between threads. Found keys are remembered for FRESH_SECONDS, so
     that a busy client costs one look a second; keys that are not there are looked up every time."""
 
-    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+    def __init__(self, database: Database, settings: Settings, clock: Clock, secrets: RootKey) -> None:
         self._database = database
+        self._secrets = secrets
         self._clock = clock
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, Credential]] = OrderedDict()
@@ -41,7 +43,7 @@ class RecordKeyring:
         known = self._known.get(access_key)
         if known is not None and now < known[0]:
             return known[1]
-        found = self._database.read(lambda connection: _find(connection, access_key))
+        found = self._database.read(lambda connection: self._look(connection, access_key))
         with self._lock:
             self._known.pop(access_key, None)
             if found is not None:
@@ -50,13 +52,13 @@ class RecordKeyring:
                 self._known.popitem(last=False)
         return found
 
-
-def _find(connection: Connection, access_key: str) -> Credential | None:
-    record = records.by_arn(connection, key_arn(access_key))
-    if record is None:
-        return find_session(connection, access_key)
-    user = records.by_arn(connection, record.parent or "")
-    if record.status != "Active" or record.kind != shapes.ACCESS_KEY or user is None:
-        return None
-    principal = Principal("user", user.account, user.arn, user.document["UserId"], access_key)
-    return Credential(access_key, record.document["SecretAccessKey"], principal)
+    def _look(self, connection: Connection, access_key: str) -> Credential | None:
+        record = records.by_arn(connection, key_arn(access_key))
+        if record is None:
+            return find_session(connection, self._secrets, access_key)
+        user = records.by_arn(connection, record.parent or "")
+        if record.status != "Active" or record.kind != shapes.ACCESS_KEY or user is None:
+            return None
+        secret = sealing.open_sealed(self._secrets, access_key, record.document["SealedSecret"])
+        principal = Principal("user", user.account, user.arn, user.document["UserId"], access_key)
+        return Credential(access_key, secret, principal)

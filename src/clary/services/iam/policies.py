@@ -1,23 +1,21 @@
-"""Managed policies: the account's own, in up to five versions, and AWS's, which nobody can change."""
+"""Managed policies: the account's own, and AWS's, which nobody can change."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import documents, errors, generation, shapes
+from clary.services.iam import documents, entities, errors, generation, managed, policy_usage, shapes, tags
 from clary.services.iam.identifiers import unique_id
-from clary.services.iam.managed import CREATED, MANAGED, ManagedPolicy
+from clary.services.iam.managed import ManagedPolicy
+from clary.services.iam.policy_usage import Usage
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Query, Record
+from clary.store.records import NameTaken, Record
 
 operations = Operations()
 
-_MOST_VERSIONS = 5
 _LONGEST = 6144  # characters of a document, blanks not counted
-_ALL = 1_000_000
+_OURS = ("Versions", "NextVersion")
 
 
 def name_of(arn: str) -> str:
@@ -29,8 +27,19 @@ def path_of(arn: str) -> str:
     return arn.partition(":policy")[2].rpartition("/")[0] + "/"
 
 
+def reference(arn: str) -> Document:
+    """As lists of attached policies show one."""
+    return {"PolicyName": name_of(arn), "PolicyArn": arn}
+
+
 def attachable(connection: Connection, account: str, arn: str) -> bool:
-    return arn in MANAGED or _own(connection, account, arn) is not None
+    return managed.find(arn) is not None or _own(connection, account, arn) is not None
+
+
+def check_boundary(connection: Connection, account: str, arn: str) -> None:
+    """Raises NoSuchEntity."""
+    if not attachable(connection, account, arn):
+        raise errors.no_such(f"Scope ARN: {arn} does not exist or is not attachable.")
 
 
 def _own(connection: Connection, account: str, arn: str) -> Record | None:
@@ -38,9 +47,9 @@ def _own(connection: Connection, account: str, arn: str) -> Record | None:
     return record if record is not None and (record.kind, record.account) == (shapes.POLICY, account) else None
 
 
-def _find(connection: Connection, account: str, arn: str) -> Record:
+def find_own(connection: Connection, account: str, arn: str) -> Record:
     """The account's own policy, to change it. Raises ServiceError."""
-    if arn in MANAGED:
+    if managed.find(arn) is not None:
         raise errors.denied(f"Cannot change the AWS managed policy {arn}.")
     record = _own(connection, account, arn)
     if record is None:
@@ -48,117 +57,127 @@ def _find(connection: Connection, account: str, arn: str) -> Record:
     return record
 
 
-def _attachments(connection: Connection, account: str) -> Counter[str]:
-    """How many roles each policy is attached to, by ARN."""
-    roles = records.select(connection, Query(shapes.ROLE, account, shapes.REGION, limit=_ALL))
-    return Counter(arn for role in roles for arn in role.document["AttachedPolicies"])
+def document_of(connection: Connection, account: str, arn: str) -> Document:
+    """Of an own or an AWS policy. Raises NoSuchEntity."""
+    known = managed.find(arn)
+    return aws_document(known) if known is not None else find_own(connection, account, arn).document
 
 
-def _shown(document: Document, attached: int, brief: bool = False) -> Document:
-    answer = {name: value for name, value in document.items() if name not in ("Versions", "NextVersion")}
+def aws_document(policy: ManagedPolicy) -> Document:
+    return {
+        "PolicyName": policy.name,
+        "PolicyId": policy.policy_id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": "v1",
+        "Description": policy.description,
+        "CreateDate": managed.CREATED,
+        "UpdateDate": managed.CREATED,
+        "Tags": [],
+        "Versions": {"v1": {"Document": policy.document, "CreateDate": managed.CREATED}},
+    }
+
+
+def shown(document: Document, usage: Usage, brief: bool = False) -> Document:
+    """As answers show a policy; `brief` as listings do, without tags and description."""
+    answer = {name: value for name, value in document.items() if name not in _OURS}
     for name in ("CreateDate", "UpdateDate"):
         answer[name] = shapes.when(answer[name])
     if brief:
         answer.pop("Tags", None)
         answer.pop("Description", None)
-    return {**answer, "AttachmentCount": attached, "PermissionsBoundaryUsageCount": 0, "IsAttachable": True}
-
-
-def _aws_document(policy: ManagedPolicy) -> Document:
-    return {
-        "PolicyName": policy.name,
-        "PolicyId": policy.policy_id,
-        "Arn": policy.arn,
-        "Path": "/",
-        "DefaultVersionId": "v1",
-        "Description": policy.description,
-        "CreateDate": CREATED,
-        "UpdateDate": CREATED,
-        "Tags": [],
-        "Versions": {"v1": {"Document": policy.document, "CreateDate": CREATED}},
+    counts = {
+        "AttachmentCount": usage.attached[document["Arn"]],
+        "PermissionsBoundaryUsageCount": usage.boundaries[document["Arn"]],
     }
+    return {**answer, **counts, "IsAttachable": True}
 
 
-def _document(connection: Connection, account: str, arn: str) -> Document:
-    """Of an own or an AWS policy. Raises NoSuchEntity."""
-    if arn in MANAGED:
-        return _aws_document(MANAGED[arn])
-    return _find(connection, account, arn).document
-
-
-def _checked(text: str) -> str:
-    if len("".join(text.split())) > _LONGEST:
+def checked(text: str) -> str:
+    """Raises LimitExceeded, MalformedPolicyDocument."""
+    if documents.size(text) > _LONGEST:
         raise errors.limit(f"Cannot exceed quota for PolicySize: {_LONGEST}")
-    return documents.check_identity(text)
+    return documents.check_identity(text, newest=True)
 
 
 @operations.handles("CreatePolicy")
 def create_policy(call: Call, given: Document) -> Document:
     now = call.platform.clock.now()
     path, name = given.get("Path") or "/", given["PolicyName"]
-    arn = f"arn:aws:iam::{call.account}:policy{path}{name}"
     document: Document = {
         "PolicyName": name,
         "PolicyId": unique_id("ANPA"),
-        "Arn": arn,
+        "Arn": f"arn:aws:iam::{call.account}:policy{path}{name}",
         "Path": path,
         "DefaultVersionId": "v1",
         "CreateDate": now,
         "UpdateDate": now,
         "Tags": shapes.merged_tags((), given.get("Tags", ())),
-        "Versions": {"v1": {"Document": _checked(given["PolicyDocument"]), "CreateDate": now}},
+        "Versions": {"v1": {"Document": checked(given["PolicyDocument"]), "CreateDate": now}},
         "NextVersion": 2,
     }
     if given.get("Description"):
         document["Description"] = given["Description"]
-    record = Record(shapes.POLICY, call.account, shapes.REGION, arn, name, "", now, now, document)
+    record = Record(shapes.POLICY, call.account, shapes.REGION, document["Arn"], name, "", now, now, document)
+    taken = f"A policy called {name} already exists. Duplicate names are not allowed."
+
+    def work(connection: Connection) -> None:
+        entities.check_free(connection, shapes.POLICY, call.account, name, taken)
+        records.insert(connection, record)
+
     try:
-        generation.write(call, lambda connection: records.insert(connection, record))
+        generation.write(call, work)
     except NameTaken:
-        raise errors.exists(f"A policy called {name} already exists. Duplicate names are not allowed.") from None
-    return {"Policy": _shown(document, 0)}
+        raise errors.exists(taken) from None
+    return {"Policy": shown(document, policy_usage.NONE)}
 
 
 @operations.handles("GetPolicy")
 def get_policy(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> Document:
-        document = _document(connection, call.account, given["PolicyArn"])
-        return {"Policy": _shown(document, _attachments(connection, call.account)[given["PolicyArn"]])}
+        document = document_of(connection, call.account, given["PolicyArn"])
+        return {"Policy": shown(document, policy_usage.of_account(connection, call.account))}
 
     return call.platform.stores.records.read(work)
 
 
 @operations.handles("ListPolicies")
 def list_policies(call: Call, given: Document) -> Document:
-    if given.get("PolicyUsageFilter") == "PermissionsBoundary":
-        raise errors.not_built("ListPolicies", "PolicyUsageFilter=PermissionsBoundary")
+    def work(connection: Connection) -> tuple[list[Document], Usage]:
+        own = entities.every(connection, shapes.POLICY, call.account)
+        return [record.document for record in own], policy_usage.of_account(connection, call.account)
 
-    def work(connection: Connection) -> tuple[list[Document], Counter[str]]:
-        own = records.select(connection, Query(shapes.POLICY, call.account, shapes.REGION, limit=_ALL))
-        return [record.document for record in own], _attachments(connection, call.account)
-
-    own, attached = call.platform.stores.records.read(work)
+    own, usage = call.platform.stores.records.read(work)
     scope, prefix = given.get("Scope", "All"), given.get("PathPrefix", "/")
     found = own if scope in ("All", "Local") else []
     if scope in ("All", "AWS"):
-        found = [*found, *map(_aws_document, MANAGED.values())]
-    found = [each for each in found if each["Path"].startswith(prefix)]
-    if given.get("OnlyAttached"):
-        found = [each for each in found if attached[each["Arn"]]]
+        found = [*found, *map(aws_document, managed.every())]
     return shapes.page(
-        found,
+        [each for each in found if each["Path"].startswith(prefix) and _wanted(each["Arn"], usage, given)],
         given,
         "Policies",
-        lambda each: _shown(each, attached[each["Arn"]], brief=True),
+        lambda each: shown(each, usage, brief=True),
         lambda each: f"{each['PolicyName']} {each['Arn']}",
     )
+
+
+def _wanted(arn: str, usage: Usage, given: Document) -> bool:
+    match given.get("PolicyUsageFilter"):
+        case "PermissionsBoundary":
+            used = usage.boundaries[arn]
+        case "PermissionsPolicy":
+            used = usage.attached[arn]
+        case _:
+            used = usage.attached[arn] + usage.boundaries[arn]
+    return used > 0 or not given.get("OnlyAttached")
 
 
 @operations.handles("DeletePolicy")
 def delete_policy(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> Document:
-        record = _find(connection, call.account, given["PolicyArn"])
-        if _attachments(connection, call.account)[record.arn]:
+        record = find_own(connection, call.account, given["PolicyArn"])
+        usage = policy_usage.of_account(connection, call.account)
+        if usage.attached[record.arn] or usage.boundaries[record.arn]:
             raise errors.conflict("Cannot delete a policy attached to entities.")
         if len(record.document["Versions"]) > 1:
             message = "This policy has more than one version. Before you delete a policy, you must delete the "
@@ -169,93 +188,4 @@ def delete_policy(call: Call, given: Document) -> Document:
     return generation.write(call, work)
 
 
-@operations.handles("CreatePolicyVersion")
-def create_policy_version(call: Call, given: Document) -> Document:
-    text, now = _checked(given["PolicyDocument"]), call.platform.clock.now()
-
-    def work(connection: Connection) -> Document:
-        record = _find(connection, call.account, given["PolicyArn"])
-        old = record.document
-        if len(old["Versions"]) >= _MOST_VERSIONS:
-            message = "A managed policy can have up to 5 versions. Before you create a new version, "
-            raise errors.limit(f"{message}you must delete an existing version.")
-        version = f"v{old['NextVersion']}"
-        document = {
-            **old,
-            "UpdateDate": now,
-            "NextVersion": old["NextVersion"] + 1,
-            "Versions": {**old["Versions"], version: {"Document": text, "CreateDate": now}},
-        }
-        if given.get("SetAsDefault"):
-            document["DefaultVersionId"] = version
-        records.replace(connection, record, document=document, modified=now)
-        shown = _shown_version(document, version)
-        del shown["Document"]
-        return {"PolicyVersion": shown}
-
-    return generation.write(call, work)
-
-
-def _shown_version(document: Document, version: str) -> Document:
-    """Raises NoSuchEntity."""
-    found = document["Versions"].get(version)
-    if found is None:
-        message = f"Policy {document['Arn']} version {version} does not exist or is not attachable."
-        raise errors.no_such(message)
-    return {
-        "Document": documents.quoted(found["Document"]),
-        "VersionId": version,
-        "IsDefaultVersion": version == document["DefaultVersionId"],
-        "CreateDate": shapes.when(found["CreateDate"]),
-    }
-
-
-@operations.handles("GetPolicyVersion")
-def get_policy_version(call: Call, given: Document) -> Document:
-    document = call.platform.stores.records.read(
-        lambda connection: _document(connection, call.account, given["PolicyArn"])
-    )
-    return {"PolicyVersion": _shown_version(document, given["VersionId"])}
-
-
-@operations.handles("ListPolicyVersions")
-def list_policy_versions(call: Call, given: Document) -> Document:
-    document = call.platform.stores.records.read(
-        lambda connection: _document(connection, call.account, given["PolicyArn"])
-    )
-
-    def shown(version: str) -> Document:
-        answer = _shown_version(document, version)
-        del answer["Document"]
-        return answer
-
-    return shapes.page(list(document["Versions"]), given, "Versions", shown, lambda name: f"{int(name[1:]):06d}")
-
-
-@operations.handles("SetDefaultPolicyVersion")
-def set_default_policy_version(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
-        record = _find(connection, call.account, given["PolicyArn"])
-        _shown_version(record.document, given["VersionId"])
-        now = call.platform.clock.now()
-        document = {**record.document, "DefaultVersionId": given["VersionId"], "UpdateDate": now}
-        records.replace(connection, record, document=document, modified=now)
-        return {}
-
-    return generation.write(call, work)
-
-
-@operations.handles("DeletePolicyVersion")
-def delete_policy_version(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
-        record = _find(connection, call.account, given["PolicyArn"])
-        _shown_version(record.document, given["VersionId"])
-        if given["VersionId"] == record.document["DefaultVersionId"]:
-            raise errors.conflict("Cannot delete the default version of a policy.")
-        versions = {name: each for name, each in record.document["Versions"].items() if name != given["VersionId"]}
-        now = call.platform.clock.now()
-        document = {**record.document, "Versions": versions, "UpdateDate": now}
-        records.replace(connection, record, document=document, modified=now)
-        return {}
-
-    return generation.write(call, work)
+tags.serve(operations, "Policy", "PolicyArn", find_own)

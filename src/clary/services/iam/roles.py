@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import documents, errors, generation, shapes
+from clary.services.iam import (
+    attached_policies,
+    documents,
+    entities,
+    errors,
+    generation,
+    inline_policies,
+    policies,
+    shapes,
+    tags,
+)
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
@@ -12,9 +22,11 @@ from clary.store.records import NameTaken, Record
 
 operations = Operations()
 
+_OURS = ("InlinePolicies", "AttachedPolicies", "LastUsed")
+
 
 def role_arn(account: str, path: str, name: str) -> str:
-    return f"arn:aws:iam::{account}:role{path}{name}"
+    return entities.ROLE.arn(account, path, name)
 
 
 def new_role(account: str, given: Document, now: float) -> Record:
@@ -24,7 +36,7 @@ def new_role(account: str, given: Document, now: float) -> Record:
     document: Document = {
         "Path": path,
         "RoleName": name,
-        "RoleId": unique_id("AROA"),
+        "RoleId": unique_id(entities.ROLE.id_prefix),
         "Arn": arn,
         "CreateDate": now,
         "AssumeRolePolicyDocument": documents.check_trust(given["AssumeRolePolicyDocument"]),
@@ -33,80 +45,81 @@ def new_role(account: str, given: Document, now: float) -> Record:
         "InlinePolicies": {},
         "AttachedPolicies": [],
     }
-    if "Description" in given:
-        document["Description"] = given["Description"]
+    document |= {name: given[name] for name in ("Description", "PermissionsBoundary") if name in given}
     return Record(shapes.ROLE, account, shapes.REGION, arn, name, "", now, now, document)
 
 
 def find(connection: Connection, account: str, name: str) -> Record:
     """Raises NoSuchEntity."""
-    record = records.find(connection, shapes.ROLE, account, shapes.REGION, name)
-    if record is None:
-        raise errors.no_role(name)
-    return record
+    return entities.find(connection, entities.ROLE, account, name)
 
 
-def change(call: Call, connection: Connection, record: Record, **members: object) -> Record:
-    """Writes `members` into the role's document."""
-    document = {**record.document, **members}
-    return records.replace(connection, record, document=document, modified=call.platform.clock.now())
-
-
-def _shown(record: Record, brief: bool = False) -> Document:
-    """As answers show it; `brief` as ListRoles does, without tags."""
-    answer = dict(record.document)
-    del answer["InlinePolicies"], answer["AttachedPolicies"]
+def shown(record: Record, brief: bool = False) -> Document:
+    """As answers show it; `brief` as ListRoles does, without tags, boundary and last use."""
+    answer = {name: value for name, value in record.document.items() if name not in _OURS}
     answer["CreateDate"] = shapes.when(answer["CreateDate"])
     answer["AssumeRolePolicyDocument"] = documents.quoted(answer["AssumeRolePolicyDocument"])
+    shapes.show_boundary(answer)
+    if brief:
+        answer.pop("PermissionsBoundary", None)
+    else:
+        answer["RoleLastUsed"] = shapes.last_use(record.document)
     if brief or not answer["Tags"]:
         del answer["Tags"]
-    if not brief:
-        answer["RoleLastUsed"] = {}
     return answer
+
+
+def insert(connection: Connection, record: Record) -> None:
+    """Raises EntityAlreadyExists and NoSuchEntity (for its boundary)."""
+    taken = f"Role with name {record.name} already exists."
+    entities.check_free(connection, shapes.ROLE, record.account, str(record.name), taken)
+    if "PermissionsBoundary" in record.document:
+        policies.check_boundary(connection, record.account, record.document["PermissionsBoundary"])
+    try:
+        records.insert(connection, record)
+    except NameTaken:
+        raise errors.exists(taken) from None
 
 
 @operations.handles("CreateRole")
 def create_role(call: Call, given: Document) -> Document:
-    if "PermissionsBoundary" in given:
-        raise errors.not_built("CreateRole", "PermissionsBoundary")
+    if (given.get("Path") or "/").startswith(entities.SERVICE_PATH):
+        raise errors.invalid("The specified path is reserved for service-linked roles: use CreateServiceLinkedRole.")
     record = new_role(call.account, given, call.platform.clock.now())
-    try:
-        generation.write(call, lambda connection: records.insert(connection, record))
-    except NameTaken:
-        raise errors.exists(f"Role with name {record.name} already exists.") from None
-    shown = _shown(record)
-    del shown["RoleLastUsed"]
-    return {"Role": shown}
+    generation.write(call, lambda connection: insert(connection, record))
+    answer = shown(record)
+    del answer["RoleLastUsed"]
+    return {"Role": answer}
 
 
 @operations.handles("GetRole")
 def get_role(call: Call, given: Document) -> Document:
-    return {
-        "Role": call.platform.stores.records.read(
-            lambda connection: _shown(find(connection, call.account, given["RoleName"]))
-        )
-    }
+    record = call.platform.stores.records.read(lambda connection: find(connection, call.account, given["RoleName"]))
+    return {"Role": shown(record)}
 
 
 @operations.handles("ListRoles")
 def list_roles(call: Call, given: Document) -> Document:
     query = shapes.listing(call, shapes.ROLE, "role", given)
     found = call.platform.stores.records.read(lambda connection: records.select(connection, query))
-    return shapes.paged(found, given, "Roles", lambda record: _shown(record, brief=True))
+    return shapes.paged(found, given, "Roles", lambda record: shown(record, brief=True))
 
 
 @operations.handles("DeleteRole")
 def delete_role(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> Document:
         record = find(connection, call.account, given["RoleName"])
-        if record.document["AttachedPolicies"]:
-            raise errors.conflict("Cannot delete entity, must detach all policies first.")
-        if record.document["InlinePolicies"]:
-            raise errors.conflict("Cannot delete entity, must delete policies first.")
+        if any(record.name in each.document["Roles"] for each in _profiles(connection, call.account)):
+            raise errors.conflict("Cannot delete entity, must remove roles from instance profile first.")
+        entities.check_deletable(record)
         records.delete(connection, record)
         return {}
 
     return generation.write(call, work)
+
+
+def _profiles(connection: Connection, account: str) -> list[Record]:
+    return entities.every(connection, shapes.INSTANCE_PROFILE, account)
 
 
 @operations.handles("UpdateRole")
@@ -128,33 +141,12 @@ def update_assume_role_policy(call: Call, given: Document) -> Document:
 
 def _changed(call: Call, given: Document, members: Document) -> Document:
     def work(connection: Connection) -> Document:
-        change(call, connection, find(connection, call.account, given["RoleName"]), **members)
+        entities.change(call, connection, find(connection, call.account, given["RoleName"]), **members)
         return {}
 
     return generation.write(call, work)
 
 
-@operations.handles("TagRole")
-def tag_role(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
-        record = find(connection, call.account, given["RoleName"])
-        change(call, connection, record, Tags=shapes.merged_tags(record.document["Tags"], given["Tags"]))
-        return {}
-
-    return generation.write(call, work)
-
-
-@operations.handles("UntagRole")
-def untag_role(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
-        record = find(connection, call.account, given["RoleName"])
-        change(call, connection, record, Tags=shapes.without_tags(record.document["Tags"], given["TagKeys"]))
-        return {}
-
-    return generation.write(call, work)
-
-
-@operations.handles("ListRoleTags")
-def list_role_tags(call: Call, given: Document) -> Document:
-    record = call.platform.stores.records.read(lambda connection: find(connection, call.account, given["RoleName"]))
-    return shapes.page(record.document["Tags"], given, "Tags", dict, lambda tag: str(tag["Key"]))
+inline_policies.serve(operations, entities.ROLE)
+attached_policies.serve(operations, entities.ROLE)
+tags.serve(operations, "Role", "RoleName", find)

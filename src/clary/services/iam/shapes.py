@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from clary.errors import ServiceError
 from clary.services.iam import errors
 from clary.services.operation import Call, Document
 from clary.store.records import Query, Record
@@ -27,6 +26,8 @@ USER = "iam-user"
 GROUP = "iam-group"
 POLICY = "iam-policy"
 ACCESS_KEY = "iam-access-key"
+INSTANCE_PROFILE = "iam-instance-profile"
+OIDC_PROVIDER = "iam-oidc-provider"
 _MOST_TAGS = 50
 
 
@@ -35,20 +36,40 @@ def when(epoch: float) -> datetime:
 
 
 def merged_tags(old: Sequence[dict[str, str]], new: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """`old` with `new` written over it; raises LimitExceeded and InvalidInput."""
-    keys = [tag["Key"] for tag in new]
-    if len(set(keys)) != len(keys):
-        raise ServiceError(
-            "InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.", 400
-        )
-    tags = {tag["Key"]: tag["Value"] for tag in (*old, *new)}
+    """`old` with `new` written over it, keys compared without case; raises LimitExceeded and InvalidInput."""
+    given = {tag["Key"].lower(): tag for tag in new}
+    if len(given) != len(new):
+        raise errors.bad_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if any(key.startswith("aws:") for key in given):
+        raise errors.bad_input("Tag keys that begin with aws: are reserved for AWS use.")
+    tags = {tag["Key"].lower(): tag for tag in old} | given
     if len(tags) > _MOST_TAGS:
         raise errors.limit(f"The number of tags has reached the maximum limit of {_MOST_TAGS}.")
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+    return [{"Key": tag["Key"], "Value": tag["Value"]} for tag in tags.values()]
 
 
 def without_tags(old: Sequence[dict[str, str]], keys: Sequence[str]) -> list[dict[str, str]]:
-    return [tag for tag in old if tag["Key"] not in keys]
+    gone = {key.lower() for key in keys}
+    return [tag for tag in old if tag["Key"].lower() not in gone]
+
+
+def show_boundary(answer: Document) -> None:
+    """The permissions boundary as answers show it, in the place of its ARN."""
+    arn = answer.get("PermissionsBoundary")
+    if arn is not None:
+        shown = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": arn}
+        answer["PermissionsBoundary"] = shown
+
+
+def last_use(document: Document) -> Document:
+    """When and where a role was used last; empty when it never was."""
+    used = document.get("LastUsed")
+    return {} if used is None else {"LastUsedDate": when(used["At"]), "Region": used["Region"]}
+
+
+def name(record: Record) -> str:
+    """Of a kind whose records have names."""
+    return str(record.name)
 
 
 def page(
@@ -79,7 +100,7 @@ def paged(found: list[Record], given: Document, member: str, shown: Callable[[Re
     most = int(given.get("MaxItems", 100))
     answer: Document = {member: [shown(record) for record in found[:most]], "IsTruncated": len(found) > most}
     if answer["IsTruncated"]:
-        answer["Marker"] = _marker(found[most - 1].name or "")
+        answer["Marker"] = _marker(name(found[most - 1]))
     return answer
 
 

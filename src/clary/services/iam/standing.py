@@ -57,7 +57,14 @@ class Identity:
 
 
 # What a session that the account's root opened for a federated user is narrowed from.
-_EVERYTHING = (PolicyText("managed", managed.ADMINISTRATOR.arn, "", managed.ADMINISTRATOR.document),)
+_EVERYTHING = (
+    PolicyText(
+        "inline",
+        "root",
+        "",
+        '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
+    ),
+)
 
 
 def identity_of(connection: Connection, principal: Principal) -> Identity:

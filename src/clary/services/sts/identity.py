@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.engine import Connection
 
 from clary.services.iam import root_key
-from clary.services.iam.users import key_arn
+from clary.services.iam.access_keys import key_arn
 from clary.services.operation import Call, Document, Operations
 from clary.services.sts import sessions
 from clary.store import records

@@ -12,7 +12,8 @@ from clary.auth.principals import Credential, Principal
 from clary.clock import Clock
 from clary.contract.instance import Credentials
 from clary.errors import ServiceError
-from clary.services.iam import errors, shapes
+from clary.secrets import RootKey
+from clary.services.iam import errors, sealing, shapes
 from clary.services.iam.identifiers import access_key, secret_key, session_token
 from clary.store import records
 from clary.store.engine import Database
@@ -41,14 +42,17 @@ class Terms:
 NO_TERMS = Terms()
 
 
-def open_session(database: Database, role_arn: str, session_name: str, seconds: float, clock: Clock) -> Credentials:
+def open_session(
+    database: Database, secrets: RootKey, role_arn: str, session_name: str, seconds: float, clock: Clock
+) -> Credentials:
     """A session of a role for `seconds`. Raises ServiceError (NoSuchEntity) when there is no such role."""
 
     def work(connection: Connection) -> Credentials:
         role = records.by_arn(connection, role_arn)
         if role is None or role.kind != shapes.ROLE:
             raise errors.no_role(role_arn.rpartition("/")[2])
-        return write_session(connection, role_principal(role, session_name), role, clock.now(), seconds)
+        principal = role_principal(role, session_name)
+        return write_session(connection, secrets, principal, role, clock.now(), seconds)
 
     return database.write(work)
 
@@ -63,6 +67,7 @@ def role_principal(role: Record, session_name: str) -> Principal:
 
 def write_session(
     connection: Connection,
+    secrets: RootKey,
     principal: Principal,
     owner: Record | None,
     now: float,
@@ -72,7 +77,7 @@ def write_session(
     """Stores a session of `principal`. It ends when its `owner` (the role or user; None for the account root) is
     deleted."""
     made = Credentials(access_key("ASIA"), secret_key(), session_token(), float(int(now + seconds)))
-    document = _document(principal, owner, made, terms)
+    document = _document(principal, owner, made, terms) | _sealed(secrets, made)
     parent = owner.arn if owner is not None else None
     key, account = made.access_key, principal.account
     records.insert(connection, Record(SESSION, account, shapes.REGION, _arn(key), key, "", now, now, document, parent))
@@ -82,8 +87,6 @@ def write_session(
 
 def _document(principal: Principal, owner: Record | None, made: Credentials, terms: Terms) -> dict[str, Any]:
     return {
-        "SecretAccessKey": made.secret_key,
-        "SessionToken": made.session_token,
         "Expiration": made.expires,
         "Kind": principal.kind,
         "Arn": principal.arn,
@@ -97,13 +100,21 @@ def _document(principal: Principal, owner: Record | None, made: Credentials, ter
     }
 
 
+def _sealed(secrets: RootKey, made: Credentials) -> dict[str, Any]:
+    key = made.access_key
+    return {
+        "SealedSecret": sealing.seal(secrets, key, made.secret_key),
+        "SealedToken": sealing.seal(secrets, key, made.session_token),
+    }
+
+
 def find(connection: Connection, key: str) -> Record | None:
     """The session's record, of expired ones too. `document` has Policies (a list of Name and Text), Tags (a map),
     TransitiveTagKeys and Context; `parent` is the ARN of the role or user, `created` when it began."""
     return records.by_arn(connection, _arn(key))
 
 
-def find_session(connection: Connection, key: str) -> Credential | None:
+def find_session(connection: Connection, secrets: RootKey, key: str) -> Credential | None:
     """The session's credential, expired ones too; None when there is none or its owner is gone."""
     record = find(connection, key)
     if record is None:
@@ -114,7 +125,8 @@ def find_session(connection: Connection, key: str) -> Credential | None:
         if owner is None or _owner_id(owner) != given["OwnerId"]:
             return None
     principal = Principal(given["Kind"], record.account, given["Arn"], given["UserId"], key, given["Role"])
-    return Credential(key, given["SecretAccessKey"], principal, given["SessionToken"], given["Expiration"])
+    secret, token = (sealing.open_sealed(secrets, key, given[name]) for name in ("SealedSecret", "SealedToken"))
+    return Credential(key, secret, principal, token, given["Expiration"])
 
 
 def account_of(connection: Connection, key: str) -> str:

@@ -33,7 +33,8 @@ def assume_role(call: Call, given: Document) -> Document:
         caller = sessions.find(connection, call.principal.access_key)
         agreed = terms.of_request(connection, given, role.account, caller, {})
         principal = sessions.role_principal(role, given["RoleSessionName"])
-        made = sessions.write_session(connection, principal, role, call.platform.clock.now(), seconds, agreed)
+        secrets, now = call.platform.secrets, call.platform.clock.now()
+        made = sessions.write_session(connection, secrets, principal, role, now, seconds, agreed)
         identity = given.get("SourceIdentity") or terms.source_identity(caller)
         return made, principal.arn, principal.user_id, identity
 
@@ -78,7 +79,8 @@ def get_session_token(call: Call, given: Document) -> Document:
 
     def work(connection: Connection) -> Credentials:
         owner = records.by_arn(connection, caller.arn) if caller.kind == "user" else None
-        return sessions.write_session(connection, replace(caller, access_key=""), owner, now, seconds)
+        principal = replace(caller, access_key="")
+        return sessions.write_session(connection, call.platform.secrets, principal, owner, now, seconds)
 
     return {"Credentials": _shown(call.platform.stores.records.write(work))}
 
