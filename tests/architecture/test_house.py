@@ -154,7 +154,7 @@ def imports(path: Path) -> Iterator[str]:
         ("clary.cli.doctor", {"botocore", "sqlalchemy"}),
         ("clary.agent.launcher", HEAVY),
         ("clary.agent.supervise", HEAVY),
-        ("clary.edge.process", {"sqlalchemy"}),
+        ("clary.edge.process", {"sqlalchemy", "cryptography"}),
         ("clary.runner.forkserver", HEAVY - {"httptools", "uvloop"}),
         ("clary.modelserver.server", HEAVY - {"httptools", "uvloop"}),
     ],

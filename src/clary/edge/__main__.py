@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from clary.config import Settings
 from clary.edge.process import Options, serve
+from clary.edge.tls import establish_authority
 
 # Within the time that the supervisor gives an edge to end.
 _GRACE_SECONDS = 8.0
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clock_window=settings.clock_window_seconds,
         grace=_GRACE_SECONDS,
     )
+    establish_authority(options.secrets)
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(options))

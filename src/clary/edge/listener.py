@@ -6,10 +6,10 @@ import asyncio
 import errno
 import logging
 import socket
-import ssl
 from collections.abc import Callable
 
 from clary.edge.deadlines import Deadlines
+from clary.edge.tls import LateContext
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ Factory = Callable[[str, str], asyncio.Protocol]
 
 
 class Listener:
-    """`make(scheme, peer)` gives the protocol of a connection; `context` is the server's TLS context."""
+    """`make(scheme, peer)` gives the protocol of a connection."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         listening: socket.socket,
-        context: ssl.SSLContext,
+        context: LateContext,
         make: Factory,
         deadlines: Deadlines,
     ) -> None:
@@ -97,13 +97,13 @@ class Listener:
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         scheme = "https" if secure else "http"
-        context = self._context if secure else None
         patience = _HANDSHAKE_SECONDS if secure else None
         try:
+            context = await self._context.get() if secure else None
             await self._loop.connect_accepted_socket(
                 lambda: self._make(scheme, peer), connection, ssl=context, ssl_handshake_timeout=patience
             )
-        except OSError as error:  # a handshake that failed is one, too
+        except (OSError, ValueError) as error:  # a handshake that failed is the former, a damaged authority either
             log.info("a connection from %s was not opened: %s", peer, error)
             connection.close()
 

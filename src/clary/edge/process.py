@@ -20,7 +20,7 @@ from clary.edge.invocation import Budget, Invocation, endpoint_of
 from clary.edge.listener import Listener
 from clary.edge.proxy import Proxy
 from clary.edge.replies import Dates
-from clary.server.certificates import Authority, ServerContexts
+from clary.edge.tls import LateContext
 from clary.server.frames import questions_socket
 from clary.serving.gateway import Gateway
 from clary.serving.signature import Signatures
@@ -58,9 +58,9 @@ class Edge:
         self.gateway = Gateway(ControlDirectory(self._questions), signatures, options.payload_limit)
         self._budget = Budget(options.payload_limit)
         self._proxy = Proxy(loop, self._adopt)
-        self._contexts = ServerContexts(Authority.open(options.secrets), options.names)
         listening = socket.socket(fileno=options.listening)
-        self._listener = Listener(loop, listening, self._contexts.default, self._make, self._deadlines)
+        context = LateContext(loop, options.secrets, options.names)
+        self._listener = Listener(loop, listening, context, self._make, self._deadlines)
         self._grace = options.grace
 
     def start(self) -> None:

@@ -16,6 +16,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from clary.config import Settings
 from clary.server.certificates import Authority, ServerContexts, usual_roots
 from clary.wire.messages import Request, Response
 
@@ -101,6 +102,29 @@ def test_the_ca_is_made_once_and_its_key_is_private(tmp_path: Path) -> None:
     second = Authority.open(tmp_path / "secrets")
     assert first.certificate == second.certificate
     assert (tmp_path / "secrets" / "ca.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_damaged_authority_takes_tls_away_until_it_is_mended(tmp_path: Path) -> None:
+    settings = Settings.load({}, home=tmp_path)
+    settings.run.mkdir(parents=True)
+    Authority.open(settings.secrets)
+    key = settings.secrets / "ca.key"
+    right = key.read_bytes()
+    key.write_bytes(b"nonsense")
+    plane, edge = Plane(settings.run / "control.sock"), EdgeProcess(tmp_path)
+    plane.start()
+    try:
+        trust = ssl.create_default_context(cafile=str(settings.secrets / "ca.pem"))
+        with pytest.raises(OSError):
+            secure(edge, trust, "localhost")
+        client = http.client.HTTPConnection("127.0.0.1", edge.port, timeout=20)
+        client.request("GET", "/")
+        assert client.getresponse().status == 200
+        key.write_bytes(right)
+        secure(edge, trust, "localhost").close()
+    finally:
+        assert edge.stop() == 0
+        plane.stop()
 
 
 def test_the_bundle_has_our_ca_and_the_usual_roots_once(tmp_path: Path) -> None:
