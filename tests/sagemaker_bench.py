@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.config import Settings
@@ -17,7 +19,7 @@ from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
 from clary.services.operation import Call
 from clary.services.sagemaker import OPERATIONS, RECONCILERS
-from clary.store import records
+from clary.store import queues, records
 from clary.store.engine import Database
 from clary.store.records import Record
 from clary.store.schema import LOGS, OBJECTS, RECORDS
@@ -86,14 +88,16 @@ class Bench:
         return self.records.read(lambda connection: records.by_arn(connection, arn))
 
     def active(self) -> list[Record]:
-        found: list[Record] = []
-        for kind, reconciler in RECONCILERS.items():
-            found += self.records.read(
-                lambda connection, kind=kind, reconciler=reconciler: records.with_status(
-                    connection, kind, reconciler.statuses
-                )
-            )
-        return found
+        """What is not at rest: for each kind that which is in no queue, then the queue."""
+
+        def read(connection: Connection) -> list[Record]:
+            found: list[Record] = []
+            for kind, reconciler in RECONCILERS.items():
+                for queue in sorted({"", reconciler.queue}):
+                    found += queues.members(connection, kind, reconciler.statuses, queue)
+            return found
+
+        return self.records.read(read)
 
     def step(self) -> list[Outcome]:
         """Reconciles every record that is not at rest once, in the order of the loop's kinds."""

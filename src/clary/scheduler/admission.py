@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 QUEUE = "job-slot"
+MOST_COUNTED = 100  # jobs that came first: to count them all would take the longer, the longer the queue is
 
 _ALONE, _LAST = 10, 19  # nice values: of a job with a core of its own, and the kernel's last
 _STEP = 1.25  # by which each nice value weighs less than the one before
 
 
 def behind(ahead: int) -> str:
-    return f"Waiting for {ahead} training job(s) that came first"
+    """In words; `ahead` is MOST_COUNTED when there are more."""
+    return f"Waiting for {ahead}{' or more' if ahead >= MOST_COUNTED else ''} training job(s) that came first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What one job asks for: `instances` of `memory` bytes each. `arrived` orders the queue."""
+    """What one job asks for: `instances` of `memory` bytes each."""
 
-    arrived: tuple[float, str]
     instances: int
     memory: int
 
@@ -54,13 +55,13 @@ class Capacity:
         """`job_slots` as in the settings: 0 means as many as there are cores, at least 2."""
         return cls(job_slots or max(2, machine.cores), machine.memory)
 
-    def obstacle(self, claim: Claim, running: Sequence[Claim], waiting: Sequence[Claim]) -> str:
-        """Why `claim` has to wait, in words for the status message; empty when it may start now."""
-        if len(running) >= self.slots:
-            return f"Waiting for a free job slot: {len(running)} of {self.slots} are in use"
-        ahead = sum(other.arrived < claim.arrived for other in waiting)
+    def obstacle(self, claim: Claim, running: Sequence[Claim], ahead: int) -> str:
+        """Why `claim` has to wait, with `ahead` older ones in the queue, in words for the status message; empty when it
+        may start now."""
         if ahead:
             return behind(ahead)
+        if len(running) >= self.slots:
+            return f"Waiting for a free job slot: {len(running)} of {self.slots} are in use"
         used = sum(self._need(other) for other in running)
         if running and used + self._need(claim) > self.memory:
             return f"Waiting for memory: running jobs hold {used >> 20} MiB of {self.memory >> 20} MiB"

@@ -7,6 +7,7 @@ between two steps, or a step run twice changes nothing in the end. One record is
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from clary.context import Platform
-from clary.scheduler.outcomes import AgainIn, Done, Outcome, Waiting
+from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.scheduler.signal import Signal
-from clary.store import records
+from clary.store import queues, records
 from clary.store.records import Changed, Record
 
 _log = logging.getLogger(__name__)
@@ -30,11 +31,13 @@ _LONGEST_BACK_OFF = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
-    """`reconcile` is called for every record of its kind whose status is one of `statuses`. It is idempotent and
-    crash-safe, and may raise `records.Changed` when somebody else was faster."""
+    """`reconcile` is called for every record of its kind whose status is one of `statuses`; of those in `queue`
+    (clary.store.queues) only for the first, and when its `until` is over. It is idempotent and crash-safe, and may
+    raise `records.Changed` when somebody else was faster."""
 
     statuses: tuple[str, ...]
     reconcile: Callable[[Platform, Record], Outcome]
+    queue: str = ""
 
 
 @dataclass(slots=True)
@@ -42,7 +45,6 @@ class _Entry:
     """What the loop remembers of one record. `due` is on the monotonic clock; `failures` counts errors in a row."""
 
     due: float = 0.0
-    outcome: Outcome | None = None
     failures: int = 0
     running: bool = False
     again: bool = False  # woken while it ran
@@ -92,15 +94,14 @@ class Loop:
         """Hands what is due to the pool; returns how long nothing else will be due."""
         with self._mutex:
             woken, self._room = woken or self._room, False
-        active = self._platform.stores.records.read(self._active)
+        active, later = self._platform.stores.records.read(self._active)
         now = self._platform.clock.monotonic()
-        queues: set[str] = set()
         with self._mutex:
             self._forget_all_but({arn for _, arn, _ in active})
             free = self._workers - sum(entry.running for entry in self._entries.values())
             for _, arn, kind in active:
                 entry = self._entries.setdefault(arn, _Entry())
-                if not self._takes(entry, now, woken, queues):
+                if not self._takes(entry, now, woken):
                     continue
                 if free > 0:
                     free -= 1
@@ -111,14 +112,17 @@ class Loop:
             if free <= 0:
                 return _LONGEST_NAP
             pending = [entry.due - now for entry in self._entries.values() if not entry.running]
-        return min(max(min(pending, default=_LONGEST_NAP), 0.0), _LONGEST_NAP)
+        return min(max(min(pending, default=_LONGEST_NAP), 0.0), later, _LONGEST_NAP)
 
-    def _active(self, connection: Connection) -> list[tuple[float, str, str]]:
-        """(created, arn, kind) of what is not at rest, in this order."""
+    def _active(self, connection: Connection) -> tuple[list[tuple[float, str, str]], float]:
+        """(created, arn, kind) of what may need a look, in this order; in how many seconds a queued one will."""
         found: list[tuple[float, str, str]] = []
+        now, later = self._platform.clock.now(), math.inf
         for kind, reconciler in self._reconcilers.items():
-            found += [(*each, kind) for each in records.at_work(connection, kind, reconciler.statuses)]
-        return sorted(found)
+            due = queues.due(connection, kind, reconciler.statuses, reconciler.queue, now)
+            found += [(*place, kind) for place in due.places]
+            later = min(later, due.later - now)
+        return sorted(found), later
 
     def _forget_all_but(self, arns: Iterable[str]) -> None:
         for arn in self._entries.keys() - arns:
@@ -126,16 +130,12 @@ class Loop:
                 del self._entries[arn]
 
     @staticmethod
-    def _takes(entry: _Entry, now: float, woken: bool, queues: set[str]) -> bool:
-        """Whether this record is looked at now. `queues` collects the queues whose first record was met already."""
-        first = True
-        if isinstance(entry.outcome, Waiting):
-            first = entry.outcome.what not in queues
-            queues.add(entry.outcome.what)
+    def _takes(entry: _Entry, now: float, woken: bool) -> bool:
+        """Whether this record is looked at now."""
         if entry.running:
             entry.again = entry.again or woken
             return False
-        return entry.due <= now or (woken and first and entry.failures == 0)
+        return entry.due <= now or (woken and entry.failures == 0)
 
     def _step(self, arn: str, kind: str, entry: _Entry) -> None:
         try:
@@ -148,10 +148,9 @@ class Loop:
             _log.exception("reconciling %s failed (attempt %d); trying again in %.1f s", arn, failures, wait)
             outcome = AgainIn(wait)
         with self._mutex:
-            left_queue = isinstance(entry.outcome, Waiting) and not isinstance(outcome, Waiting)
             entry.due = 0.0 if entry.again else self._platform.clock.monotonic() + _nap(outcome)
-            entry.outcome, entry.failures, entry.running, entry.again = outcome, failures, False, False
-            self._room = self._room or left_queue or isinstance(outcome, Done)
+            entry.failures, entry.running, entry.again = failures, False, False
+            self._room = self._room or isinstance(outcome, Done)
         self._signal.nudge()
 
     def _reconciled(self, arn: str, reconciler: Reconciler) -> Outcome:

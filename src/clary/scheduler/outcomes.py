@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 
@@ -13,18 +12,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class AgainIn:
-    """Look again after `seconds`, or earlier when something changes."""
+    """Look again after `seconds`, or earlier when something changes (a thing in a queue: once it is the first)."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """In the queue named `what`, first come first served: while its first record waits, the others need no look, unless
-    they asked for one after `seconds`."""
-
-    what: str
-    seconds: float = math.inf
-
-
-Outcome = Done | AgainIn | Waiting
+Outcome = Done | AgainIn

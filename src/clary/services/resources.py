@@ -28,6 +28,7 @@ from clary.wire.body_json import Written
 from clary.wire.scalars import write_epoch
 
 Check = Callable[[Connection], None]
+Place = Callable[[Connection, Record], Record]
 View = Callable[[Record], Document]
 
 _PAGE = 10
@@ -86,11 +87,18 @@ class Resource:
 
 
 def create(
-    resource: Resource, call: Call, document: Document, *, status: str = "", check: Check | None = None
+    resource: Resource,
+    call: Call,
+    document: Document,
+    *,
+    status: str = "",
+    check: Check | None = None,
+    place: Place | None = None,
 ) -> Document:
     """Commits the new record and its tags in one transaction and answers its ARN.
 
-    `document` is the request, with what the service adds; `check` runs inside the transaction, before the insert.
+    `document` is the request, with what the service adds; `check` runs inside the transaction, before the insert;
+    `place` likewise, and gives the record as it is to be, perhaps in a queue.
     Raises the resource's `taken` error.
     """
     name = document[f"{resource.noun}Name"]
@@ -99,19 +107,20 @@ def create(
     now = call.platform.clock.now()
     kept = _plain({member: value for member, value in document.items() if member != "Tags"})
     record = Record(resource.kind, call.account, call.region, arn, name, status, now, now, kept)
-    record = dataclasses.replace(record, summary=summary(resource, record))
 
-    def commit(connection: Connection) -> None:
+    def commit(connection: Connection) -> Record:
         if check is not None:
             check(connection)
+        placed = record if place is None else place(connection, record)
         try:
-            records.insert(connection, record)
+            records.insert(connection, dataclasses.replace(placed, summary=summary(resource, placed)))
         except NameTaken as error:
             raise resource.is_taken(error.arn) from None
         tagging.put(connection, arn, tags)
+        return placed
 
-    call.platform.stores.records.write(commit)
-    call.platform.wake()
+    if not call.platform.stores.records.write(commit).queue:  # in a queue its turn comes by itself
+        call.platform.wake()
     return {f"{resource.noun}Arn": arn}
 
 
@@ -178,16 +187,25 @@ def remove(connection: Connection, record: Record) -> None:
 
 
 def move(
-    connection: Connection, resource: Resource, record: Record, document: Document, now: float, status: str = ""
+    connection: Connection,
+    resource: Resource,
+    record: Record,
+    document: Document,
+    now: float,
+    status: str = "",
+    *,
+    queue: str = "",
+    until: float | None = None,
 ) -> Record:
     """Writes a new document and, along a declared edge, a new status, if nobody changed the record since it was read
-    (else records.Changed). LastModifiedTime never goes back."""
+    (else records.Changed). LastModifiedTime never goes back. The record leaves its queue unless one is given."""
     status = status or record.status
     if status != record.status and status not in resource.edges.get(record.status, frozenset()):
         raise ValueError(f"{record.arn}: no edge from {record.status} to {status}")
     modified = max(now, record.modified)
     told = summary(resource, dataclasses.replace(record, document=document, status=status, modified=modified))
-    return records.replace(connection, record, document=document, status=status, modified=modified, summary=told)
+    changed: dict[str, Any] = {"document": document, "status": status, "modified": modified, "summary": told}
+    return records.replace(connection, record, **changed, queue=queue, until=until)
 
 
 def serve(operations: Operations, resource: Resource, *verbs: Literal["Describe", "List", "Delete"]) -> None:

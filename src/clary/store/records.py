@@ -34,7 +34,8 @@ class Changed(Exception):
 @dataclass(frozen=True, slots=True)
 class Record:
     """Times are epoch seconds. `version` counts replacements, from 1. `summary` is what listings show of the record, as
-    JSON text, so that a page is read without its documents; empty for kinds that are not listed so."""
+    JSON text, so that a page is read without its documents; empty for kinds that are not listed so. `queue` and `until`
+    are for clary.store.queues."""
 
     kind: str
     account: str
@@ -48,13 +49,15 @@ class Record:
     parent: str | None = None
     version: int = 1
     summary: str = ""
+    queue: str = ""
+    until: float | None = None
 
 
-_FIELDS = tuple(each.name for each in dataclasses.fields(Record))
-_SELECT = sa.select(*(records.c[name] for name in _FIELDS))
+FIELDS = tuple(each.name for each in dataclasses.fields(Record))
+_SELECT = sa.select(*(records.c[name] for name in FIELDS))
 _ITS_NAME = [records.c[name] == sa.bindparam(name) for name in ("kind", "account", "region", "name")]
 _SAME = [records.c.arn == sa.bindparam("of_arn"), records.c.version == sa.bindparam("of_version")]
-_CHANGING = ("status", "modified", "document", "version", "summary")
+_CHANGING = ("status", "modified", "document", "version", "summary", "queue", "until")
 
 _INSERT = Prepared(records.insert())
 _BY_NAME = Prepared(_SELECT.where(*_ITS_NAME))
@@ -67,7 +70,7 @@ _DELETE = Prepared(records.delete().where(*_SAME))
 
 def insert(connection: Connection, record: Record) -> None:
     """Raises NameTaken."""
-    values = {name: getattr(record, name) for name in _FIELDS}
+    values = {name: getattr(record, name) for name in FIELDS}
     taken = _TAKEN.first(connection, values)
     if taken is None and record.name is not None:
         taken = _NAMED.first(connection, values)
@@ -94,11 +97,14 @@ def replace(
     status: str | None = None,
     modified: float | None = None,
     summary: str | None = None,
+    queue: str = "",
+    until: float | None = None,
 ) -> Record:
-    """Writes `record` with what is given if nobody else did since it was read; raises Changed."""
+    """Writes `record` with what is given if nobody else did since it was read; raises Changed. It leaves its queue
+    unless one is given."""
     given = {"document": document, "status": status, "modified": modified, "summary": summary}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    new = dataclasses.replace(record, **changes, version=record.version + 1)
+    new = dataclasses.replace(record, **changes, version=record.version + 1, queue=queue, until=until)
     values = {f"to_{name}": getattr(new, name) for name in _CHANGING}
     if _REPLACE.run(connection, {**values, **_version(record)}) != 1:
         raise Changed(record.arn)
@@ -154,26 +160,3 @@ def select(connection: Connection, query: Query) -> list[Record]:
         wanted.append(table.parent == query.parent)
     statement = _SELECT.where(*wanted, *query.conditions).order_by(table[query.sort], table.arn)
     return [Record(*row) for row in connection.execute(statement.limit(query.limit))]
-
-
-def at_work(connection: Connection, kind: str, statuses: Sequence[str]) -> list[tuple[float, str]]:
-    """(created, arn) of those in one of these statuses, of every account and region: what the scheduler looks after."""
-    columns = sa.select(records.c.created, records.c.arn)
-    wanted = columns.where(records.c.kind == kind, records.c.status.in_(statuses))
-    return [(row[0], row[1]) for row in connection.execute(wanted.order_by(records.c.created, records.c.arn))]
-
-
-def with_status(connection: Connection, kind: str, statuses: Sequence[str], unless: str = "") -> list[Record]:
-    """The records of the same, in order; without those whose summary holds the text `unless`."""
-    wanted = _SELECT.where(records.c.kind == kind, records.c.status.in_(statuses))
-    if unless:
-        wanted = wanted.where(~records.c.summary.contains(unless, autoescape=True))
-    return [Record(*row) for row in connection.execute(wanted.order_by(records.c.created, records.c.arn))]
-
-
-def count_before(connection: Connection, record: Record, text: str) -> int:
-    """How many of the record's kind and status are older than it and have `text` in their summaries."""
-    table = records.c
-    older = sa.tuple_(table.created, table.arn) < sa.tuple_(sa.literal(record.created), sa.literal(record.arn))
-    wanted = [table.kind == record.kind, table.status == record.status, table.summary.contains(text, autoescape=True)]
-    return int(connection.execute(sa.select(sa.func.count()).where(*wanted, older)).scalar_one())

@@ -26,6 +26,8 @@ records = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
     sa.Column("modified", sa.Float, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("queue", TEXT, nullable=False, server_default=""),
+    sa.Column("until", sa.Float),
     sa.Column("summary", sa.Text, nullable=False, server_default=""),  # before the document: it is read alone
     sa.Column("document", sa.JSON, nullable=False),
     sa.UniqueConstraint("account", "region", "kind", "name", name="records_by_name"),
@@ -33,9 +35,11 @@ records = sa.Table(
     sa.Index("records_by_created", "account", "region", "kind", "created", "arn", "name", "modified"),
     sa.Index("records_by_modified", "account", "region", "kind", "modified", "arn", "name", "created"),
     sa.Index("records_by_status", "account", "region", "kind", "status", "created", "arn", "name", "modified"),
-    sa.Index("records_by_kind", "kind", "status"),
+    sa.Index("records_by_kind", "kind", "status", "queue", "created", "arn"),
     sa.Index("records_by_parent", "parent", "kind"),
 )
+_WANTED = records.c.until.is_not(None)
+sa.Index("records_by_until", records.c.kind, records.c.until, sqlite_where=_WANTED, postgresql_where=_WANTED)
 
 tags = sa.Table(
     "tags",

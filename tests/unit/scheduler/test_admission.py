@@ -3,14 +3,14 @@ from __future__ import annotations
 import botocore.session
 
 from clary.scheduler import instance_types
-from clary.scheduler.admission import Capacity, Claim, Machine, niceness
+from clary.scheduler.admission import MOST_COUNTED, Capacity, Claim, Machine, niceness
 from clary.scheduler.instance_types import GIB
 
 TWO_CORES = Machine(2, 16 * GIB)
 
 
-def claim(at: float, instances: int = 1, memory: int = 8 * GIB) -> Claim:
-    return Claim((at, f"arn:{at}"), instances, memory)
+def claim(instances: int = 1, memory: int = 8 * GIB) -> Claim:
+    return Claim(instances, memory)
 
 
 def test_slots_by_cores_but_at_least_two_or_as_set() -> None:
@@ -27,17 +27,17 @@ def test_jobs_step_back_the_farther_the_more_there_may_be() -> None:
 
 def test_first_come_first_served() -> None:
     capacity = Capacity.of(TWO_CORES, 0)
-    assert capacity.obstacle(claim(2), [], []) == ""
-    assert "1 training job(s) that came first" in capacity.obstacle(claim(2), [], [claim(1)])
-    assert capacity.obstacle(claim(1), [], [claim(2)]) == ""
-    assert "2 of 2" in capacity.obstacle(claim(3), [claim(1), claim(2)], [])
+    assert capacity.obstacle(claim(), [], 0) == ""
+    assert "1 training job(s) that came first" in capacity.obstacle(claim(), [], 1)
+    assert "100 or more training job(s)" in capacity.obstacle(claim(), [], MOST_COUNTED)
+    assert "2 of 2" in capacity.obstacle(claim(), [claim(), claim()], 0)
 
 
 def test_memory_holds_back_many_instances_but_never_a_job_alone() -> None:
     capacity = Capacity.of(TWO_CORES, 0)
-    assert capacity.obstacle(claim(1, instances=9, memory=400 * GIB), [], []) == ""
-    assert "Waiting for memory" in capacity.obstacle(claim(2, instances=2), [claim(1)], [])
-    assert capacity.obstacle(claim(2, memory=400 * GIB), [claim(1, memory=400 * GIB)], []) == ""
+    assert capacity.obstacle(claim(instances=9, memory=400 * GIB), [], 0) == ""
+    assert "Waiting for memory" in capacity.obstacle(claim(instances=2), [claim()], 0)
+    assert capacity.obstacle(claim(memory=400 * GIB), [claim(memory=400 * GIB)], 0) == ""
 
 
 def test_every_type_of_the_model_is_known() -> None:

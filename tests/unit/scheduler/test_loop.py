@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from clary.clock import SystemClock
 from clary.context import Platform
 from clary.contract.instance import InstanceSpec
 from clary.scheduler.loop import Loop, Reconciler
-from clary.scheduler.outcomes import AgainIn, Done, Outcome, Waiting
+from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services.sagemaker import RECONCILERS
 from clary.store import records
 from clary.store.records import Changed, Record
@@ -33,7 +34,7 @@ class Running:
     """A loop over one reconcile function, for kind "thing"."""
 
     def __init__(self, bench: Bench, reconcile: Callable[[Platform, Record], Outcome]) -> None:
-        self.loop = Loop(bench.platform, {"thing": Reconciler(("On",), reconcile)}, bench.signal)
+        self.loop = Loop(bench.platform, {"thing": Reconciler(("On",), reconcile, "room")}, bench.signal)
 
     def __enter__(self) -> Loop:
         self.loop.start()
@@ -140,10 +141,12 @@ def test_a_queue_moves_up_when_something_ends(bench: Bench) -> None:
                 holder.append(name)
                 return AgainIn(0.05)
             if holder != [name]:
-                return Waiting("room")
-            holder.clear()
+                platform.stores.records.write(lambda connection: records.replace(connection, record, queue="room"))
+                return AgainIn(math.inf)
             order.append(name)
         platform.stores.records.write(lambda connection: records.delete(connection, record))
+        with mutex:
+            holder.clear()
         if len(order) == 3:
             all_done.set()
         return Done()
@@ -152,6 +155,22 @@ def test_a_queue_moves_up_when_something_ends(bench: Bench) -> None:
     with Running(bench, reconcile):
         assert all_done.wait(PATIENCE)
     assert len(set(order)) == 3
+
+
+def test_who_waited_long_enough_is_looked_at_before_its_turn(bench: Bench) -> None:
+    looked = threading.Event()
+
+    def reconcile(_platform: Platform, record: Record) -> Outcome:
+        if record.name == "impatient":
+            looked.set()
+        return AgainIn(math.inf)
+
+    now = bench.clock.now()
+    for name, until in (("first", None), ("second", None), ("impatient", now + 0.05)):
+        thing = Record("thing", "", "", f"thing:{name}", name, "On", 0.0, 0.0, {}, queue="room", until=until)
+        bench.records.write(lambda connection, thing=thing: records.insert(connection, thing))
+    with Running(bench, reconcile):
+        assert looked.wait(PATIENCE)
 
 
 def test_training_jobs_run_through_the_real_loop(bench: Bench) -> None:

@@ -171,6 +171,41 @@ def test_jobs_wait_in_order_and_say_for_what(bench: Bench) -> None:
     assert [entry["Status"] for entry in bench.job("job-2")["SecondaryStatusTransitions"]] == ["Starting", "Pending"]
 
 
+def test_a_job_behind_others_is_born_waiting(bench: Bench) -> None:
+    """Nothing has to be decided about it, so the scheduler has nothing to write."""
+    for n in range(3):
+        bench.train(f"job-{n}")
+        bench.clock.advance(1)
+    bench.settle(2)
+    bench.train("late", StoppingCondition={"MaxRuntimeInSeconds": 60, "MaxPendingTimeInSeconds": 1800})
+    late = bench.record(f"{ARN}:training-job/late")
+    assert late is not None and late.version == 1 and late.until == late.created + 1800
+    job = bench.job("late")
+    assert (job["SecondaryStatus"], statuses(job)) == ("Pending", ["Starting", "Pending"])
+    assert job["SecondaryStatusTransitions"][-1]["StatusMessage"] == "Waiting for 1 training job(s) that came first"
+    (listed,) = bench.call("ListTrainingJobs", NameContains="late")["TrainingJobSummaries"]
+    assert listed["SecondaryStatus"] == "Pending"
+    bench.settle(2)
+    assert bench.record(f"{ARN}:training-job/late") == late
+    for _ in range(3):
+        for alive in bench.compute.alive():
+            bench.compute.exit(alive)
+        bench.settle(3)
+    assert bench.job("late")["SecondaryStatus"] == "Completed"
+
+
+def test_a_job_whose_image_is_not_there_waits_for_that_first(bench: Bench) -> None:
+    for n in range(3):
+        bench.train(f"job-{n}")
+    bench.settle(2)
+    object.__setattr__(bench.platform, "images", FakeImages(ready=False))
+    bench.clock.advance(1)
+    bench.train("late")
+    assert bench.job("late")["SecondaryStatus"] == "Starting"
+    bench.settle(3)
+    assert bench.job("late")["SecondaryStatus"] == "Pending"
+
+
 def test_pending_too_long_stops(bench: Bench) -> None:
     for n in range(2):
         bench.train(f"job-{n}")

@@ -79,7 +79,7 @@ def test_one_status_is_read_in_the_order_of_creation(database: SqliteDatabase, d
 def test_records_of_version_1_are_listed(tmp_path: Path) -> None:
     old = sa.MetaData(info={"component": "records"})
     new = RECORDS.tables["records"]
-    columns = [column for column in new.columns if column.name != "summary"]
+    columns = [column for column in new.columns if column.name not in ("summary", "queue", "until")]
     table = sa.Table(
         "records", old, *(sa.Column(each.name, each.type, primary_key=each.primary_key) for each in columns)
     )

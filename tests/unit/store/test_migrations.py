@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import Connection
 
-from clary.store import records
+from clary.store import queues, records
 from clary.store.engine import Database
 from clary.store.migrations import identities
+from clary.store.migrations import queues as step
 from clary.store.records import Record
 from clary.store.schema import RECORDS
 from databases import open_database
@@ -48,3 +50,24 @@ def test_users_and_sessions_of_version_2(database: Database) -> None:
         "arn:sts-session": {"Arn": "s", "Policies": [], "Tags": {}, "TransitiveTagKeys": [], "Context": {}},
         "arn:iam-role": {"RoleName": "r"},
     }
+
+
+def test_jobs_that_wait_in_version_3_keep_their_places(database: Database) -> None:
+    summary = '{"SecondaryStatus":"Pending"}'
+    limits = {"free": {}, "long": {"MaxWaitTimeInSeconds": 90}, "short": {"MaxPendingTimeInSeconds": 30}}
+
+    def fill(connection: Connection) -> None:
+        for index in ("records_by_until", "records_by_kind"):
+            connection.exec_driver_sql(f"DROP INDEX {index}")
+        for created, (name, limit) in enumerate(limits.items()):
+            job = Record("training-job", "1", "r", f"arn:{name}", name, "InProgress", created, 1.0, {})
+            waits = dataclasses.replace(job, document={"StoppingCondition": limit}, summary=summary)
+            records.insert(connection, waits)
+        records.insert(connection, dataclasses.replace(job, arn="arn:runs", name="runs", summary="{}"))
+        for column in ("queue", "until"):
+            connection.exec_driver_sql(f"ALTER TABLE records DROP COLUMN {column}")
+
+    database.write(fill)
+    database.write(step.add)
+    found = database.read(lambda connection: queues.members(connection, "training-job", ("InProgress",), "job-slot"))
+    assert [(each.name, each.until) for each in found] == [("free", None), ("long", 91.0), ("short", 32.0)]

@@ -9,7 +9,7 @@ from clary.services import resources
 from clary.services.operation import Call, Document, Operations, Result
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
-from clary.services.sagemaker.training_job import request, transitions
+from clary.services.sagemaker.training_job import queueing, request, transitions
 from clary.services.sagemaker.training_job.declaration import TERMINAL, TRAINING_JOB
 from clary.store.records import Record
 
@@ -19,8 +19,12 @@ resources.serve(OPERATIONS, TRAINING_JOB, "Describe")
 
 @OPERATIONS.handles("CreateTrainingJob")
 def create_training_job(call: Call, given: Document) -> Document:
-    document = request.completed(given, call.platform.images) | transitions.begin(call.platform.clock.now())
-    return resources.create(TRAINING_JOB, call, document, status="InProgress", check=checks.role(given["RoleArn"]))
+    now, images = call.platform.clock.now(), call.platform.images
+    document = request.completed(given, images) | transitions.begin(now)
+    ready = images.ready(images.resolve(document["AlgorithmSpecification"]["TrainingImage"]))
+    place = queueing.behind_others(now) if ready else None
+    check = checks.role(given["RoleArn"])
+    return resources.create(TRAINING_JOB, call, document, status="InProgress", check=check, place=place)
 
 
 @OPERATIONS.handles("ListTrainingJobs")
@@ -53,7 +57,6 @@ def _stop(connection: Connection, record: Record, now: float) -> None:
     if "_run" not in document:
         # Nothing was launched, nor can it be now. Its image may be in the making, which is worth no waiting.
         document = transitions.end(document, "Stopped", now)
-        document.pop("_queued", None)
         resources.move(connection, TRAINING_JOB, record, document, now, "Stopped")
 
 

@@ -7,7 +7,6 @@ before the launch, the launch is idempotent, and the ending is one transaction t
 from __future__ import annotations
 
 import dataclasses
-import math
 
 from sqlalchemy.engine import Connection
 
@@ -19,12 +18,12 @@ from clary.images.base import ImageBuildFailed
 from clary.scheduler import admission, instance_types, retirement
 from clary.scheduler.admission import Capacity, Claim, Machine
 from clary.scheduler.loop import Reconciler
-from clary.scheduler.outcomes import AgainIn, Done, Outcome, Waiting
+from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
-from clary.services.sagemaker.training_job import launch, transitions
+from clary.services.sagemaker.training_job import launch, queueing, transitions
 from clary.services.sagemaker.training_job.declaration import ACTIVE, TRAINING_JOB
-from clary.store import records
+from clary.store import queues
 from clary.store.records import Record
 
 _POLL = 2.0  # agents report changes at once; this is only for those that cannot report any more
@@ -50,14 +49,12 @@ def _prepare(platform: Platform, record: Record) -> Record | Outcome:
     if record.status == "Stopping":
         _conclude(platform, record, [])
         return Done()
-    if "_queued" not in record.document:
+    if not record.queue:
         lacking = _make_image(platform, record)
         if lacking is not None:
             return lacking
-    record, obstacle = _admit(platform, record)
-    if obstacle:
-        return Waiting(admission.QUEUE, max(_patience_ends(record) - _now(platform), 0.0))
-    return record
+    record = _admit(platform, record)
+    return AgainIn(max(queueing.patience_ends(record) - _now(platform), 0.0)) if record.queue else record
 
 
 def _make_image(platform: Platform, record: Record) -> Outcome | None:
@@ -79,35 +76,22 @@ def _image(platform: Platform, record: Record) -> Image:
     return platform.images.resolve(record.document["AlgorithmSpecification"]["TrainingImage"])
 
 
-def _admit(platform: Platform, record: Record) -> tuple[Record, str]:
+def _admit(platform: Platform, record: Record) -> Record:
     """Claims a slot, or enters the queue and says why there is none. All claims are compared in the transaction that
     makes one."""
     name, count = record.name or "", record.document["ResourceConfig"]["InstanceCount"]
     now = _now(platform)
     run = launch.new_run(name, count, now)
     capacity = Capacity.of(Machine.this(), platform.settings.job_slots)
-    queued = {**record.document, "_queued": True}
-    ahead = platform.stores.records.read(
-        lambda connection: records.count_before(connection, record, transitions.QUEUED)
-    )
-    if ahead:  # no need to compare: only the first of the queue may start
-        document = transitions.wait(queued, admission.behind(ahead), now)
-        same = document == record.document
-        return record if same else _write(platform, record, document), admission.behind(ahead)
 
-    def commit(connection: Connection) -> tuple[Record, str]:
-        active = records.with_status(connection, record.kind, ACTIVE, unless=transitions.QUEUED)
-        active = [each for each in active if each.arn != record.arn]
+    def commit(connection: Connection) -> Record:
+        active = queues.members(connection, record.kind, ACTIVE, queue="")
         running = [_claim(each) for each in active if "_run" in each.document]
-        waiting = [_claim(each) for each in active if "_queued" in each.document and "_run" not in each.document]
-        obstacle = capacity.obstacle(_claim(record), running, waiting)
+        obstacle = capacity.obstacle(_claim(record), running, queueing.ahead(connection, record))
         if obstacle:
-            document = transitions.wait(queued, obstacle, now)
-        else:
-            document = {**transitions.say(queued, transitions.PREPARING), "_run": run}
-        if document == record.document:
-            return record, obstacle
-        return resources.move(connection, TRAINING_JOB, record, document, now), obstacle
+            return queueing.wait(connection, record, obstacle, now)
+        document = {**transitions.say(record.document, transitions.PREPARING), "_run": run}
+        return resources.move(connection, TRAINING_JOB, record, document, now)
 
     return platform.stores.records.write(commit)
 
@@ -115,7 +99,7 @@ def _admit(platform: Platform, record: Record) -> tuple[Record, str]:
 def _claim(record: Record) -> Claim:
     config = record.document["ResourceConfig"]
     memory = instance_types.find(config["InstanceType"]).memory
-    return Claim((record.created, record.arn), config["InstanceCount"], memory)
+    return Claim(config["InstanceCount"], memory)
 
 
 def _launch(platform: Platform, record: Record) -> Record:
@@ -128,21 +112,13 @@ def _launch(platform: Platform, record: Record) -> Record:
 def _limit_wait(platform: Platform, record: Record) -> Record:
     """Stops a job that waited too long. MaxRuntimeInSeconds is the agent's to keep."""
     now = _now(platform)
-    if record.status != "InProgress" or now < _patience_ends(record):
+    if record.status != "InProgress" or now < queueing.patience_ends(record):
         return record
-    longest = record.document["StoppingCondition"].get("MaxWaitTimeInSeconds", math.inf)
-    ending = {"_ending": "MaxWaitTimeExceeded"} if now >= record.created + longest else {}
+    longest = record.document["StoppingCondition"].get("MaxWaitTimeInSeconds")
+    waited = longest is not None and now >= record.created + longest
+    ending = {"_ending": "MaxWaitTimeExceeded"} if waited else {}
     document = transitions.enter({**record.document, **ending}, "Stopping", now, transitions.STOPPING)
     return _write(platform, record, document, "Stopping")
-
-
-def _patience_ends(record: Record) -> float:
-    """MaxWaitTimeInSeconds bounds waiting and running together, MaxPendingTimeInSeconds the waiting alone."""
-    condition = record.document["StoppingCondition"]
-    limits: list[float] = [condition.get("MaxWaitTimeInSeconds", math.inf)]
-    if "_run" not in record.document:
-        limits.append(condition.get("MaxPendingTimeInSeconds", math.inf))
-    return record.created + min(limits)
 
 
 def _watch(platform: Platform, record: Record) -> Outcome:
@@ -235,4 +211,4 @@ def _now(platform: Platform) -> float:
     return platform.clock.now()
 
 
-RECONCILER = Reconciler(ACTIVE, reconcile)
+RECONCILER = Reconciler(ACTIVE, reconcile, admission.QUEUE)

@@ -18,8 +18,6 @@ PREPARING = "Preparing the instances for training"
 DOWNLOADING_IMAGE = "Downloading the training image"
 STOPPING = "Stopping the training job"
 
-QUEUED = '"SecondaryStatus":"Pending"'  # how it stands in a summary
-
 _MESSAGES = {
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
