@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.config import Settings
@@ -81,7 +82,8 @@ class Bench:
         assert handler is not None, operation
         principal = Principal("root", account, f"arn:aws:iam::{account}:root", account)
         request = Request("POST", "/", Headers())
-        call = Call(self.platform, principal, "sagemaker", operation, account, region, "r-1", request, BytesBody())
+        body, who = BytesBody(), Caller(principal)
+        call = Call(self.platform, principal, "sagemaker", operation, account, region, "r-1", request, body, who)
         return handler(call, given)
 
     def record(self, arn: str) -> Record | None:

@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from clary.server.pipeline import Pipeline
 from clary.server.questions import answering
 from clary.server.waiting import WaitingRoom
 from clary.services import tables
+from clary.services.access.authority import Authority
 from clary.services.answers import answers
 from clary.services.iam import first_start
 from clary.services.iam.keys import RecordKeyring
@@ -91,7 +92,13 @@ def build(settings: Settings) -> ControlPlane:
     clock = SystemClock()
     room = WaitingRoom()
     records, objects_index, logs = (_database(settings, name, metadata) for name, metadata in _DATABASES)
-    stores = Stores(WatchedDatabase(records, room.changed), objects_index, logs)
+    authority = Authority(records, objects_index, clock)
+
+    def changed(arns: Set[str]) -> None:
+        authority.changed(arns)
+        room.changed(arns)
+
+    stores = Stores(WatchedDatabase(records, changed), objects_index, logs)
     root_key = RootKey.load(settings)
     recognise(stores.records, root_key)
     seal_earlier(stores.records, root_key)
@@ -109,7 +116,8 @@ def build(settings: Settings) -> ControlPlane:
     gate = Gate(keyring, clock, settings)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
     origins = CrossOrigin(platform)
-    pipeline = Pipeline(platform, Router(Models()), gate, tables.OPERATIONS, tables.VALIDATION_CODES, waiting, origins)
+    router, codes = Router(Models()), tables.VALIDATION_CODES
+    pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
     questions = answering(answers(platform, keyring, __version__))
     server = ControlServer(settings.run / "control.sock", pipeline, questions, room=room)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)

@@ -13,6 +13,7 @@ from clary.auth.principals import ANONYMOUS
 from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.server.exchange import Hold
+from clary.services.access.authority import Authority
 from clary.services.operation import Call, Operations, Result
 from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Wait, Waiting
@@ -30,7 +31,7 @@ T = TypeVar("T")
 class Pipeline:
     """`tables` holds the operations by service; `validation_codes` the code of a service that does not call a broken
     constraint ValidationException ("" for a service that checks its parameters itself); `waiting` says which answers
-    are held back; `origins` answers browsers."""
+    are held back; `origins` answers browsers; `authority` decides who may do what."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Pipeline:
         validation_codes: Mapping[str, str],
         waiting: Waiting,
         origins: CrossOrigin,
+        authority: Authority,
     ) -> None:
         self._platform = platform
         self._router = router
@@ -49,6 +51,7 @@ class Pipeline:
         self._codes = validation_codes
         self._waiting = waiting
         self._origins = origins
+        self._authority = authority
 
     def __call__(self, request: Request) -> Response | Hold:
         request_id = _request_id()
@@ -94,7 +97,7 @@ class Pipeline:
         given = protocols.parse(route, admitted.request, body)
         self._validate(route, given)
         call = self._call(route, admitted, request_id, body)
-        document = handler(call, given)
+        document = self._authority.perform(call, given, handler)
         wait = self._waiting.consider(call, document)
         if wait is not None:
             return self._hold(route, wait, call, lambda: handler(call, given))
@@ -121,16 +124,18 @@ class Pipeline:
     def _call(self, route: Route, admitted: Admitted, request_id: str, body: Body) -> Call:
         if isinstance(body, BytesBody):  # parsed, and there once more for who checks its checksums
             body.rewind()
+        principal, region = admitted.principal, admitted.region or self._platform.settings.region
         return Call(
             platform=self._platform,
-            principal=admitted.principal,
+            principal=principal,
             service=route.service,
             operation=route.operation.name,
-            account=admitted.principal.account,
-            region=admitted.region or self._platform.settings.region,
+            account=principal.account,
+            region=region,
             request_id=request_id,
             request=admitted.request,
             body=body,
+            caller=self._authority.caller(principal, admitted.request, region),
         )
 
     def _validate(self, route: Route, given: dict[str, object]) -> None:

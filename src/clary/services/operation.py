@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.wire.messages import Body, Request
@@ -16,7 +17,8 @@ Document = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Call:
     """One authenticated, authorised, validated request. `body` is the verified payload stream of operations with a
-    streaming input (the parameter itself holds the same object); `request` gives headers to those who need them."""
+    streaming input (the parameter itself holds the same object); `request` gives headers to those who need them;
+    `caller` tells what else its principal may do, for what is known only on the way."""
 
     platform: Platform
     principal: Principal
@@ -27,6 +29,7 @@ class Call:
     request_id: str
     request: Request
     body: Body
+    caller: Caller
 
 
 Result = Mapping[str, Any]  # a Document, or one that is written already (wire/body_json.py)

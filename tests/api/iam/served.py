@@ -19,6 +19,7 @@ from clary.context import Platform, Stores
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services import iam, sts
+from clary.services.access.authority import Authority
 from clary.services.iam import first_start, root_key
 from clary.services.iam.keys import RecordKeyring
 from clary.services.s3.cors import CrossOrigin
@@ -52,7 +53,10 @@ class Server:
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
         self.gate = Gate(RecordKeyring(database, self.settings, self.clock, root), self.clock, self.settings)
         waiting, origins = Waiting({}, 0, self.clock), CrossOrigin(self.platform)
-        self.pipeline = Pipeline(self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, waiting, origins)
+        authority = Authority(database, cast(Any, None), self.clock, fresh_seconds=0)
+        self.pipeline = Pipeline(
+            *(self.platform, self.router, self.gate, TABLES, VALIDATION_CODES, waiting, origins, authority)
+        )
 
     def answer(self, request: Request) -> Response:
         answer = self.pipeline(request)

@@ -41,6 +41,7 @@ def test_life_of_a_user(aws: Callable[..., Any]) -> None:
 def test_a_users_key_works_until_it_is_made_inactive(aws: Callable[..., Any]) -> None:
     iam = aws("iam")
     user = iam.create_user(UserName="u")["User"]
+    iam.attach_user_policy(UserName="u", PolicyArn="arn:aws:iam::aws:policy/IAMFullAccess")
     key = iam.create_access_key(UserName="u")["AccessKey"]
     sts = aws("sts", (key["AccessKeyId"], key["SecretAccessKey"]))
     assert sts.get_caller_identity()["Arn"] == user["Arn"]

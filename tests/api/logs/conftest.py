@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 
 from api.port import port
+from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.config import Settings
 from clary.context import Platform, Stores
@@ -79,7 +80,8 @@ def answer(platform: Platform, router: Router, request: Request) -> Response:
             raise ServiceError(VALIDATION_CODE, error.message) from error
         handler = OPERATIONS.find(route.operation.name)
         assert handler is not None
-        call = Call(platform, principal, "logs", route.operation.name, ACCOUNT, REGION, "r", request, body)
+        who = Caller(principal)
+        call = Call(platform, principal, "logs", route.operation.name, ACCOUNT, REGION, "r", request, body, who)
         return protocols.serialize(route.operation, handler(call, given), "r", route.protocol)
     except ServiceError as error:
         return faults.fault(error, route.protocol, route.service, route.operation, "r")

@@ -21,6 +21,7 @@ from clary.context import Platform, Stores
 from clary.objects.filesystem import FilesystemStore
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
+from clary.services.access.authority import Authority
 from clary.services.s3 import OPERATIONS
 from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Waiting
@@ -45,7 +46,8 @@ def answering(platform: Platform) -> Callable[[Request], Response]:
     """The real pipeline, of S3 alone."""
     gate, waiting = Gate(TwoAccounts(), platform.clock, platform.settings), Waiting({}, 0, platform.clock)
     router, origins = Router(Models()), CrossOrigin(platform)
-    pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS}, {"s3": ""}, waiting, origins)
+    authority = Authority(platform.stores.records, platform.stores.objects, platform.clock)
+    pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS}, {"s3": ""}, waiting, origins, authority)
 
     def answer(request: Request) -> Response:
         answer = pipeline(request)

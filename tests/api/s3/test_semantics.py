@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from api.s3.conftest import MAIN, build
+from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.errors import ServiceError
 from clary.services.operation import Call
@@ -38,7 +39,7 @@ class Objects(RuleBasedStateMachine):
     def call(self, operation: str, **given: Any) -> Any:
         who = Principal("root", MAIN, f"arn:aws:iam::{MAIN}:root", MAIN)
         request = Request("PUT", "/", Headers([("host", "h")]))
-        call = Call(self.platform, who, "s3", operation, MAIN, "us-east-1", "R", request, BytesBody())
+        call = Call(self.platform, who, "s3", operation, MAIN, "us-east-1", "R", request, BytesBody(), Caller(who))
         handler = OPERATIONS.find(operation)
         assert handler is not None
         return handler(call, {"Bucket": "bucket", **given})

@@ -43,7 +43,7 @@ def test_assume_role(aws: Callable[..., Any], server: Any) -> None:
     mine = aws("sts", given.key, given.token)
     got = mine.get_caller_identity()
     assert (got["Arn"], got["UserId"]) == (SESSION_ARN, answer["AssumedRoleUser"]["AssumedRoleId"])
-    assert mine.get_access_key_info(AccessKeyId=given.key[0])["Account"] == "123456789012"
+    assert aws("sts").get_access_key_info(AccessKeyId=given.key[0])["Account"] == "123456789012"
     found = server.gate._keyring.find(given.key[0]).principal
     assert (found.kind, found.role) == ("role-session", "service-role/AmazonSageMaker-ExecutionRole-Clary")
     assert refusal(mine.get_session_token) == "AccessDenied"

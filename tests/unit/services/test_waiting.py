@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.services import tables
 from clary.services.operation import Call
@@ -52,7 +53,9 @@ class Asking:
         request = Request("POST", "/", Headers([("User-Agent", agent)] if agent else []))
         principal = Principal("root", "1", owner, owner)
         nothing = cast(Any, None)
-        return Call(nothing, principal, "sagemaker", self.operation, "1", "r", "id", request, nothing)
+        return Call(
+            nothing, principal, "sagemaker", self.operation, "1", "r", "id", request, nothing, Caller(principal)
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whose bucket it is, and who may come in: its owner's account, for now; policies and grants come later."""
+"""Whose bucket it is. Who may come in is decided before an operation runs, by `services.access`."""
 
 from __future__ import annotations
 
@@ -7,26 +7,62 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
+from clary.auth.policy import denial
 from clary.auth.principals import canonical_id
+from clary.errors import ServiceError
 from clary.services.operation import Call
 from clary.services.s3 import faults, index
 from clary.services.s3.index import Bucket
 
 
-def bucket_of(connection: Connection, account: str, name: str, expected_owner: str | None = None) -> Bucket:
-    """Raises NoSuchBucket, or AccessDenied for somebody else's and for one that is not `expected_owner`'s."""
-    bucket = index.find_bucket(connection, name)
-    if bucket is None:
-        raise faults.no_such_bucket(name)
-    if bucket.account != account or (expected_owner is not None and expected_owner != bucket.account):
+def bucket_of(connection: Connection, account: str, name: str) -> Bucket:
+    """For the rest of the control plane, which acts for `account`. Raises NoSuchBucket, AccessDenied."""
+    bucket = _find(connection, name)
+    if bucket.account != account:
         raise faults.access_denied()
     return bucket
 
 
 def enter(connection: Connection, call: Call, given: Mapping[str, Any]) -> Bucket:
-    """The bucket a request names, checked."""
-    return bucket_of(connection, call.account, given["Bucket"], given.get("ExpectedBucketOwner"))
+    """The bucket a request names; who may come in was decided before (`services.access`). Raises NoSuchBucket, and
+    AccessDenied for one that is not the expected owner's."""
+    return _expected(_find(connection, given["Bucket"]), given.get("ExpectedBucketOwner"))
+
+
+def enter_source(connection: Connection, name: str, given: Mapping[str, Any]) -> Bucket:
+    """The bucket that is copied from."""
+    return _expected(_find(connection, name), given.get("ExpectedSourceBucketOwner"))
+
+
+def _find(connection: Connection, name: str) -> Bucket:
+    bucket = index.find_bucket(connection, name)
+    if bucket is None:
+        raise faults.no_such_bucket(name)
+    return bucket
+
+
+def _expected(bucket: Bucket, owner: str | None) -> Bucket:
+    if owner is not None and owner != bucket.account:
+        raise faults.access_denied()
+    return bucket
 
 
 def owner(account: str) -> dict[str, str]:
     return {"ID": canonical_id(account)}
+
+
+def owner_of(call: Call, bucket: str) -> dict[str, str]:
+    """The owner of a bucket that the call may enter."""
+    return owner(call.caller.sides(call.principal, "s3:ListBucket", f"arn:aws:s3:::{bucket}").account)
+
+
+def check_delete(call: Call, bucket: str, each: Mapping[str, Any]) -> None:
+    """Whether the caller may delete one of the keys (with or without a VersionId) of DeleteObjects, which is authorised
+    key by key. Raises AccessDenied."""
+    action = "s3:DeleteObject" if each.get("VersionId") is None else "s3:DeleteObjectVersion"
+    resource = f"arn:aws:s3:::{bucket}/{each['Key']}"
+    decision = call.caller.decide(action, resource)
+    if not decision.allowed:
+        known = call.principal.kind != "anonymous"
+        words = denial(call.caller.ask(action, resource), decision, quoted=True) if known else "Access Denied"
+        raise ServiceError("AccessDenied", words, 403)

@@ -107,10 +107,10 @@ def _check_changes_something(given: Document, key: bytes, source: Entry) -> None
 
 def opened(call: Call, given: Mapping[str, Any], span: str | None) -> tuple[Entry, Iterator[bytes]]:
     """The source that `CopySource` names, its conditions checked, and the bytes of it that `span` names."""
-    bucket, key = _source(given["CopySource"])
+    bucket, key = source_of(given["CopySource"])
 
     def find(connection: Connection) -> Entry:
-        access.bucket_of(connection, call.account, bucket, given.get("ExpectedSourceBucketOwner"))
+        access.enter_source(connection, bucket, given)
         entry = index.find_whole(connection, bucket, options.key_bytes(key))
         if entry is None:
             raise faults.no_such_key(key)
@@ -124,7 +124,7 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> tuple[Entr
             return entry, reader.pieces(call.platform, entry, start, length)
 
 
-def _source(header: str) -> tuple[str, str]:
+def source_of(header: str) -> tuple[str, str]:
     """(bucket, key) of `bucket/key?versionId=null`, percent-encoded, with or without a slash in front."""
     path, _, version = header.partition("?versionId=")
     bucket, _, key = path.removeprefix("/").partition("/")

@@ -37,7 +37,7 @@ def list_parts(call: Call, given: Document) -> Document:
         "IsTruncated": len(found) > most,
         "Parts": [_part(each) for each in shown],
         "Initiator": who,
-        "Owner": access.owner(call.account),
+        "Owner": access.owner_of(call, upload.bucket),
         "StorageClass": upload.storage_class,
     }
     result["NextPartNumberMarker"] = shown[-1].number if shown else 0
@@ -126,7 +126,7 @@ def _upload(call: Call, upload: Upload, key: str) -> Document:
         "Key": key,
         "Initiated": datetime.fromtimestamp(upload.started, UTC),
         "StorageClass": upload.storage_class,
-        "Owner": access.owner(call.account),
+        "Owner": access.owner_of(call, upload.bucket),
         "Initiator": {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]},
     }
     if upload.checksum:

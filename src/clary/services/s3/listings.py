@@ -161,7 +161,7 @@ def _shown(
         "CommonPrefixes": [{"Prefix": encode(each.decode())} for each in found.prefixes],
     }
     for each in result["Contents"] if with_owner else ():
-        each["Owner"] = access.owner(call.account)
+        each["Owner"] = access.owner_of(call, given["Bucket"])
     if given.get("Delimiter"):
         result["Delimiter"] = encode(given["Delimiter"])
     if given.get("EncodingType"):

@@ -214,6 +214,7 @@ def delete_objects(call: Call, given: Document) -> Document:
         for each in wanted:
             shown = {name: each[name] for name in ("Key", "VersionId") if name in each}
             try:
+                access.check_delete(call, bucket.name, each)
                 freed += _delete_one(connection, bucket.name, each)
                 deleted.append(shown)
             except ServiceError as error:

@@ -15,8 +15,6 @@ _ABSENT = {
         "ServerSideEncryptionConfigurationNotFoundError",
         "The server side encryption configuration was not found",
     ),
-    "GetBucketPolicy": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
-    "GetBucketPolicyStatus": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
     "GetBucketLifecycleConfiguration": (
         "NoSuchLifecycleConfiguration",
         "The lifecycle configuration does not exist",
@@ -32,10 +30,6 @@ _ABSENT = {
     "GetObjectLockConfiguration": (
         "ObjectLockConfigurationNotFoundError",
         "Object Lock configuration does not exist for this bucket",
-    ),
-    "GetPublicAccessBlock": (
-        "NoSuchPublicAccessBlockConfiguration",
-        "The public access block configuration was not found",
     ),
 }
 
@@ -70,7 +64,7 @@ def get_bucket_acl(call: Call, given: Document) -> Document:
 @options.understands("VersionId")
 def get_object_acl(call: Call, given: Document) -> Document:
     call.platform.stores.objects.read(lambda connection: objects.find(connection, call, given))
-    return _private(call.account)
+    return _private(_bucket(call, given).account)
 
 
 @operations.handles("PutBucketAcl")

@@ -1,0 +1,67 @@
+"""Whoever makes a request, as policies see him."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from clary.auth.policy.decision import Ask, Decision, Standing, decide
+from clary.auth.policy.language import Policy
+from clary.auth.policy.patterns import Context
+from clary.auth.principals import Principal
+
+_NOTHING: Mapping[str, Sequence[str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The principal's side of a decision, and the condition keys (lower-cased) that are his whatever he asks for:
+    aws:username, aws:PrincipalTag/<key>, aws:TokenIssueTime and the like. `policies`, `boundary` and `session` are as
+    in Standing."""
+
+    policies: Sequence[Policy] = ()
+    boundary: Policy | None = None
+    session: Sequence[Policy] | None = None
+    facts: Context = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The resource's side: whose it is, what its own policy says, and whether that alone lets anybody in (the members
+    of Standing that begin with `resource`)."""
+
+    account: str = ""
+    policy: Policy | None = None
+    decides: bool = False
+
+
+Sides = Callable[[Principal, str, str], Side]  # (principal, action, resource)
+
+
+def nobodys(_principal: Principal, _action: str, _resource: str) -> Side:
+    """The side of resources that have no policies of their own."""
+    return Side()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal in one request. `context` are the request's condition keys, lower-cased; `sides` says whose a
+    resource is and what its policy says."""
+
+    principal: Principal
+    identity: Identity = field(default_factory=Identity)
+    context: Context = field(default_factory=dict)
+    sides: Sides = nobodys
+
+    def decide(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Decision:
+        """Whether he may; `context` are further keys of this question."""
+        return decide(self.ask(action, resource, context), self._standing(action, resource))
+
+    def ask(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Ask:
+        keys = ChainMap(dict(context), dict(self.context)) if context else self.context
+        return Ask(self.principal, action, resource, keys)
+
+    def _standing(self, action: str, resource: str) -> Standing:
+        side, mine = self.sides(self.principal, action, resource), self.identity
+        return Standing(mine.policies, mine.boundary, mine.session, side.policy, side.account, side.decides)

@@ -1,0 +1,149 @@
+"""Authorisation: every operation passes here before it runs, and nowhere else.
+
+What an operation asks for is said by the modules of this folder, one for each service; what a caller may do by
+`clary.auth.policy`. Operations that come to know only on their way what they need (each key of DeleteObjects, the key
+behind a ciphertext) ask `Call.caller` themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import Caller, MalformedPolicy, Policy, Side, parse
+from clary.auth.principals import Principal
+from clary.clock import Clock
+from clary.errors import ServiceError
+from clary.services.access import iam, logs, s3, sagemaker
+from clary.services.access.buckets import Buckets
+from clary.services.access.context import RequestContext
+from clary.services.access.denials import denied
+from clary.services.access.identities import FRESH_SECONDS, Identities
+from clary.services.access.wanted import Wanted, Wants
+from clary.services.operation import Call, Document, Handler, Result
+from clary.services.s3 import copying, faults
+from clary.store import records
+from clary.store.engine import Database
+from clary.wire.messages import Request
+
+_WANTS: Mapping[str, Wants] = {
+    "iam": iam.wanted,
+    "logs": logs.wanted,
+    "s3": s3.wanted,
+    "sagemaker": sagemaker.wanted,
+    "sagemaker-runtime": sagemaker.wanted,
+    "sts": iam.of_sts,
+}
+_BUCKETS = "arn:aws:s3:::"
+_ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
+# After these a bucket is not what it was.
+_CHANGING = frozenset(
+    {
+        *("CreateBucket", "DeleteBucket", "PutBucketPolicy", "DeleteBucketPolicy"),
+        *("PutPublicAccessBlock", "DeletePublicAccessBlock", "PutBucketAcl", "PutBucketOwnershipControls"),
+    }
+)
+_MISSING = {"NoSuchKey": "s3:ListBucket", "NoSuchVersion": "s3:ListBucketVersions"}
+
+
+class Authority:
+    """Decides for one server; safe between threads. It reads the `records` of IAM and the `objects` index.
+    `fresh_seconds`: how late changes of policies may count that `changed` is not told of."""
+
+    def __init__(
+        self, records: Database, objects: Database, clock: Clock, fresh_seconds: float = FRESH_SECONDS
+    ) -> None:
+        self._records = records
+        self._clock = clock
+        self._identities = Identities(records, clock, fresh_seconds)
+        self._buckets = Buckets(objects, clock)
+
+    def changed(self, arns: Set[str]) -> None:
+        """Of records that a commit replaced or deleted; nothing that it made untrue is used afterwards."""
+        self._identities.changed(arns)
+
+    def caller(self, principal: Principal, request: Request, region: str) -> Caller:
+        identity = self._identities.of(principal)
+        context = RequestContext(principal, request, region, self._clock.now(), identity.facts)
+        return Caller(principal, identity, context, self._side)
+
+    def perform(self, call: Call, given: Document, handler: Handler) -> Result:
+        """The operation's answer, once it is authorised. Raises ServiceError."""
+        self.authorise(call, given)
+        try:
+            return handler(call, given)
+        except ServiceError as error:
+            raise _as_told(call, given, error) from None
+        finally:
+            if call.operation in _CHANGING and call.service == "s3":
+                self._buckets.forget(given["Bucket"])
+
+    def authorise(self, call: Call, given: Document) -> None:
+        """Raises the service's denial of the first action that the caller may not take."""
+        if call.service == "s3" and call.operation != "CreateBucket":
+            self._enter(call.principal, given)
+        for wanted in _WANTS.get(call.service, _by_name)(call, given):
+            require(call, wanted)
+
+    def _enter(self, principal: Principal, given: Document) -> None:
+        """Raises NoSuchBucket: whether one is there is no secret, their names are shared by all accounts."""
+        source = [copying.source_of(given["CopySource"])[0]] if given.get("CopySource") else []
+        for name in [given["Bucket"], *source] if "Bucket" in given else ():
+            if self._buckets.side(name, principal) is None:
+                raise faults.no_such_bucket(name)
+
+    def _side(self, principal: Principal, action: str, resource: str) -> Side:
+        if resource.startswith(_BUCKETS):
+            name = resource.removeprefix(_BUCKETS).partition("/")[0]
+            # One that is to be created is nobody's yet; of all others it is known that they are there.
+            side = None if action == "s3:CreateBucket" else self._buckets.side(name, principal)
+            return side or Side()
+        if action.lower().startswith(_ASSUMING):
+            return self._records.read(lambda connection: trust(connection, resource))
+        account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""
+        return Side(account if account.isdigit() else "")
+
+
+def _by_name(call: Call, _given: Document) -> Iterable[Wanted]:
+    """Of services whose actions are named as their operations and whose resources are not told apart."""
+    return (Wanted(f"{call.service}:{call.operation}"),)
+
+
+def require(call: Call, wanted: Wanted) -> None:
+    """Raises the service's denial."""
+    decision = call.caller.decide(wanted.action, wanted.resource, wanted.context)
+    if not decision.allowed:
+        ask = call.caller.ask(wanted.action, wanted.resource, wanted.context)
+        owner = call.caller.sides(call.principal, wanted.action, wanted.resource).account
+        raise denied(call.service, ask, decision, owner in ("", call.principal.account))
+
+
+def trust(connection: Connection, role: str) -> Side:
+    """The side of a role that somebody wants to assume: what it trusts alone lets him in."""
+    record = records.by_arn(connection, role)
+    if record is None or record.kind != "iam-role":
+        return Side(decides=True)
+    return Side(record.account, _read(record.document["AssumeRolePolicyDocument"], role), decides=True)
+
+
+def _read(text: str, source: str) -> Policy | None:
+    try:
+        return parse(text, source)
+    except MalformedPolicy:
+        return None
+
+
+def _as_told(call: Call, given: Document, error: ServiceError) -> ServiceError:
+    """Whether an object is there is told only to whom the listing is."""
+    action = _MISSING.get(error.code) if call.service == "s3" else None
+    if action is None:
+        return error
+    bucket, key = given["Bucket"], given.get("Key") or ""
+    if given.get("CopySource"):
+        bucket, key = copying.source_of(given["CopySource"])[:2]
+    try:
+        require(call, Wanted(action, s3.bucket_arn(bucket), {"s3:prefix": (key,)}))
+    except ServiceError as refused:
+        return refused
+    return error

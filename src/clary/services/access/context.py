@@ -1,0 +1,124 @@
+"""The condition keys that every request has, made when a policy asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from clary.auth.policy.whom import role_arn
+from clary.auth.principals import Principal
+from clary.wire.messages import Request
+
+Keys = dict[str, Sequence[str]]
+
+_TYPES = {
+    "root": "Account",
+    "user": "User",
+    "role-session": "AssumedRole",
+    "federated-user": "FederatedUser",
+    "anonymous": "Anonymous",
+    "service": "Service",
+    "federated": "FederatedUser",
+}
+
+
+class RequestContext(Mapping[str, Sequence[str]]):
+    """Condition keys, lower-cased, of one request: `facts` of the identity, `extra` of the operation, and AWS's global
+    ones. `now` is epoch seconds. What a request does not have is not there."""
+
+    def __init__(
+        self, principal: Principal, request: Request, region: str, now: float, facts: Mapping[str, Sequence[str]]
+    ) -> None:
+        self._principal = principal
+        self._request = request
+        self._region = region
+        self._now = now
+        self._facts = facts
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        found = self._facts.get(key)
+        if found is None:
+            make = _GLOBAL.get(key)
+            found = make(self) if make is not None else ()
+        if not found:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._facts
+        yield from (key for key in _GLOBAL if key not in self._facts and _GLOBAL[key](self))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def current_time(self) -> Sequence[str]:
+        return (datetime.fromtimestamp(self._now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)
+
+    def epoch_time(self) -> Sequence[str]:
+        return (str(int(self._now)),)
+
+    def source_ip(self) -> Sequence[str]:
+        return (self._request.peer,) if self._request.peer else ()
+
+    def secure_transport(self) -> Sequence[str]:
+        return ("true" if self._request.scheme == "https" else "false",)
+
+    def user_agent(self) -> Sequence[str]:
+        return self._request.headers.all("user-agent")[:1]
+
+    def referer(self) -> Sequence[str]:
+        return self._request.headers.all("referer")[:1]
+
+    def requested_region(self) -> Sequence[str]:
+        return (self._region,)
+
+    def principal_arn(self) -> Sequence[str]:
+        """Of a session, its role's."""
+        principal = self._principal
+        arn = role_arn(principal) if principal.kind == "role-session" else principal.arn
+        return (arn,) if arn else ()
+
+    def principal_account(self) -> Sequence[str]:
+        return (self._principal.account,) if self._principal.account else ()
+
+    def principal_type(self) -> Sequence[str]:
+        return (_TYPES[self._principal.kind],)
+
+    def is_service(self) -> Sequence[str]:
+        return ("true" if self._principal.kind == "service" else "false",)
+
+    def user_id(self) -> Sequence[str]:
+        return (self._principal.user_id,) if self._principal.user_id else ()
+
+    def user_name(self) -> Sequence[str]:
+        return (self._principal.arn.rpartition("/")[2],) if self._principal.kind == "user" else ()
+
+    def session_with_mfa(self) -> Sequence[str]:
+        """Sessions say so; long-term keys say nothing. Nobody has a second factor here."""
+        return ("false",) if self._principal.access_key.startswith("ASIA") else ()
+
+
+_GLOBAL: dict[str, Callable[[RequestContext], Sequence[str]]] = {
+    "aws:currenttime": RequestContext.current_time,
+    "aws:epochtime": RequestContext.epoch_time,
+    "aws:sourceip": RequestContext.source_ip,
+    "aws:securetransport": RequestContext.secure_transport,
+    "aws:useragent": RequestContext.user_agent,
+    "aws:referer": RequestContext.referer,
+    "aws:requestedregion": RequestContext.requested_region,
+    "aws:principalarn": RequestContext.principal_arn,
+    "aws:principalaccount": RequestContext.principal_account,
+    "aws:principaltype": RequestContext.principal_type,
+    "aws:principalisawsservice": RequestContext.is_service,
+    "aws:userid": RequestContext.user_id,
+    "aws:username": RequestContext.user_name,
+    "aws:multifactorauthpresent": RequestContext.session_with_mfa,
+}
+
+
+def of_tags(tags: Mapping[str, str]) -> Keys:
+    """The keys of tags that a request brings."""
+    keys: Keys = {f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()}
+    if tags:
+        keys["aws:tagkeys"] = tuple(tags)
+    return keys

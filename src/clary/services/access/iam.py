@@ -1,0 +1,96 @@
+"""What the operations of IAM and STS ask for: the entities that they name, with their paths."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from clary.services.access.context import Keys, of_tags
+from clary.services.access.wanted import Wanted, keys_of, tags_of
+from clary.services.operation import Call, Document
+from clary.store import records
+
+_REGION = ""
+# Which member names an entity: (member, the ARN's type, kind of record). The first that a request has decides.
+_NAMED = (
+    ("InstanceProfileName", "instance-profile", "iam-instance-profile"),
+    ("GroupName", "group", "iam-group"),
+    ("RoleName", "role", "iam-role"),
+    ("UserName", "user", "iam-user"),
+    ("PolicyName", "policy", "iam-policy"),
+)
+_ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "SAMLProviderArn")
+_LISTED = {
+    "ListUsers": "user",
+    "ListRoles": "role",
+    "ListGroups": "group",
+    "ListPolicies": "policy",
+    "ListInstanceProfiles": "instance-profile",
+}
+_OWN = frozenset({"AccessKey", "User", "LoginProfile", "SSHPublicKey", "SigningCertificate", "MFADevices"})
+_FREE = frozenset({"GetCallerIdentity", "GetSessionToken"})  # nobody needs to be allowed these
+_KEYS = {
+    "iam:policyarn": "PolicyArn",
+    "iam:permissionsboundary": "PermissionsBoundary",
+    "iam:awsservicename": "AWSServiceName",
+}
+
+
+def wanted(call: Call, given: Document) -> Iterator[Wanted]:
+    """Of IAM."""
+    keys: Keys = {**keys_of(given, _KEYS), **of_tags(tags_of(given.get("Tags")))}
+    if given.get("TagKeys"):
+        keys["aws:tagkeys"] = tuple(given["TagKeys"])
+    resource = _resource(call, given)
+    yield Wanted(f"iam:{call.operation}", resource, keys)
+    if call.operation == "AddRoleToInstanceProfile":
+        role = _entity(call, {"RoleName": given["RoleName"]})
+        yield Wanted("iam:PassRole", role or "*", {"iam:passedtoservice": ("ec2.amazonaws.com",)})
+
+
+def of_sts(call: Call, given: Document) -> Iterator[Wanted]:
+    """Of STS. Roles that are to be assumed are asked for where they are looked up (`services.sts`): what a role trusts
+    decides there."""
+    if call.operation in _FREE or call.operation.startswith("AssumeRole"):
+        return
+    resource = "*"
+    if call.operation == "GetFederationToken":
+        resource = f"arn:aws:sts::{call.account}:federated-user/{given['Name']}"
+    yield Wanted(f"sts:{call.operation}", resource, of_tags(tags_of(given.get("Tags"))))
+
+
+def _resource(call: Call, given: Document) -> str:
+    entities = {name: value for name, value in given.items() if not _is_inline(call.operation, name)}
+    found = _entity(call, entities)
+    if found is not None:
+        return found
+    for member in _ARNS:
+        if given.get(member):
+            return str(given[member])
+    if call.operation in _LISTED:
+        return f"arn:aws:iam::{call.account}:{_LISTED[call.operation]}{given.get('PathPrefix') or '/'}"
+    if call.principal.kind == "user" and any(name in call.operation for name in _OWN):
+        return call.principal.arn
+    return "*"
+
+
+def _is_inline(operation: str, member: str) -> bool:
+    """Whether PolicyName is the name of a policy inside another entity."""
+    return member == "PolicyName" and operation != "CreatePolicy"
+
+
+def _entity(call: Call, given: Mapping[str, Any]) -> str | None:
+    """The ARN of the entity named; of one that is not there yet, what it would be."""
+    for member, kind, record_kind in _NAMED:
+        name = given.get(member)
+        if not isinstance(name, str):
+            continue
+        if not call.operation.startswith("Create") or "Path" not in given:
+            found = call.platform.stores.records.read(
+                functools.partial(records.find, kind=record_kind, account=call.account, region=_REGION, name=name)
+            )
+            if found is not None:
+                return found.arn
+        return f"arn:aws:iam::{call.account}:{kind}{given.get('Path') or '/'}{name}"
+    return None

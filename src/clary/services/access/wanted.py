@@ -1,0 +1,41 @@
+"""What an operation asks the policies for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from clary.auth.policy import Context
+from clary.services.operation import Call, Document
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One action on one resource (an ARN, or "*" for actions about none); `context` are the condition keys that the
+    request gives it, lower-cased. An operation that wants several needs all of them."""
+
+    action: str
+    resource: str = "*"
+    context: Context = field(default_factory=dict)
+
+
+Wants = Callable[[Call, Document], Iterable[Wanted]]
+
+
+def tags_of(given: Sequence[Mapping[str, Any]] | Mapping[str, str] | None) -> dict[str, str]:
+    """Of a list of Key and Value (of whatever case), or of a plain mapping."""
+    if isinstance(given, Mapping):
+        return dict(given)
+    lowered = ({name.lower(): value for name, value in each.items()} for each in given or ())
+    return {str(each.get("key") or each.get("tagkey")): str(each.get("value") or "") for each in lowered}
+
+
+def keys_of(given: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """Condition keys from members of a request: `names` says which member gives which key."""
+    found: dict[str, Sequence[str]] = {}
+    for key, member in names.items():
+        value = given.get(member)
+        if value is not None:
+            found[key] = ("true" if value else "false",) if isinstance(value, bool) else (str(value),)
+    return found

@@ -1,0 +1,160 @@
+"""Bucket policies and Block Public Access: stored, judged, handed out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import MalformedPolicy, Policy, parse
+from clary.auth.policy import checks as policy_checks
+from clary.errors import ServiceError
+from clary.services.operation import Call, Document, Operations
+from clary.services.s3 import bucket_settings, configuration, faults, options, public
+from clary.services.s3.index import Bucket
+
+operations = Operations()
+
+POLICY, BLOCKS = "Policy", "PublicAccessBlock"
+_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_ALL_BLOCKED = dict.fromkeys(_SETTINGS, True)  # what a new bucket has
+_LONGEST = 20_480  # bytes
+
+
+def of(connection: Connection, bucket: Bucket) -> Policy | None:
+    """The bucket's policy."""
+    text = bucket_settings.find(connection, bucket, POLICY)
+    return None if text is None else parse(text, f"arn:aws:s3:::{bucket.name}")
+
+
+def blocks(connection: Connection, bucket: Bucket) -> dict[str, bool]:
+    """The bucket's settings of Block Public Access; none when they were deleted."""
+    found: dict[str, bool] | None = bucket_settings.find(connection, bucket, BLOCKS)
+    return _ALL_BLOCKED if found is None else found
+
+
+def restricted(connection: Connection, bucket: Bucket, policy: Policy) -> bool:
+    """Whether nobody of another account, and nobody without one, may come in by this policy."""
+    return public.is_public(policy) and bool(blocks(connection, bucket).get("RestrictPublicBuckets"))
+
+
+@operations.handles("PutBucketPolicy")
+@options.understands("ChecksumAlgorithm", "ContentMD5", "ConfirmRemoveSelfBucketAccess", "Policy")
+def put_bucket_policy(call: Call, given: Document) -> Document:
+    policy = _checked(given["Policy"], given["Bucket"])
+
+    def blocked(connection: Connection, bucket: Bucket) -> None:
+        if blocks(connection, bucket).get("BlockPublicPolicy") and public.is_public(policy):
+            message = (
+                f"User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "
+                f'"arn:aws:s3:::{bucket.name}" because public policies are prevented by the BlockPublicPolicy setting '
+                "in S3 Block Public Access."
+            )
+            raise ServiceError("AccessDenied", message, 403)
+
+    configuration.put(call, given, POLICY, given["Policy"], blocked)
+    return {}
+
+
+def _checked(text: str, bucket: str) -> Policy:
+    """Raises MalformedPolicy, S3's."""
+    if len(text.encode()) > _LONGEST:
+        raise _malformed("Policy size exceeds the maximum allowed size of 20480 bytes.")
+    try:
+        policy = parse(text, f"arn:aws:s3:::{bucket}")
+        for statement in policy.statements:
+            for pattern in statement.actions.patterns if statement.actions else ():
+                policy_checks.action(pattern.text)
+    except MalformedPolicy as error:
+        if error.not_json:
+            raise _malformed("Policies must be valid JSON and the first byte must be '{'") from None
+        raise _malformed(error.message) from None
+    for statement in policy.statements:
+        if statement.whom is None:
+            raise _malformed("Missing required field Principal")
+        if statement.actions is None or not statement.actions.patterns:
+            raise _malformed("Missing required field Action")
+        if statement.resources is None or not statement.resources.patterns:
+            raise _malformed("Missing required field Resource")
+        if not all(_acts_on_s3(pattern.text) for pattern in statement.actions.patterns):
+            raise _malformed("Policy has invalid action")
+        own = (f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/")
+        for pattern in statement.resources.patterns:
+            if pattern.text != own[0] and not pattern.text.startswith(own[1]) and not _covers(pattern.text, bucket):
+                raise _malformed("Policy has invalid resource")
+    return policy
+
+
+def _acts_on_s3(action: str) -> bool:
+    return action == "*" or action.lower().startswith("s3:")
+
+
+def _covers(resource: str, bucket: str) -> bool:
+    """Whether a resource with wildcards in the bucket's name may be of this bucket."""
+    head = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
+    return resource == "*" or (
+        resource.startswith("arn:aws:s3:::") and bucket.startswith(head.partition("*")[0]) and "*" in head
+    )
+
+
+def _malformed(message: str) -> ServiceError:
+    return ServiceError("MalformedPolicy", message, 400)
+
+
+@operations.handles("GetBucketPolicy")
+@options.understands()
+def get_bucket_policy(call: Call, given: Document) -> Document:
+    return {"Policy": _stored(call, given)}
+
+
+def _stored(call: Call, given: Document) -> str:
+    text = configuration.get(call, given, POLICY)
+    if text is None:
+        raise configuration.absent(given, "NoSuchBucketPolicy", "The bucket policy does not exist")
+    return str(text)
+
+
+@operations.handles("DeleteBucketPolicy")
+@options.understands()
+def delete_bucket_policy(call: Call, given: Document) -> Document:
+    configuration.delete(call, given, POLICY)
+    return {}
+
+
+@operations.handles("GetBucketPolicyStatus")
+@options.understands()
+def get_bucket_policy_status(call: Call, given: Document) -> Document:
+    return {"PolicyStatus": {"IsPublic": public.is_public(parse(_stored(call, given)))}}
+
+
+@operations.handles("PutPublicAccessBlock")
+@options.understands("ChecksumAlgorithm", "ContentMD5", "PublicAccessBlockConfiguration")
+def put_public_access_block(call: Call, given: Document) -> Document:
+    configuration.put(call, given, BLOCKS, complete(given["PublicAccessBlockConfiguration"]))
+    return {}
+
+
+def complete(given: dict[str, Any]) -> dict[str, bool]:
+    """All four settings; what is not given is off. Raises MalformedXML when none is."""
+    if not given:
+        raise faults.malformed_xml()
+    return {name: bool(given.get(name)) for name in _SETTINGS}
+
+
+@operations.handles("GetPublicAccessBlock")
+@options.understands()
+def get_public_access_block(call: Call, given: Document) -> Document:
+    found = configuration.get(call, given, BLOCKS)
+    if found == {}:
+        raise configuration.absent(
+            given, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"
+        )
+    return {"PublicAccessBlockConfiguration": _ALL_BLOCKED if found is None else found}
+
+
+@operations.handles("DeletePublicAccessBlock")
+@options.understands()
+def delete_public_access_block(call: Call, given: Document) -> Document:
+    """Kept as nothing: not being set is what a new bucket has, and means that everything is blocked."""
+    configuration.put(call, given, BLOCKS, {})
+    return {}
