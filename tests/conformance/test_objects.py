@@ -7,17 +7,28 @@ import os
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from clary.objects.filesystem import FilesystemStore
 from clary.testing.objects_conformance import ObjectStoreConformance, put, whole
+from whole_server import wait_until
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> FilesystemStore:
     return FilesystemStore(tmp_path / "objects")
+
+
+def _open_below(folder: Path) -> list[str]:
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(each.readlink()))
+    return [each for each in found if each.startswith(str(folder))]
 
 
 def files(store_folder: Path) -> list[Path]:
@@ -40,6 +51,14 @@ class TestFilesystemStore(ObjectStoreConformance):
     def test_delete_frees_the_disk(self, store: FilesystemStore, tmp_path: Path) -> None:
         store.delete(put(store, b"x"))
         assert files(tmp_path) == []
+
+    def test_deleted_files_are_closed(self, store: FilesystemStore, tmp_path: Path) -> None:
+        """Until then the disk does not have the room back."""
+        blobs = [put(store, b"x" * 100_000) for _ in range(200)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(store.delete, blobs))
+        assert files(tmp_path) == []
+        wait_until(lambda: not _open_below(tmp_path), what="deleted files stay open")
 
     def test_unread_readings_cost_no_descriptors(self, store: FilesystemStore) -> None:
         blob = put(store, b"x")

@@ -8,7 +8,7 @@ import hashlib
 from typing import Protocol
 
 from clary.errors import ServiceError
-from clary.wire.messages import Body
+from clary.wire.messages import Body, land
 
 
 class VerifiedBody(Body, Protocol):
@@ -28,6 +28,9 @@ class PlainBody:
 
     def read(self, size: int = -1, /) -> bytes:
         return self._source.read(size)
+
+    def land(self, path: str, descriptor: int) -> bool:
+        return land(self._source, path, descriptor)
 
 
 class HashedBody:
@@ -53,6 +56,9 @@ class HashedBody:
         if not data or size < 0 or self._seen == self.length:
             self._end()
         return data
+
+    def land(self, path: str, descriptor: int) -> bool:
+        return land(self._source, path, descriptor)
 
     def _end(self) -> None:
         computed = self._hash.hexdigest()

@@ -214,7 +214,7 @@ class ClientConnection(asyncio.Protocol):
         length = head.length
         whole = length is not None and length <= len(data)
         exchange = self._exchange = Exchange(self, head, self.scheme, self.peer)
-        self._body = None if whole else framing(length)
+        self._body = exchange.body = None if whole else framing(length)
         self._continue_owed = head.expects_continue and not whole
         self.deadline = NEVER if whole else self._deadlines.now() + BODY_SECONDS
         consumer = self._consumer(exchange)

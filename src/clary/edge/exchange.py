@@ -6,6 +6,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Protocol
 
+from clary.edge.bodies import Framing, Sized
 from clary.edge.heads import Head
 from clary.edge.replies import Pairs, refusal, status_line
 
@@ -37,7 +38,18 @@ class Exchange:
     """What a consumer does with its client: hold the body back, answer whole (`respond`) or in pieces (`start`,
     `write`, `finish`), or `cut` the connection. After the last of these every call is without effect."""
 
-    __slots__ = ("_bodyless", "_chunked", "_connection", "_left", "consumer", "head", "peer", "scheme", "started")
+    __slots__ = (
+        "_bodyless",
+        "_chunked",
+        "_connection",
+        "_left",
+        "body",
+        "consumer",
+        "head",
+        "peer",
+        "scheme",
+        "started",
+    )
 
     def __init__(self, connection: ClientConnection, head: Head, scheme: str, peer: str) -> None:
         self._connection: ClientConnection | None = connection
@@ -45,6 +57,7 @@ class Exchange:
         self.scheme = scheme
         self.peer = peer
         self.consumer: Consumer | None = None
+        self.body: Framing | None = None  # where the request's ends, unless it was whole from the beginning
         self.started = False
         self._bodyless = False
         self._chunked = False
@@ -133,8 +146,29 @@ class Exchange:
             return None
         if connection.transport.get_write_buffer_size():
             return None
-        known = connection.transport.get_extra_info("socket")
-        return socket.socket(fileno=os.dup(known.fileno()))
+        return _second(connection)
+
+    def body_socket(self) -> socket.socket | None:
+        """Another descriptor of the client's socket, for bytes of the request's body that need not go through the
+        transport. None where they must: over TLS, in chunks, or when all have come. `body_passed` counts them. Who
+        takes one has to `pause_body` first."""
+        connection = self._connection
+        if connection is None or self.scheme != "http" or not isinstance(self.body, Sized) or not self.body.left:
+            return None
+        return _second(connection)
+
+    def body_span(self) -> tuple[int, int]:
+        """Where what is to come begins in a body with a `body_socket`, and where it ends."""
+        if not isinstance(self.body, Sized) or self.head.length is None:
+            raise TypeError("nobody knows how long this body is")
+        return self.head.length - self.body.left, self.head.length
+
+    def body_passed(self, size: int, deadline: float) -> None:
+        """`size` bytes of the body came over the second socket; the client has until `deadline` to send more."""
+        if isinstance(self.body, Sized):
+            self.body.left -= size
+        if self._connection is not None:
+            self._connection.deadline = deadline
 
     def passed(self, size: int, deadline: float) -> None:
         """`size` bytes of the body went over the second socket; the client has until `deadline` to take more."""
@@ -169,6 +203,10 @@ class Exchange:
         self._connection = None
         self.consumer = None
         connection.exchange_ended()
+
+
+def _second(connection: ClientConnection) -> socket.socket:
+    return socket.socket(fileno=os.dup(connection.transport.get_extra_info("socket").fileno()))
 
 
 def _lines(headers: Pairs) -> bytes:

@@ -10,7 +10,9 @@ from typing import Any
 from clary.edge.control import Link, LinkPool
 from clary.edge.exchange import Exchange
 from clary.edge.files import FileSending
-from clary.server.frames import Frame, pack, pack_json
+from clary.edge.landing import FileLanding
+from clary.edge.requests import described, may_repeat
+from clary.server.frames import COUNT, Frame, pack, pack_json
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +32,13 @@ class Forward:
         self._ended = False  # of the request's body, or that we gave it up
         self._gone = False
         self._held = False
-        self._again = _AGAIN if _may_repeat(exchange) else 0
+        self._again = _AGAIN if may_repeat(exchange) else 0
         self._unwanted = 0
         # A response whose head and first piece came in one read goes out in one write, with its length if it ended.
         self._head: tuple[int, list[tuple[str, str]]] | None = None
         self._piece = b""
+        self._landing: FileLanding | None = None  # of the request's body
+        self._full = False  # the link, for now
         self._sending: FileSending | None = None
         self._following = b""  # the FILE frame behind it
         self._last = False  # no other file comes after those that were opened
@@ -60,6 +64,7 @@ class Forward:
 
     def client_gone(self) -> None:
         self._gone = True
+        self._stop_landing()
         self._stop_sending()
         if self._link is None:
             self._pool.cancel(self)
@@ -88,7 +93,7 @@ class Forward:
 
     def linked(self, link: Link) -> None:
         self._link = link
-        link.send(pack_json(Frame.REQUEST, _request(self._exchange)))
+        link.send(pack_json(Frame.REQUEST, described(self._exchange)))
         for piece in self._early:
             link.send_data(piece)
         self._early.clear()
@@ -106,6 +111,10 @@ class Forward:
             self._finish()
         elif kind == Frame.FILE:
             self._file(payload)
+        elif kind == Frame.INTO:
+            self._into(payload)
+        elif kind == Frame.READ and self._landing is not None:
+            self._landing.more(*COUNT.unpack(payload))
         elif kind == Frame.CONTINUE:
             self._exchange.send_continue()
         elif kind == Frame.HELD and self._link is not None:
@@ -140,6 +149,7 @@ class Forward:
     def link_lost(self) -> None:
         # Whether the control plane has acted on it, nobody here can know: only what changes nothing is sent again.
         self._link = None
+        self._stop_landing()
         if self._again and not self._gone and self._head is None and not self._exchange.started:
             self._again -= 1
             self._pool.take(self)
@@ -153,10 +163,13 @@ class Forward:
         self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
 
     def link_pause(self) -> None:
+        self._full = True
         self._exchange.pause_body()
 
     def link_resume(self) -> None:
-        self._exchange.resume_body()
+        self._full = False
+        if self._landing is None:
+            self._exchange.resume_body()
 
     def _hold(self, link: Link) -> None:
         if self._gone:
@@ -164,6 +177,37 @@ class Forward:
             return
         self._held = True
         link.hold()
+
+    def _into(self, payload: bytes) -> None:
+        """Where that does not work, the body goes on in frames."""
+        client = None if self._ended or self._gone else self._exchange.body_socket()
+        if client is None:
+            return
+        given = json.loads(payload)
+        try:
+            file = os.open(given["path"], os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            client.close()
+            return
+        self._landing = FileLanding(self._exchange, client, file, given["ahead"], self._wrote, self._landed)
+
+    def _wrote(self, count: int) -> None:
+        if self._link is not None:
+            self._link.send(pack(Frame.WROTE, COUNT.pack(count)))
+
+    def _landed(self, rest: bytes) -> None:
+        self._landing = None
+        if rest:
+            self.body(rest)
+        if not self._full:
+            self._exchange.resume_body()
+
+    def _stop_landing(self) -> None:
+        """What it has received meanwhile is lost, so no other request can follow on the connection."""
+        landing, self._landing = self._landing, None
+        if landing is not None:
+            self._exchange.head.keep_alive = False
+            landing.stop()
 
     def _file(self, payload: bytes) -> None:
         """One after the other; the control plane waits until each has been opened."""
@@ -191,6 +235,7 @@ class Forward:
 
     def _start(self, payload: bytes) -> None:
         self._held = False
+        self._stop_landing()
         if self._gone:
             return
         try:
@@ -219,6 +264,7 @@ class Forward:
         return declared == length and status != 304 and self._exchange.head.method != "HEAD"
 
     def _break(self) -> None:
+        self._stop_landing()
         self._last = False
         self._stop_sending()
         self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
@@ -239,26 +285,6 @@ class Forward:
         link.release()
 
 
-def _may_repeat(exchange: Exchange) -> bool:
-    """A read without a body. The query protocol may ask for anything by GET, S3 only to read."""
-    head = exchange.head
-    return head.method in ("GET", "HEAD") and head.length == 0 and "Action=" not in head.target
-
-
 _END = pack(Frame.END)
 _ABORT = pack(Frame.ABORT)
 _TAKEN = pack(Frame.TAKEN)
-
-
-def _request(exchange: Exchange) -> dict[str, Any]:
-    head = exchange.head
-    return {
-        "method": head.method,
-        "target": head.target,
-        "headers": head.pairs(),
-        "scheme": exchange.scheme,
-        "peer": exchange.peer,
-        "length": head.length,
-        "expect": head.expects_continue,
-        "files": head.length == 0,  # else the answers to them would mix with the body
-    }

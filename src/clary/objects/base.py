@@ -15,6 +15,11 @@ class Writer(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def land(self, body: Body) -> None:
+        """Everything read from `body` so far has been written, and everything that is written from here on will have
+        been read from it: where both can, its bytes come into the blob by themselves."""
+        ...
+
     def commit(self) -> str:
         """Makes the bytes durable (fsync of file and folder) and returns the blob's name, new and never reused."""
         ...

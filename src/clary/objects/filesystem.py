@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from clary.objects.base import Extent, FileBody, Writer
+from clary.objects.freeing import Freeing
+from clary.wire.messages import Body, land
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _PIECE = 256 * 1024
@@ -35,6 +37,7 @@ class FilesystemStore:
         for parent in (folder, folder.parent):
             _sync_folder(parent)
         self._pins = _Pins()
+        self._freeing = Freeing()
 
     def writer(self) -> Writer:
         return _FileWriter(self._incoming, self._file)
@@ -55,9 +58,9 @@ class FilesystemStore:
         return str(self._file(blob))
 
     def delete(self, blob: str) -> None:
-        """Unknown names are fine."""
+        """Unknown names are fine. The disk has the room back a little later."""
         if self._pins.doom(blob):
-            self._file(blob).unlink(missing_ok=True)
+            self._freeing.unlink(self._file(blob))
 
     def sweep(self, known: Callable[[Sequence[str]], Collection[str]], grace: float) -> int:
         """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs of which
@@ -83,7 +86,7 @@ class FilesystemStore:
 
     def _release(self, blob: str) -> None:
         if self._pins.drop(blob):
-            self._file(blob).unlink(missing_ok=True)
+            self._freeing.unlink(self._file(blob))
 
 
 class _Pins:
@@ -170,13 +173,14 @@ class _FileWriter:
         self._name = secrets.token_hex(16)
         self._place = place
         self._temporary = incoming / self._name
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._temporary, flags, stat.S_IRUSR | stat.S_IWUSR)
+        self._landing = False  # the bytes come by themselves
         self._begun = 0  # up to where the kernel has begun to write to the disk
         self._unsynced = 0  # bytes behind that
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
+        view = memoryview(b"" if self._landing else data)
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
@@ -186,6 +190,9 @@ class _FileWriter:
         except OSError:
             self.abort()
             raise
+
+    def land(self, body: Body) -> None:
+        self._landing = land(body, str(self._temporary), self._descriptor)
 
     def _begin_sync(self) -> None:
         """Has the kernel write out what there is while more comes in, so that the sync in the end finds little to do:

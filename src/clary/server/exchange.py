@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clary.objects.base import FileBody
+from clary.server.bodies import ClientGone, FrameBody
 from clary.server.frames import PIECE, Frame, pack, pack_json, receive
 from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
 
 _LOG = logging.getLogger(__name__)
-
-
-class ClientGone(ConnectionError):
-    """The client went away (or sent less than it declared) before its body ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,72 +35,6 @@ class Hold:
 Application = Callable[[Request], Response | Hold]
 
 
-class FrameBody:
-    """A request's body, read from the connection when it is asked for. `length` is what the client declared.
-
-    The first read of a body that the client holds back (`expect`) sends CONTINUE. Raises ClientGone when the edge
-    reports that the rest will not come, or the edge itself is lost (then `broken` is set).
-    """
-
-    def __init__(self, connection: socket.socket, length: int | None, expect: bool) -> None:
-        self.length = length
-        self._connection = connection
-        self._held_back = expect
-        self._piece = b""
-        self._at = 0  # how much of it has been read
-        self._ended = False
-        self._gone = False
-        self.broken = False
-
-    def read(self, size: int = -1, /) -> bytes:
-        if size >= 0:
-            return self._some(size)
-        pieces = []
-        while piece := self._some(PIECE):
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _some(self, size: int) -> bytes:
-        if not self._piece and not self._ended and size:
-            if self._held_back:
-                self._held_back = False
-                self._connection.sendall(pack(Frame.CONTINUE))
-            self._next()
-        if self._gone:
-            raise ClientGone("the client went away in the middle of its request")
-        piece = self._piece[self._at : self._at + size]  # no copy when it is all of it
-        self._at += len(piece)
-        if self._at == len(self._piece):
-            self._piece, self._at = b"", 0
-        return piece
-
-    def _next(self) -> None:
-        while not self._piece and not self._ended:
-            kind, payload = self._receive()
-            self._piece = payload
-            self._ended = kind is not Frame.DATA
-            self._gone = kind is Frame.ABORT
-
-    def _receive(self) -> tuple[Frame, bytes]:
-        try:
-            frame = receive(self._connection)
-        except (OSError, ValueError) as error:
-            _LOG.info("an edge's connection broke in the middle of a body: %s", error)
-            frame = None
-        if frame is None or frame[0] not in (Frame.DATA, Frame.END, Frame.ABORT):
-            self.broken = True
-            return Frame.ABORT, b""
-        return frame
-
-    def finish(self) -> None:
-        """Reads what the application left, up to END or ABORT, so that the connection can serve the next exchange."""
-        self._held_back = False
-        self._piece, self._at = b"", 0
-        while not self._ended:
-            self._next()
-            self._piece = b""
-
-
 def serve_request(
     connection: socket.socket, application: Application, park: Callable[[socket.socket, Hold], bool]
 ) -> After:
@@ -113,7 +44,7 @@ def serve_request(
     if head is None:
         return After.OVER
     try:
-        body = FrameBody(connection, head.get("length"), bool(head.get("expect")))
+        body = FrameBody(connection, head.get("length"), bool(head.get("expect")), bool(head.get("lands")))
         request = _request(head, body)
     except (ValueError, KeyError, TypeError) as error:
         raise ConnectionError(f"no request: {error!r}") from error

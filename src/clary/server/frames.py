@@ -3,11 +3,16 @@
 A frame is a type byte, a big-endian u32 length and the payload. One exchange at a time on a connection. Requests go to
 the control socket, questions to the one beside it (`questions_socket`).
 
-    edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect, files}, DATA*, then END or ABORT
+    edge -> control   REQUEST {method, target, headers, scheme, peer, length, expect, files,
+                      lands}, DATA*, then END or ABORT
                       TAKEN in answer to each FILE: the edge has opened it, or will not need it
+                      WROTE count: that many bytes of the body are in the file, in place of DATA (after INTO)
                       RELEASE after a HELD: the answer is wanted now
                       QUESTION {...}: what an edge asks for itself (a credential, a route); no body
     control -> edge   CONTINUE at most once, when the handler first reads a body that the client holds back (`expect`)
+                      INTO {path, ahead} at most once, when the request said `lands`: the rest of the body may be put
+                      into this file, each byte at its place in the body, at most `ahead` bytes of it before READ
+                      READ count: so many of those bytes were read, as many more may be put there
                       HELD at most once, when the request is whole and its RESPONSE will be late: it costs no thread
                       meanwhile, so the connection need not count, and may be closed when the client goes
                       RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
@@ -30,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 HEADER = struct.Struct("!BI")
+COUNT = struct.Struct("!Q")  # the payload of WROTE and READ
 PIECE = 256 * 1024  # the largest DATA payload either side sends
 LONGEST = 4 * 1024 * 1024  # the largest payload either side accepts (heads are far smaller)
 
@@ -49,6 +55,9 @@ class Frame(IntEnum):
     RELEASE = 10
     FILE = 11
     TAKEN = 12
+    INTO = 13
+    WROTE = 14
+    READ = 15
 
 
 def questions_socket(control: Path) -> Path:

@@ -98,6 +98,13 @@ class ObjectStoreConformance:
             with open(path, "rb") as file:  # noqa: PTH123 (the contract gives a str)
                 assert file.read() == b"here"
 
+    def test_a_body_that_cannot_land_is_written(self, store: ObjectStore) -> None:
+        body, writer = BytesBody(b"abc" * 1000), store.writer()
+        writer.write(body.read(7))
+        writer.land(body)
+        assert copy(body, writer, piece=500) == 2993
+        assert whole(store, writer.commit()) == b"abc" * 1000
+
     def test_many_at_once(self, store: ObjectStore) -> None:
         pieces = [os.urandom(random.Random(n).randrange(200_000)) for n in range(40)]
         with ThreadPoolExecutor(8) as pool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Body(Protocol):
@@ -18,6 +18,22 @@ class Body(Protocol):
     def length(self) -> int | None: ...
 
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+@runtime_checkable
+class LandingBody(Body, Protocol):
+    """A body that may come into a local file without passing through the process that reads it."""
+
+    def land(self, path: str, descriptor: int) -> bool:
+        """From here on every byte that `read` returns is in the file too, at its place in the body; what was read
+        before is not. `descriptor` is the same file, open for reading and writing until the body is read no more; what
+        cannot be written raises OSError from `read`. False, and nothing has changed, where that is not to be had."""
+        ...
+
+
+def land(body: Body, path: str, descriptor: int) -> bool:
+    """As `LandingBody.land`, for any body."""
+    return isinstance(body, LandingBody) and body.land(path, descriptor)
 
 
 class BytesBody:

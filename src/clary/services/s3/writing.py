@@ -69,7 +69,7 @@ def receive(call: Call, given: Mapping[str, Any], small: int = SMALL) -> Written
             checksums.check(announced.algorithm, value, checksum)
 
     pieces = iter(lambda: body.read(_PIECE), b"")
-    return store(call.platform.objects, pieces, wanted, verify, small)
+    return store(call.platform.objects, pieces, wanted, verify, small, body)
 
 
 def store(
@@ -78,14 +78,15 @@ def store(
     wanted: checksums.Algorithm | None = None,
     verify: Verify = lambda _size, _md5, _checksum: None,
     small: int = SMALL,
+    source: Body | None = None,
 ) -> Written:
     """Hashes `pieces` and writes them to a blob, unless they are `small` bytes or less. `verify(size, md5, checksum)`
-    may raise before anything is kept."""
+    may raise before anything is kept. `source` is the body that they are read from, if from one alone."""
     first, pieces = _beginning(pieces, small + 1)
     if len(first) <= small:
         return _small(first, wanted, verify)
     try:
-        return _large(objects, chain((first,), pieces), wanted, verify)
+        return _large(objects, chain((first,), pieces), wanted, verify, source)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise faults.disk_full() from error
@@ -112,7 +113,11 @@ def _small(data: bytes, wanted: checksums.Algorithm | None, verify: Verify) -> W
 
 
 def _large(
-    objects: ObjectStore, pieces: Iterator[bytes], wanted: checksums.Algorithm | None, verify: Verify
+    objects: ObjectStore,
+    pieces: Iterator[bytes],
+    wanted: checksums.Algorithm | None,
+    verify: Verify,
+    source: Body | None,
 ) -> Written:
     md5, extra, size = Beside(hashlib.md5(usedforsecurity=False)), wanted.new() if wanted else None, 0
     writer = objects.writer()
@@ -122,6 +127,8 @@ def _large(
             writer.write(piece)
             if extra is not None:
                 extra.update(piece)
+            if source is not None and not size:
+                writer.land(source)
             size += len(piece)
         digest, checksum = md5.digest(), extra.digest() if extra else b""
         verify(size, digest, checksum)
