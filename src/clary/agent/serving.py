@@ -89,7 +89,7 @@ def _serve(context: Context, preparation: Preparation, model_socket: Path) -> tu
     pinger = Pinger(context, model_socket)
     pinger.start()
     try:
-        logs = LogShipper(context.logs, MetricScraper(context.spec.metrics))
+        logs = LogShipper(context.logs, MetricScraper(context.spec.metrics), context.spool.behind)
         grace = min(context.spec.stop_grace, _GRACE)
         end = Watch(cell, context.orders, logs, grace, tick=pinger.until_timeout).follow()
     finally:

@@ -87,6 +87,10 @@ class Spool:
                 self._start = self._end
             self._lock.notify_all()
 
+    def behind(self) -> bool:
+        """Whether the server has something of it still to acknowledge."""
+        return self._acknowledged < self._end
+
     @property
     def acknowledged(self) -> int:
         return self._acknowledged

@@ -95,7 +95,7 @@ def _train(context: Context, preparation: Preparation, result: _Result) -> End:
     result.started = time.time()
     context.phase("Training", "Training image download completed. Training in progress.")
     deadline = time.monotonic() + spec.max_runtime if spec.max_runtime else None
-    logs = LogShipper(context.logs, scraper)
+    logs = LogShipper(context.logs, scraper, context.spool.behind)
     overdue = partial(context.phase, "Stopping", "Stopping the training job")
     end = Watch(cell, context.orders, logs, spec.stop_grace, deadline, overdue=overdue).follow()
     result.status, result.metrics = cell.status, scraper.values

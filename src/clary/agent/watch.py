@@ -17,16 +17,20 @@ End = Literal["exited", "stopped", "max-runtime", "down"]
 
 _READ = 65536
 _REST = 0.005  # seconds between two looks at what a job prints: its lines come one by one, a look costs as much as ten
-_GATHER = 0.1  # seconds between log batches of a job that prints all the time
+_GATHER, _GATHER_LONGER = 0.1, 0.25  # seconds between log batches of a job that prints all the time
 _DRAIN = 5.0  # seconds for the streams to end after the job did
 _LAST_GRACE = 5.0  # seconds for init to end everything before it is killed itself
 
 
 class LogShipper:
-    """Lines in, batches out: the first at once, then one each 0.1 s while there is more."""
+    """Lines in, batches out: the first at once, then one each 0.1 s while there is more, or each 0.25 s while the
+    server is `behind` with what it was sent: a batch costs it as much as fifty lines."""
 
-    def __init__(self, send: Callable[[list[tuple[int, str]]], None], scraper: MetricScraper) -> None:
+    def __init__(
+        self, send: Callable[[list[tuple[int, str]]], None], scraper: MetricScraper, behind: Callable[[], bool]
+    ) -> None:
         self._send = send
+        self._behind = behind
         self._scraper = scraper
         self._pending: list[tuple[int, str]] = []
         self._sent_at = 0.0
@@ -39,7 +43,10 @@ class LogShipper:
 
     def due(self) -> float | None:
         """Seconds until the pending lines have to go; None when there are none."""
-        return max(0.0, self._sent_at + _GATHER - time.monotonic()) if self._pending else None
+        if not self._pending:
+            return None
+        gather = _GATHER_LONGER if self._behind() else _GATHER
+        return max(0.0, self._sent_at + gather - time.monotonic())
 
     def flush(self, force: bool = False) -> None:
         if self._pending and (force or self.due() == 0.0):

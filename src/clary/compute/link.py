@@ -13,6 +13,7 @@ from pathlib import Path
 
 from clary.clock import Clock
 from clary.compute import rows
+from clary.compute.ingest import Ingest
 from clary.compute.reports import Intake
 from clary.contract.instance import Credentials, InstanceSpec
 from clary.contract.link import (
@@ -21,6 +22,7 @@ from clary.contract.link import (
     Acknowledged,
     Claim,
     Claimed,
+    LogBatch,
     Message,
     MessageError,
     Refresh,
@@ -40,7 +42,6 @@ _BACKLOG = 256
 _CLAIM_TIMEOUT = 10.0  # seconds a connection may take to say who it is
 _SEND_TIMEOUT = 10
 _READ = 256 * 1024
-_LITTLE = 16 * 1024  # bytes that need not wait for their turn: phases, health, exit records, a few lines
 
 
 class AgentLink:
@@ -58,14 +59,13 @@ class AgentLink:
         wake: Callable[[str], None],
     ) -> None:
         self.intake = Intake(records, logs, clock)
+        self._ingest = Ingest(self.intake)
         self._path = path
         self._endpoint = endpoint
         self._records = records
         self._credentials = credentials
         self._wake = wake
         self._mutex = threading.Lock()
-        # A flood's batches are taken one by one: the threads of the API then compete with one of these, not with all.
-        self._turn = threading.Lock()
         self._agents: dict[str, _Agent] = {}
         self._listener: socket.socket | None = None
 
@@ -76,6 +76,7 @@ class AgentLink:
         self._path.chmod(0o600)
         listener.listen(_BACKLOG)
         self._listener = listener
+        self._ingest.start()
         threading.Thread(target=self._accept, args=(listener,), name="agent-link", daemon=True).start()
 
     def close(self) -> None:
@@ -88,6 +89,7 @@ class AgentLink:
             agents = list(self._agents.values())
         for each in agents:
             each.close()
+        self._ingest.close()
 
     def stop(self, instance: str) -> None:
         """Tells the agent, if it is connected; one that comes later is told when it claims."""
@@ -167,19 +169,28 @@ class AgentLink:
                     del self._agents[instance]
 
     def _handle(self, agent: _Agent, spec: InstanceSpec, lines: list[bytes]) -> None:
-        """One acknowledgement for all that came together."""
-        with self._turn if sum(map(len, lines)) > _LITTLE else contextlib.nullcontext():
-            messages = [decode(line) for line in lines]
-            reports = [each for each in messages if isinstance(each, Report)]
-            changed = bool(reports) and self.intake.take(spec, reports)
-        if reports:
-            sizes = (len(line) + 1 for line in lines)
-            pairs = zip(messages, sizes, strict=True)
-            agent.send(Acknowledged(max(each.position + size for each, size in pairs if isinstance(each, Report))))
-            if changed:
-                self._wake(spec.id)
+        """One acknowledgement for all that came together, once it is durable."""
+        messages = [decode(line) for line in lines]
+        contents = [each.content() for each in messages if isinstance(each, Report)]
+        if contents:
+            ends = [
+                each.position + len(line) + 1
+                for each, line in zip(messages, lines, strict=True)
+                if isinstance(each, Report)
+            ]
+            changed = not all(isinstance(each, LogBatch) for each in contents)
+            self._ingest.bring(spec, contents, lambda error: self._taken(agent, spec, error, max(ends), changed))
         if any(isinstance(each, Refresh) for each in messages):
             agent.send(Renewed(self._session(spec)))
+
+    def _taken(self, agent: _Agent, spec: InstanceSpec, error: Exception | None, end: int, changed: bool) -> None:
+        """An agent whose reports cannot be taken, or who takes no answer, has to come again."""
+        if error is not None:
+            _log.error("what %s reports was not taken", spec.id, exc_info=error)
+        elif changed:
+            self._wake(spec.id)
+        if error is not None or not agent.try_to_send(Acknowledged(end)):
+            agent.hang_up()
 
 
 class _Agent:
@@ -196,6 +207,15 @@ class _Agent:
     def send(self, message: Message) -> None:
         with self._sending:
             self._connection.sendall(encode(message))
+
+    def try_to_send(self, message: Message) -> bool:
+        """Whether it went out whole at once."""
+        data = encode(message)
+        with self._sending:
+            try:
+                return self._connection.send(data, socket.MSG_DONTWAIT) == len(data)
+            except OSError:
+                return False
 
     def first(self) -> Message:
         """Raises ConnectionError, TimeoutError, MessageError."""
@@ -221,9 +241,13 @@ class _Agent:
             if lines:
                 yield lines
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """Ends `lines`."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self.hang_up()
         self._connection.close()
 
 

@@ -15,35 +15,34 @@ from clary.contract.link import Health, LogBatch, MessageError, Report, decode
 from clary.store import logs as log_store
 from clary.store.engine import Database
 
+State = Phase | Health | ExitRecord
+Content = LogBatch | State
+
 
 class Intake:
-    """`take` may be given a report that was taken before: nothing changes then."""
+    """`take` may be given what was taken before: nothing changes then."""
 
     def __init__(self, records: Database, logs: Database, clock: Clock) -> None:
         self.records = records
         self._logs = logs
         self._clock = clock
 
-    def take(self, spec: InstanceSpec, reports: Sequence[Report]) -> bool:
-        """All of them, in order, durably; whether anything but log lines was among them."""
-        states: list[Phase | Health | ExitRecord] = []
-        batches: list[LogBatch] = []
-        for report in reports:
-            content = report.content()
-            if isinstance(content, LogBatch):
-                batches.append(content)
-            else:
-                states.append(content)
+    def take(self, brought: Sequence[tuple[InstanceSpec, Sequence[Content]]]) -> None:
+        """All that each instance's agent has brought, in order, durably."""
+        lines: list[tuple[InstanceSpec, LogBatch]] = []
+        states: list[tuple[str, State]] = []
+        for spec, contents in brought:
+            lines += [(spec, each) for each in contents if isinstance(each, LogBatch)]
+            states += [(spec.id, each) for each in contents if not isinstance(each, LogBatch)]
         # lines first: when an exit record can be seen, so can all that was printed before it
-        if batches:
-            self._logs.write(lambda connection: self._append(connection, spec, batches))
+        if lines:
+            self._logs.write(lambda connection: self._append(connection, lines))
         if states:
-            self.records.write(lambda connection: _enter(connection, spec.id, states))
-        return bool(states)
+            self.records.write(lambda connection: _enter(connection, states))
 
-    def _append(self, connection: Connection, spec: InstanceSpec, batches: Sequence[LogBatch]) -> None:
+    def _append(self, connection: Connection, lines: Sequence[tuple[InstanceSpec, LogBatch]]) -> None:
         now = self._clock.now()
-        for each in batches:
+        for spec, each in lines:
             where = (spec.account, spec.region, spec.log_group, spec.log_stream)
             log_store.append(connection, *where, each.events, now, each.position)
 
@@ -60,10 +59,10 @@ class Intake:
                     break
                 if isinstance(message, Report):
                     reports.append(message)
-        self.take(spec, reports)
+        self.take([(spec, [each.content() for each in reports])])
         spool.unlink()
 
 
-def _enter(connection: Connection, instance: str, states: Sequence[Phase | Health | ExitRecord]) -> None:
-    for each in states:
+def _enter(connection: Connection, states: Sequence[tuple[str, State]]) -> None:
+    for instance, each in states:
         rows.report(connection, instance, each)

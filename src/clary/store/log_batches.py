@@ -9,14 +9,25 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clary.store.prepared import Prepared
 from clary.store.schema import log_events
 
 # One statement for a whole batch: SQLite takes it apart without the interpreter's lock, which a flood of lines would
 # otherwise keep from all other threads.
-_INSERT_JSON = sa.text(
-    "INSERT INTO log_events (stream_id, timestamp, sequence, group_id, ingested, message) "
-    "SELECT :stream, json_extract(value, '$[0]'), :first + key, :group, :ingested, "
-    "CAST(json_extract(value, '$[1]') AS BLOB) FROM json_each(:events)"
+_EACH = sa.func.json_each(sa.bindparam("events", type_=sa.Text)).table_valued("key", "value")
+_NUMBERS = {name: sa.bindparam(name, type_=sa.BigInteger) for name in ("stream", "first", "group", "ingested")}
+_INSERT_JSON = Prepared(
+    log_events.insert().from_select(
+        ["stream_id", "timestamp", "sequence", "group_id", "ingested", "message"],
+        sa.select(
+            _NUMBERS["stream"],
+            sa.func.json_extract(_EACH.c.value, "$[0]"),
+            _NUMBERS["first"] + _EACH.c.key,
+            _NUMBERS["group"],
+            _NUMBERS["ingested"],
+            sa.cast(sa.func.json_extract(_EACH.c.value, "$[1]"), sa.LargeBinary),
+        ),
+    )
 )
 
 
@@ -36,7 +47,7 @@ def insert(connection: Connection, batch: Batch, events: Sequence[tuple[int, str
     text = json.dumps(events, ensure_ascii=False) if connection.dialect.name == "sqlite" else ""
     if text and "\\u0000" not in text and _is_unicode(text):  # what JSON in SQLite cannot hold
         common = {"stream": batch.stream, "group": batch.group, "first": batch.first, "ingested": batch.ingested}
-        connection.execute(_INSERT_JSON, common | {"events": text})
+        _INSERT_JSON.run(connection, common | {"events": text})
         return
     rows = [
         {

@@ -13,11 +13,24 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.store.log_batches import Batch, insert
+from clary.store.prepared import Prepared
 from clary.store.schema import log_events as events_table
 from clary.store.schema import log_groups as groups_table
 from clary.store.schema import log_streams as streams_table
 
 _DAY = 86_400_000
+_NAMED = Prepared(
+    sa.select(streams_table)
+    .join(groups_table, streams_table.c.group_id == groups_table.c.id)
+    .where(groups_table.c.account == sa.bindparam("account"), groups_table.c.region == sa.bindparam("region"))
+    .where(groups_table.c.name == sa.bindparam("of_group"), streams_table.c.name == sa.bindparam("of_name"))
+)
+_MOVING = ("first_event", "last_event", "last_ingestion", "bytes", "position", "next_sequence")
+_MOVE = Prepared(
+    streams_table.update()
+    .where(streams_table.c.id == sa.bindparam("of"))
+    .values({name: sa.bindparam(f"to_{name}") for name in _MOVING})
+)
 FIRST = (-1, -1)  # a cursor before every event
 
 
@@ -189,31 +202,22 @@ def append(
     moved = target.position if position is None else target.position + size + len(events)
     times = [at for at, _ in events]
     first, last = (target.first_event, target.last_event)
-    connection.execute(
-        streams_table.update()
-        .where(streams_table.c.id == target.id)
-        .values(
-            first_event=min(times) if first is None else min(first, *times),
-            last_event=max(times) if last is None else max(last, *times),
-            last_ingestion=ingested,
-            bytes=target.bytes + size,
-            position=moved,
-            next_sequence=target.next_sequence + len(events),
-        )
-    )
+    changes = {
+        "first_event": min(times) if first is None else min(first, *times),
+        "last_event": max(times) if last is None else max(last, *times),
+        "last_ingestion": ingested,
+        "bytes": target.bytes + size,
+        "position": moved,
+        "next_sequence": target.next_sequence + len(events),
+    }
+    _MOVE.run(connection, {**{f"to_{name}": value for name, value in changes.items()}, "of": target.id})
     return moved
 
 
 def _target(connection: Connection, account: str, region: str, group: str, stream: str, now: float) -> Stream:
-    of_group = groups_table.c
-    query = (
-        sa.select(streams_table)
-        .join(groups_table, streams_table.c.group_id == of_group.id)
-        .where(of_group.account == account, of_group.region == region, of_group.name == group)
-        .where(streams_table.c.name == stream)
-    )
-    if row := connection.execute(query).mappings().first():
-        return Stream(**row)
+    given = {"account": account, "region": region, "of_group": group, "of_name": stream}
+    if row := _NAMED.first(connection, given):
+        return Stream(*row)
     found = find_group(connection, account, region, group) or create_group(connection, account, region, group, now)
     return create_stream(connection, found, stream, now)
 
