@@ -36,14 +36,19 @@ _BOUNDS = {
 }
 # No record was modified before it was created, so these bounds hold for what is sorted by, too.
 _IMPLIED = (("created", "modified_before"), ("modified", "created_after"))
+# Nor longer after it than the longest that any was, so these do with that time taken off or added.
+_IMPLIED_WITHIN = {("created", "modified_after"): -1, ("modified", "created_before"): 1}
+_ROUNDING = 1.0  # seconds; far more than the arithmetic of times can be off
+_LIFETIME = records.c.modified - records.c.created
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """`after` is the position of the last record seen, `limit` the most records wanted. Bounds are exclusive.
 
-    `status` has an index in the order of `created`; any other filter on what is not sorted by passes over the records
-    that it refuses, within the index that it reads.
+    `status` has an index in the order of `created`. A bound on the one time in the order of the other passes over what
+    was created or modified within the longest lifetime of a record of this kind (creation to last change) of the bound;
+    any other filter on what is not sorted by, over all that it refuses within the index that is read.
     """
 
     kind: str
@@ -87,12 +92,23 @@ def page(connection: Connection, listing: Listing) -> Page:
         given["name_contains"] = f"%{_escaped(listing.name_contains)}%"
     if listing.after is not None:
         given |= {f"after_{column}": value for column, value in zip(_ORDER[listing.sort], listing.after, strict=True)}
+    given |= _within_a_lifetime(connection, form, given)
     row = _summaries(form).first(connection, {**given, "count": listing.limit + 1})
     count, text = row if row is not None else (0, None)
     if count <= listing.limit:
         return Page(text or "", None)
     last = _position(form).first(connection, {**given, "count": 1, "skip": listing.limit - 1})
     return Page(text.rpartition(_SEPARATOR)[0], last)
+
+
+def _within_a_lifetime(connection: Connection, form: _Form, given: dict[str, Any]) -> dict[str, Any]:
+    """The values of the bounds of _IMPLIED_WITHIN."""
+    signs = {name: sign for name in form.filters if (sign := _IMPLIED_WITHIN.get((form.sort, name)))}
+    if not signs:
+        return {}
+    row = _LONGEST.first(connection, given)
+    longest = _ROUNDING if row is None else row[0] + _ROUNDING
+    return {f"within_{name}": given[name] + sign * longest for name, sign in signs.items()}
 
 
 class _Joined(Prepared):
@@ -132,7 +148,7 @@ def _rows(form: _Form, columns: list[sa.Column[Any]]) -> sa.Select[Any]:
 
 
 def _conditions(form: _Form) -> list[sa.ColumnElement[bool]]:
-    wanted = [records.c[name] == _bind(name, records.c[name]) for name in ("kind", "account", "region")]
+    wanted = list(_OF_A_KIND)
     for name in form.filters:
         if name == "status":
             wanted.append(records.c.status == _bind(name, records.c.status))
@@ -143,6 +159,8 @@ def _conditions(form: _Form) -> list[sa.ColumnElement[bool]]:
             wanted.append(_bound(column, sign, name, sorted_by=form.sort == column))
             if (form.sort, name) in _IMPLIED:
                 wanted.append(_bound(form.sort, sign, name, sorted_by=True))
+            if (form.sort, name) in _IMPLIED_WITHIN:
+                wanted.append(_bound(form.sort, sign, f"within_{name}", sorted_by=True))
     return wanted
 
 
@@ -155,6 +173,10 @@ def _bound(column: str, sign: str, name: str, sorted_by: bool) -> sa.ColumnEleme
 
 def _bind(name: str, column: sa.Column[Any]) -> sa.BindParameter[Any]:
     return sa.bindparam(name, type_=column.type)
+
+
+_OF_A_KIND = [records.c[name] == _bind(name, records.c[name]) for name in ("kind", "account", "region")]
+_LONGEST = Prepared(sa.select(_LIFETIME).where(*_OF_A_KIND).order_by(_LIFETIME.desc()).limit(1))
 
 
 def _escaped(text: str) -> str:

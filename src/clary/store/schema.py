@@ -38,6 +38,8 @@ records = sa.Table(
     sa.Index("records_by_kind", "kind", "status", "queue", "created", "arn"),
     sa.Index("records_by_parent", "parent", "kind"),
 )
+_LIFETIME = records.c.modified - records.c.created
+sa.Index("records_by_lifetime", records.c.account, records.c.region, records.c.kind, _LIFETIME)
 _WANTED = records.c.until.is_not(None)
 sa.Index("records_by_until", records.c.kind, records.c.until, sqlite_where=_WANTED, postgresql_where=_WANTED)
 
