@@ -1,4 +1,5 @@
-"""The control plane's end of the agent link: a thread for each agent's connection."""
+"""The control plane's end of the agent link: a thread for each agent's connection, and one that makes what they all bring
+durable (ingest.py)."""
 
 from __future__ import annotations
 
