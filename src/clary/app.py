@@ -35,6 +35,7 @@ from clary.secrets.recognition import recognise
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import answering
+from clary.server.turns import AT_ONCE, Turns
 from clary.server.waiting import WaitingRoom
 from clary.services import tables
 from clary.services.access.authority import Authority
@@ -48,13 +49,14 @@ from clary.services.sagemaker import launches
 from clary.services.sts.sessions import open_session
 from clary.services.waiting import Waiting
 from clary.store import schema
-from clary.store.engine import Database, SqliteDatabase
+from clary.store.engine import Database, Pause, SqliteDatabase
 from clary.store.watched import WatchedDatabase
 from clary.wire.models import Models
 from clary.wire.router import Router
 
 _LOG = logging.getLogger(__name__)
 _JOB_SESSION_SECONDS = 3600.0
+_THREADS = 32  # requests at work at once, of which few run
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
 
@@ -91,7 +93,8 @@ class ControlPlane:
 def build(settings: Settings) -> ControlPlane:
     clock = SystemClock()
     room = WaitingRoom()
-    records, objects_index, logs = (_database(settings, name, metadata) for name, metadata in _DATABASES)
+    turns = Turns(AT_ONCE, _THREADS)
+    records, objects_index, logs = (_database(settings, *each, turns.waiting) for each in _DATABASES)
     authority = Authority(records, objects_index, clock)
 
     def changed(arns: Set[str]) -> None:
@@ -119,20 +122,22 @@ def build(settings: Settings) -> ControlPlane:
     router, codes = Router(Models()), tables.VALIDATION_CODES
     pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
     questions = answering(answers(platform, keyring, __version__))
-    server = ControlServer(settings.run / "control.sock", pipeline, questions, room=room)
+    server = ControlServer(settings.run / "control.sock", pipeline, questions, _THREADS, room=room, turns=turns)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
 
 
 _DATABASES = (("records", schema.RECORDS), ("objects", schema.OBJECTS), ("logs", schema.LOGS))
 
 
-def _database(settings: Settings, name: str, metadata: sa.MetaData) -> Database:
+def _database(
+    settings: Settings, name: str, metadata: sa.MetaData, waiting: Pause = contextlib.nullcontext
+) -> Database:
     if settings.database_url:
         from clary.store.postgres import PostgresDatabase  # its driver is an extra
 
         return PostgresDatabase(settings.database_url, metadata)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return SqliteDatabase(str(settings.data / f"{name}.db"), metadata)
+    return SqliteDatabase(str(settings.data / f"{name}.db"), metadata, waiting)
 
 
 def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callable[[InstanceSpec], Credentials]:

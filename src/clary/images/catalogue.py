@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ def parse(uri: str) -> Reference:
     return Reference(match["repository"], match["tag"] or "latest")
 
 
+@functools.lru_cache(256)  # it changes with the program only
 def find(uri: str) -> AlgorithmSpec:
     """The built-in algorithm that the image means; raises ImageNotOffered saying what exists instead."""
     reference = parse(uri)

@@ -17,6 +17,7 @@ from typing import Any
 from clary.server.exchange import Application, Hold, serve_question, serve_request
 from clary.server.frames import questions_socket
 from clary.server.lane import Lane
+from clary.server.turns import Turns
 from clary.server.waiting import WaitingRoom
 
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
@@ -29,8 +30,9 @@ class ControlServer:
 
     `threads` bounds how many requests run at once; further ready connections wait in the kernel. A peer that is silent
     for `patience` seconds in the middle of an exchange loses its connection. `room` is where requests wait that
-    `application` holds. `start` binds the sockets and returns; `stop` answers who waits, takes no new exchange, gives
-    running ones `grace` seconds, and returns whether all of them ended.
+    `application` holds; `turns` are for `threads`, for those who have to know which of these wait. `start` binds the
+    sockets and returns; `stop` answers who waits, takes no new exchange, gives running ones `grace` seconds, and
+    returns whether all of them ended.
     """
 
     def __init__(
@@ -41,12 +43,13 @@ class ControlServer:
         threads: int = 32,
         patience: float = 60.0,
         room: WaitingRoom | None = None,
+        turns: Turns | None = None,
     ) -> None:
         ask = functools.partial(serve_question, answer=answer)
         serve = functools.partial(serve_request, application=application, park=self._park)
         self._room = room or WaitingRoom()
         self._questions = Lane(questions_socket(path), ask, _QUESTION_THREADS, patience)
-        self._requests = Lane(path, serve, threads, patience)
+        self._requests = Lane(path, serve, threads, patience, turns)
 
     def start(self) -> None:
         """Raises OSError when a socket cannot be bound."""

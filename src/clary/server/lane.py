@@ -19,10 +19,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clary.server.turns import Turns
+from clary.server.turns import AT_ONCE, Turns
 
 _BACKLOG = 1024
-_AT_ONCE = 2  # threads that run: one more than the interpreter can, for when the other waits
 _LOG = logging.getLogger(__name__)
 
 
@@ -39,13 +38,20 @@ class Lane:
     """Serves connections to a unix socket that only this user can open; `serve` is called for each that has something
     to read, and raises OSError when the connection broke.
 
-    `threads` bounds how many exchanges there are at once (of these few run, see turns.py); further ready
-    connections wait in the kernel. A peer that is silent for `patience` seconds in the middle of an exchange loses
-    its connection. `start` binds the socket and returns; `stop` takes no new exchange, lets running ones go on
-    until `deadline` (of the monotonic clock), and returns whether all of them ended.
+    `threads` bounds how many exchanges there are at once (of these few run, by `turns`, which are for as many);
+    further ready connections wait in the kernel. A peer that is silent for `patience` seconds in the middle of an
+    exchange loses its connection. `start` binds the socket and returns; `stop` takes no new exchange, lets running
+    ones go on until `deadline` (of the monotonic clock), and returns whether all of them ended.
     """
 
-    def __init__(self, path: Path, serve: Callable[[socket.socket], After], threads: int, patience: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        serve: Callable[[socket.socket], After],
+        threads: int,
+        patience: float,
+        turns: Turns | None = None,
+    ) -> None:
         self._path = path
         self._serve = serve
         self._count = threads
@@ -56,7 +62,7 @@ class Lane:
         self._connections: dict[int, socket.socket] = {}
         self._mutex = threading.Lock()
         self._stopping = threading.Event()
-        self._turns = Turns(_AT_ONCE, threads)
+        self._turns = turns or Turns(AT_ONCE, threads)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:

@@ -44,6 +44,7 @@ _BOUNDS = {
     "LastModifiedTimeAfter": "modified_after",
     "LastModifiedTimeBefore": "modified_before",
 }
+_OWN = '"_'  # with which the name of a member of the service's own begins in a text
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 _LISTING_MEMBERS = {*_BOUNDS, "NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "StatusEquals"}
 
@@ -60,7 +61,9 @@ class Resource:
     `kind` is the record kind and the ARN's type; `noun` the stem of its operations and members ("Model" gives
     CreateModel, ModelName, ModelArn); `listing` the list member of List*, whose entries have the `summary` members.
     `missing` and `taken` are AWS's texts with `{arn}` in them; `edges` says which status may follow which.
-    `view` makes of a record what Describe adds to its name, ARN, times and status.
+    `view` makes of a record what Describe adds to its name, ARN, times and status. `written` does the same with the
+    JSON text of a document that has no members of the service's own: for kinds whose documents are stored as Describe
+    shows them, their names among them, so that they need not be read to be told.
     """
 
     kind: str
@@ -75,6 +78,7 @@ class Resource:
     shows_modified: bool = False
     descending: bool = True
     view: View = public
+    written: Callable[[str], str] | None = None
 
     def arn(self, account: str, region: str, name: str) -> str:
         return str(Arn("sagemaker", region, account, f"{self.kind}/{name}"))
@@ -132,20 +136,27 @@ def require(connection: Connection, resource: Resource, call: Call, name: str) -
     return found
 
 
-def describe(resource: Resource, call: Call, given: Document) -> Document:
+def describe(resource: Resource, call: Call, given: Document) -> Result:
     name = given[f"{resource.noun}Name"]
-    record = call.platform.stores.records.read(lambda connection: require(connection, resource, call, name))
-    return present(resource, record)
+
+    def look(connection: Connection) -> Result:
+        if resource.written is not None:
+            found = records.written(connection, resource.kind, call.account, call.region, name)
+            if found is not None and _OWN not in found.document:
+                head = {key: _time(key, each) for key, each in _head(resource, found).items()}
+                return Written(f"{resource.written(found.document)[:-1]},{_ENCODER.encode(head)[1:]}")
+        return present(resource, require(connection, resource, call, name))
+
+    return call.platform.stores.records.read(look)
 
 
 def present(resource: Resource, record: Record) -> Document:
     """A record as Describe* shows it."""
-    shown = resource.view(record)
-    shown |= {
-        f"{resource.noun}Name": record.name,
-        f"{resource.noun}Arn": record.arn,
-        "CreationTime": record.created,
-    }
+    return {**resource.view(record), f"{resource.noun}Name": record.name, **_head(resource, record)}
+
+
+def _head(resource: Resource, record: Record | records.Written) -> Document:
+    shown: Document = {f"{resource.noun}Arn": record.arn, "CreationTime": record.created}
     if resource.shows_modified:
         shown["LastModifiedTime"] = record.modified
     if record.status:
@@ -243,9 +254,12 @@ def _filters(given: Document) -> Document:
 
 def summary(resource: Resource, record: Record) -> str:
     """What List* shows of a record, as JSON text. In SageMaker's summaries the names of times end in Time."""
-    shown = present(resource, record)
-    told = {member: shown[member] for member in resource.summary if member in shown}
-    return _ENCODER.encode({name: write_epoch(each) if name.endswith("Time") else each for name, each in told.items()})
+    known = {**record.document, f"{resource.noun}Name": record.name, **_head(resource, record)}
+    return _ENCODER.encode({name: _time(name, known[name]) for name in resource.summary if name in known})
+
+
+def _time(name: str, value: Any) -> Any:
+    return write_epoch(value) if name.endswith("Time") else value
 
 
 def _plain(value: Any) -> Any:

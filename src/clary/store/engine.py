@@ -8,6 +8,8 @@ leaves only after the commit (WAL, synchronous=FULL).
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 import threading
 from collections import deque
@@ -24,6 +26,7 @@ from clary.store.errors import StoreClosed, StoreFailed, StoreFull
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+Pause = Callable[[], contextlib.AbstractContextManager[None]]
 
 _BATCH = 256  # bounds how long one commit can make its first caller wait
 _READERS = 16
@@ -65,9 +68,10 @@ class _Task:
 
 
 class SqliteDatabase:
-    """An embedded SQLite file. Only the control plane's process opens it."""
+    """An embedded SQLite file. Only the control plane's process opens it. `waiting` makes what a thread enters while it
+    waits for a commit."""
 
-    def __init__(self, path: str, tables: sa.MetaData) -> None:
+    def __init__(self, path: str, tables: sa.MetaData, waiting: Pause = contextlib.nullcontext) -> None:
         self._writer = _engine(path, 1, "BEGIN IMMEDIATE")
         self._reading = _engine(path, _READERS, "BEGIN", "query_only=ON")
         self._readers = _Readers(self._reading, _READERS)
@@ -78,6 +82,7 @@ class SqliteDatabase:
         except BaseException:
             self._dispose()
             raise
+        self._waiting = waiting
         self._state = threading.Condition()
         self._queue: deque[_Task] = deque()
         self._leading = False
@@ -125,7 +130,8 @@ class SqliteDatabase:
     def _wait(self, task: _Task) -> None:
         """Until `task` is done or leads. An interrupted wait (Ctrl-C) must not leave a lead that nobody takes."""
         try:
-            task.done.wait()
+            with self._waiting():
+                task.done.wait()
         except BaseException:
             with self._state:
                 if not task.leads and task in self._queue:
@@ -179,7 +185,8 @@ class SqliteDatabase:
                 task.error = StoreFull() if _full(error) else error
                 driver.execute("ROLLBACK TO task")
             driver.execute("RELEASE task")
-        self._connection.commit()
+        with self._waiting():
+            self._connection.commit()
 
     def _commit_one(self, task: _Task) -> None:
         try:
@@ -188,7 +195,8 @@ class SqliteDatabase:
             task.error = StoreFull() if _full(error) else error
             self._recover()
             return
-        self._connection.commit()
+        with self._waiting():
+            self._connection.commit()
 
     def _recover(self) -> None:
         """Rolls back whatever is open."""
@@ -270,6 +278,7 @@ def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
         max_overflow=0,
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # they hold secrets, and error texts go to the log
+        json_serializer=json.JSONEncoder(separators=(",", ":")).encode,
     )
 
     @event.listens_for(engine, "connect")

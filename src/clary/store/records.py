@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -55,12 +55,16 @@ class Record:
 
 FIELDS = tuple(each.name for each in dataclasses.fields(Record))
 _SELECT = sa.select(*(records.c[name] for name in FIELDS))
+_AS_TEXT = sa.cast(records.c.document, sa.Text)
 _ITS_NAME = [records.c[name] == sa.bindparam(name) for name in ("kind", "account", "region", "name")]
 _SAME = [records.c.arn == sa.bindparam("of_arn"), records.c.version == sa.bindparam("of_version")]
 _CHANGING = ("status", "modified", "document", "version", "summary", "queue", "until")
 
 _INSERT = Prepared(records.insert())
 _BY_NAME = Prepared(_SELECT.where(*_ITS_NAME))
+_TEXT = Prepared(
+    sa.select(*(records.c[name] for name in ("arn", "status", "created", "modified")), _AS_TEXT).where(*_ITS_NAME)
+)
 _BY_ARN = Prepared(_SELECT.where(records.c.arn == sa.bindparam("arn")))
 _NAMED = Prepared(sa.select(records.c.arn).where(*_ITS_NAME))
 _TAKEN = Prepared(sa.select(records.c.arn).where(records.c.arn == sa.bindparam("arn")))
@@ -82,6 +86,21 @@ def insert(connection: Connection, record: Record) -> None:
 def find(connection: Connection, kind: str, account: str, region: str, name: str) -> Record | None:
     row = _BY_NAME.first(connection, {"kind": kind, "account": account, "region": region, "name": name})
     return None if row is None else Record(*row)
+
+
+class Written(NamedTuple):
+    """What is told of a record whose document need not be looked into: `document` is its JSON text."""
+
+    arn: str
+    status: str
+    created: float
+    modified: float
+    document: str
+
+
+def written(connection: Connection, kind: str, account: str, region: str, name: str) -> Written | None:
+    row = _TEXT.first(connection, {"kind": kind, "account": account, "region": region, "name": name})
+    return None if row is None else Written(*row)
 
 
 def by_arn(connection: Connection, arn: str) -> Record | None:

@@ -71,3 +71,34 @@ def test_the_end_wakes_those_who_wait() -> None:
     turns.stop()
     thread.join(PATIENCE)
     assert not thread.is_alive()
+
+
+def test_whoever_says_that_it_waits_lets_the_next_run_at_once() -> None:
+    """Nobody watches here: what is said is enough. As many as are waited for go on without a turn of their own."""
+    turns = Turns(1, 3)
+    running, over = threading.Semaphore(0), threading.Event()
+    kept: list[bool] = []
+
+    def work() -> None:
+        turns.take()
+        turns.begin()
+        running.release()
+        with turns.waiting():
+            over.wait(PATIENCE)
+        kept.append(turns.end())
+
+    threads = [begun(work) for _ in range(3)]
+    for _ in threads:
+        assert running.acquire(timeout=PATIENCE)
+    over.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert sorted(kept) == [False, False, True]
+
+
+def test_one_without_an_exchange_has_no_turn_to_give() -> None:
+    turns = Turns(1, 2)
+    turns.take()
+    with turns.waiting():
+        assert not turns._free.acquire(blocking=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clary.services.resources import Resource
+from clary.services.sagemaker.training_job import metrics
 
 TERMINAL = frozenset({"Completed", "Failed", "Stopped"})
 ACTIVE = ("InProgress", "Stopping")
@@ -33,6 +34,8 @@ TRAINING_JOB = Resource(
     },
     shows_modified=True,
     descending=False,
+    view=metrics.view,
+    written=metrics.written,
 )
 
 # Refused by name while not built. Not in this list, because they change nothing for what runs here:

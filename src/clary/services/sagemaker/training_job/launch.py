@@ -7,6 +7,7 @@ from clary.contract.instance import Channel, Image, InstanceSpec, MetricDefiniti
 from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
+from clary.services.sagemaker.training_job import metrics
 from clary.store.records import Record
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -55,9 +56,7 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         channels=tuple(_channel(each, job) for each in job.get("InputDataConfig", ())),
         output=f"{output['S3OutputPath'].rstrip('/')}/{name}/output",
         output_compression=output.get("CompressionType", "GZIP"),
-        metrics=tuple(
-            MetricDefinition(each["Name"], each["Regex"]) for each in job["AlgorithmSpecification"]["MetricDefinitions"]
-        ),
+        metrics=tuple(MetricDefinition(each["Name"], each["Regex"]) for each in metrics.of(job)),
         max_runtime=float(job["StoppingCondition"]["MaxRuntimeInSeconds"]),
         stop_grace=settings.stop_grace_seconds,
         memory=instance_types.find(resources["InstanceType"]).memory,

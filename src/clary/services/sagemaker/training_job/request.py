@@ -9,6 +9,7 @@ from clary.images.base import Images
 from clary.services.operation import Document
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
+from clary.services.sagemaker.training_job import metrics
 from clary.services.sagemaker.training_job.declaration import (
     DEFAULT_CHANNEL,
     DEFAULT_MAX_RUNTIME,
@@ -21,18 +22,19 @@ _OPERATION = "CreateTrainingJob"
 
 
 def completed(given: Document, images: Images) -> Document:
-    """The request with its defaults. Raises ValidationException for what cannot run; whether the hyperparameters suit
-    the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
+    """The request with its defaults, as it is stored. Raises ValidationException for what cannot run; whether the
+    hyperparameters suit the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
     refuse(_OPERATION, given, NOT_BUILT)
     algorithm = _algorithm(given, images)
     checks.environment(given.get("Environment"))
     checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
+    shown = {member: value for member, value in given.items() if member != "SessionChainingConfig"}
     return {
         **DEFAULTS,
-        **given,
+        **shown,
         "AlgorithmSpecification": {
             **given["AlgorithmSpecification"],
-            "MetricDefinitions": [{"Name": each.name, "Regex": each.regex} for each in algorithm.metrics],
+            "MetricDefinitions": metrics.reference(algorithm),
             "EnableSageMakerMetricsTimeSeries": False,
         },
         "OutputDataConfig": {

@@ -1,5 +1,5 @@
 """The story of a training job as its document tells it: SecondaryStatusTransitions, times, the ending. Pure functions
-from document to document.
+from document to document. Times are written as clients are told them, to the millisecond.
 
 The list only grows, and exactly one entry is open while the job is not over; its message may change in place, and
 clients print a line when it does.
@@ -7,11 +7,13 @@ clients print a line when it does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clary.contract.instance import ExitRecord, Phase
 from clary.services.operation import Document
+from clary.wire.scalars import write_epoch, write_float
 
 STARTING = "Starting the training job"
 PREPARING = "Preparing the instances for training"
@@ -36,16 +38,17 @@ _CLASSES = ("AlgorithmError:", "ClientError:", "CapacityError:", "InternalServer
 
 def begin(now: float) -> Document:
     """What a new job's document has of it."""
+    begun = {"Status": "Starting", "StartTime": write_epoch(now), "StatusMessage": STARTING}
     return {
         "SecondaryStatus": "Starting",
-        "SecondaryStatusTransitions": [{"Status": "Starting", "StartTime": now, "StatusMessage": STARTING}],
+        "SecondaryStatusTransitions": [begun],
     }
 
 
 def enter(document: Document, status: str, at: float, message: str) -> Document:
     """Closes the open entry and opens the next."""
     *past, last = document["SecondaryStatusTransitions"]
-    at = max(at, last["StartTime"])
+    at = max(write_epoch(at), last["StartTime"])
     entry = {"Status": status, "StartTime": at, "StatusMessage": message}
     changed = {
         **document,
@@ -128,4 +131,5 @@ def results(exits: Sequence[ExitRecord]) -> Document:
 
 
 def _metric(name: str, value: float, at: float) -> dict[str, Any]:
-    return {"MetricName": name, "Value": value, "Timestamp": at}
+    told = value if math.isfinite(value) else write_float(value)  # JSON has no such numbers
+    return {"MetricName": name, "Value": told, "Timestamp": write_epoch(at)}
