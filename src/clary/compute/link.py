@@ -1,5 +1,5 @@
-"""The control plane's end of the agent link: a thread for each agent's connection, and one that makes what they all bring
-durable (ingest.py)."""
+"""The control plane's end of the agent link: a thread for each agent's connection, and one that makes durable what
+they all bring (ingest.py)."""
 
 from __future__ import annotations
 
