@@ -30,16 +30,17 @@ moto_server keeps them in memory. MD5 is the hash that S3's ETag asks for, over 
 The client sends from memory and throws away what it receives; its own CPU time is apart. AES-GCM stands for encryption
 at rest, which Clary does not do yet: the rate of encrypting the same bytes alone."""
 WHERE = """A get: the control plane finds the object and names its file; the edge has the kernel send it. Neither
-process reads a byte. A put: the edge writes what it receives into a file that the control plane has named, and the
-control plane hashes the file's pages: of the server's CPU about 420 ms are MD5, in a thread of its own, 200 the
-edge's copies (from the socket, into the page cache), 80 reading the pages for the hash, 30 having the disk begin. MD5
-has one core, and the client, the edge and the reading share the other, so MD5 sets the pace. Before, two things held
-a put up: the bytes' second hop (frames to the control plane), and, more than that, the deletion of the object that is
-replaced: this disk takes 1.4 ms to free a MiB, 350 ms of a put of 880, which a thread now does after the answer. The
-sync and the commit in the end take about 5 ms, because the writing to the disk began long before. boto3's upload_file
-sends parts, several at once, and signs the SHA-256 of each over HTTP; what it takes itself is most of it. AES-GCM
-alone runs at 4.8 times MD5's rate and 0.78 of nginx's: encrypted, a put would compute a fifth more than its MD5, and
-a get, which the kernel could then no longer send, could be at most 0.78 of nginx on one core."""
+process reads a byte. Its rate was between 2.5 and 5.2 GB/s in different runs, nginx's steadier; why
+is open. A put: the edge writes what it receives into a file that the control plane has named, and the control plane
+hashes the file's pages: of the server's CPU about 420 ms are MD5, in a thread of its own, 200 the edge's copies (from
+the socket, into the page cache), 80 reading the pages for the hash, 30 having the disk begin. MD5 has one core, and
+the client, the edge and the reading share the other, so MD5 sets the pace. Before, two things held a put up: the
+bytes' second hop (frames to the control plane), and, more than that, the deletion of the object that is replaced:
+this disk takes 1.4 ms to free a MiB, 350 ms of a put of 880, which a thread now does after the answer. The sync and
+the commit in the end take about 5 ms, because the writing to the disk began long before. boto3's upload_file sends
+parts, several at once, and signs the SHA-256 of each over HTTP; what it takes itself is most of it. AES-GCM alone
+runs at 4.8 times MD5's rate and 0.78 of nginx's: encrypted, a put would compute a fifth more than its MD5, and a get,
+which the kernel could then no longer send, could be at most 0.78 of nginx on one core."""
 
 
 class Transfers:
