@@ -36,17 +36,19 @@ image's environment too) to the first right answer, once; *MB* what all processe
 server, the fork server, both endpoints). *exact* is XGBoost itself through its C interface; *fast*, the default,
 finds a single row's leaves with LightGBM and sums them as XGBoost does."""
 WHERE = """Profiles (py-spy, perf) of the fast predictor at 16: two thirds of the CPU is the edge's, one third the model
-server's, 1 % the control plane's and the agent's. The edge's is interpreted Python (the head, the canonical request,
-the answer); the kernel is an eighth of it, SHA-256 and HMAC a twelfth. With the exact predictor the two are alike, and
-more than half of the model server's is XGBoost: a row's walk through the trees is the least part of it. At 1 the p50 is
-about the CPU of both processes, one after the other.
+server's, 1 % the control plane's and the agent's. Two thirds of the edge's is interpreted Python (the head, the
+canonical request, the answer); the kernel is a sixth of it, OpenSSL's hashing a twentieth (see the gateway's hop). With
+the exact predictor the two are alike, and more than half of the model server's is XGBoost: a row's walk through the
+trees is the least part of it. At 1 the p50 is about the CPU of both processes, one after the other.
 
-Missed: *req/s at 16 of the fast predictor*, by 6 %: the edge is the narrowest place; what it spends less on a head and
-a signature shows at once. *p50 at 1 of nginx's fixed answer*: that is 25 us here, for one process in C that looks at
-nothing; two processes in Python with a signature between them would have to do with 35 us each, which takes the head
-and the signature out of Python. *The exact predictor's worst figures* beside uvicorn and FastAPI: p99 at 1. A request
-to Clary wakes a process four times where theirs wakes one twice, on two cores that wrk shares; that this is the cause
-is likely and not traced. Its p50 at 1 is uvicorn's within 3 %.
+*p50 at 1 of nginx's fixed answer* is out of reach: that is 25 us here, for one process in C that looks at nothing; two
+processes in Python with a signature between them would have to do with 50 us each, wake-ups and all. It takes the head
+and the signature out of Python. *req/s at 16 of the fast predictor*: the edge is the narrowest place; what it spends
+less on a request shows at once. *p99 at 1* of the
+exact predictor is FastAPI's in some runs and above it in others. Where no other server is up it is 0.5 to 0.6 ms, for
+both predictors; with these nine beside it, it is two to three times that, and nginx's grows more. That what they do
+while they wait is the cause is likely and not traced: a request to Clary wakes a process four times where theirs wakes
+one twice, on two cores that wrk shares, so what else runs there shows in Clary first.
 
 The two cores of this virtual machine differ: the same loop took up to 1.9 times the CPU on one of them."""
 EXACT, FAST, NGINX = "clary, exact", "clary, fast", "floor: nginx, fixed answer"

@@ -27,8 +27,10 @@ recomputes and compares the signature. botocore: `SigV4Auth.add_auth` of the sam
 changed body are tried first, and refused. Then the same with a body of 6 MiB, the most that AWS takes, against bare
 SHA-256 of it. One process, CPU time for each request."""
 WHERE = """Of the verification about a half is hashing: the body, the canonical request, and HMAC with the signing
-key. The key itself is derived once a day for each access key, region and service, and what stands before the signature
-in the Authorization header is read once as long as it stays the same. A large body is all SHA-256."""
+key. The key is derived once a day for each access key, region and service, and its two blocks are hashed then; what
+stands before the signature in the Authorization header is read once as long as it stays the same, and the canonical
+request is written once for all requests that differ in their bodies alone, which a client's do for a second. A large
+body is all SHA-256."""
 KEY = Credentials("AKIAEXAMPLE", "a-secret-key-of-the-usual-forty-letters")
 PRINCIPAL = Principal("root", "123456789012", "arn:aws:iam::123456789012:root", "123456789012", "AKIAEXAMPLE")
 CREDENTIAL = Credential("AKIAEXAMPLE", "a-secret-key-of-the-usual-forty-letters", PRINCIPAL)
