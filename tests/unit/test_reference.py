@@ -78,7 +78,7 @@ def test_recorded_options_exist(service: str, operation: str) -> None:
                 shape = shape.member
 
 
-@pytest.mark.parametrize("service", ["iam", "logs", "sagemaker", "sts"])
+@pytest.mark.parametrize("service", ["iam", "kms", "logs", "sagemaker", "sts"])
 def test_no_option_of_a_built_operation_is_overlooked(service: str) -> None:
     """Each member that a client can send is named in the service's code, refused, or recorded with a reason. S3's guard
     refuses by itself what a handler does not name."""

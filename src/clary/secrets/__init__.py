@@ -1,5 +1,6 @@
 """Secrets at rest: the root key and what it seals."""
 
-from clary.secrets.root_key import RootKey, SealBroken
+from clary.secrets.root_key import RootKey
+from clary.secrets.sealing import SealBroken, SealingKey
 
-__all__ = ["RootKey", "SealBroken"]
+__all__ = ["RootKey", "SealBroken", "SealingKey"]

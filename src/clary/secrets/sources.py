@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 
 from clary.config import Settings
+from clary.secrets.sealing import KEY_BYTES
 
-KEY_BYTES = 32
 _SALT_BYTES = 16
 # A guess at the passphrase costs 128 MiB and a few tenths of a second.
 _COST, _BLOCK, _LANES = 2**17, 8, 1

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clary.scheduler.loop import Reconciler
-from clary.services import iam, logs, s3, sagemaker, sts
+from clary.services import iam, kms, logs, s3, sagemaker, sts
 from clary.services.operation import Operations
 from clary.services.waiting import Waits
 
 OPERATIONS: Mapping[str, Operations] = {
     "iam": iam.OPERATIONS,
+    "kms": kms.OPERATIONS,
     "logs": logs.OPERATIONS,
     "s3": s3.OPERATIONS,
     "sagemaker": sagemaker.OPERATIONS,
     "sts": sts.OPERATIONS,
 }
 
-RECONCILERS: Mapping[str, Reconciler] = sagemaker.RECONCILERS
+RECONCILERS: Mapping[str, Reconciler] = {**kms.RECONCILERS, **sagemaker.RECONCILERS}
 
 # By service and operation: the Describe of resources that clients wait for.
 WAITS: Mapping[tuple[str, str], Waits] = {("sagemaker", name): waits for name, waits in sagemaker.WAITS.items()}

@@ -59,7 +59,7 @@ def test_a_first_start_draws_a_key_for_its_owner_alone(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
     assert list(path.parent.iterdir()) == [path]
     assert RootKey.load(settings).fingerprint() == first.fingerprint()
-    assert path.read_text().strip() not in repr(first)
+    assert repr(first) == "RootKey(...)"
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:

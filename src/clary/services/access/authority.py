@@ -27,8 +27,15 @@ from clary.store import records
 from clary.store.engine import Database
 from clary.wire.messages import Request
 
+
+def _asked_later(_call: Call, _given: Document) -> Iterable[Wanted]:
+    """Of services whose operations find on their way what they are about, and ask `Call.caller` then."""
+    return ()
+
+
 _WANTS: Mapping[str, Wants] = {
     "iam": iam.wanted,
+    "kms": _asked_later,
     "logs": logs.wanted,
     "s3": s3.wanted,
     "sagemaker": sagemaker.wanted,

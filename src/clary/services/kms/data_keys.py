@@ -1,0 +1,94 @@
+"""Data keys: random bytes and key pairs for use outside of KMS, with a copy encrypted under a KMS key; random bytes."""
+
+from __future__ import annotations
+
+import os
+
+from sqlalchemy.engine import Connection
+
+from clary.services.kms import ciphertext, faults, grants, keys, material, permission
+from clary.services.kms.asking import Asker
+from clary.services.kms.specs import ENCRYPT, SYMMETRIC, spec_of
+from clary.services.operation import Call, Document, Operations
+from clary.services.refusals import refuse
+from clary.store.records import Record
+
+operations = Operations()
+
+_NO_ENCLAVES = ("Recipient",)
+_SIZES = {"AES_256": 32, "AES_128": 16}
+
+
+@operations.handles("GenerateDataKey")
+def generate_data_key(call: Call, given: Document) -> Document:
+    refuse("GenerateDataKey", given, _NO_ENCLAVES)
+    plaintext, answer = _data_key(call, given)
+    return {"Plaintext": plaintext, **answer}
+
+
+@operations.handles("GenerateDataKeyWithoutPlaintext")
+def generate_data_key_without_plaintext(call: Call, given: Document) -> Document:
+    return _data_key(call, given)[1]
+
+
+@operations.handles("GenerateDataKeyPair")
+def generate_data_key_pair(call: Call, given: Document) -> Document:
+    refuse("GenerateDataKeyPair", given, _NO_ENCLAVES)
+    private, answer = _pair(call, given)
+    return {"PrivateKeyPlaintext": private, **answer}
+
+
+@operations.handles("GenerateDataKeyPairWithoutPlaintext")
+def generate_data_key_pair_without_plaintext(call: Call, given: Document) -> Document:
+    return _pair(call, given)[1]
+
+
+@operations.handles("GenerateRandom")
+def generate_random(call: Call, given: Document) -> Document:
+    permission.require_account(call, "kms:GenerateRandom")
+    refuse("GenerateRandom", given, ("CustomKeyStoreId", "Recipient"))
+    if "NumberOfBytes" not in given:
+        raise faults.invalid("NumberOfBytes is required.")
+    return {"Plaintext": os.urandom(given["NumberOfBytes"])}
+
+
+def _data_key(call: Call, given: Document) -> tuple[bytes, Document]:
+    if ("NumberOfBytes" in given) == ("KeySpec" in given):
+        raise faults.invalid("Please specify either number of bytes or key spec.")
+    size = given["NumberOfBytes"] if "NumberOfBytes" in given else _SIZES[given["KeySpec"]]
+    record = _locking(call, given)
+    plaintext = os.urandom(size)
+    return plaintext, {"CiphertextBlob": _locked(call, record, given, plaintext), **_told(record)}
+
+
+def _pair(call: Call, given: Document) -> tuple[bytes, Document]:
+    spec = spec_of(call.operation, given["KeyPairSpec"])
+    record = _locking(call, given)
+    private = material.draw(spec)
+    answer = {
+        "PrivateKeyCiphertextBlob": _locked(call, record, given, private),
+        "PublicKey": material.public_bytes(material.key_pair(private)),
+        "KeyPairSpec": spec.name,
+    }
+    return private, answer | _told(record)
+
+
+def _locking(call: Call, given: Document) -> Record:
+    asker = Asker.of(call, given, given.get("EncryptionContext") or {})
+
+    def look(connection: Connection) -> Record:
+        grants.require_tokens(call.platform, connection, given)
+        return keys.usable(connection, asker, given["KeyId"], ENCRYPT)
+
+    record = call.platform.stores.records.read(look)
+    keys.require_algorithm(record, SYMMETRIC)
+    grants.unless_dry(given)
+    return record
+
+
+def _locked(call: Call, record: Record, given: Document, plaintext: bytes) -> bytes:
+    return ciphertext.encrypt(call.platform.secrets, record, plaintext, given.get("EncryptionContext") or {})
+
+
+def _told(record: Record) -> Document:
+    return {"KeyId": record.arn, "KeyMaterialId": material.current(record)["Id"]}

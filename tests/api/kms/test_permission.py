@@ -1,0 +1,140 @@
+"""Who may do what with a key: key policies, the caller's own policies, grants, and between accounts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from api.kms.refused import code, refusal
+from clary.auth.policy import Caller, Identity, parse
+from clary.auth.principals import Principal
+from clary.context import Platform
+from clary.errors import ServiceError
+from clary.services.kms import envelope
+
+ACCOUNT, OTHER = "123456789012", "210987654321"
+Clients = Callable[..., Any]
+
+
+def allow(actions: str | list[str] = "kms:*", resource: str = "*", **more: Any) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}
+
+
+def document(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def user(*statements: dict[str, Any], name: str = "ann", account: str = ACCOUNT) -> Caller:
+    """A caller with one identity policy, or with none."""
+    principal = Principal("user", account, f"arn:aws:iam::{account}:user/{name}", "AIDA")
+    return Caller(principal, Identity((parse(document(*statements)),) if statements else ()))
+
+
+ACCOUNTS_POLICIES = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
+ANN = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/ann"}}
+
+
+def test_the_default_policy_leaves_it_to_iam(aws: Clients) -> None:
+    root = aws()
+    one, two = (root.create_key()["KeyMetadata"] for _ in range(2))
+    ann = aws(caller=user(allow(["kms:Encrypt", "kms:Decrypt"], one["Arn"])))
+    blob = ann.encrypt(KeyId=one["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    assert ann.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert refusal(ann.encrypt, KeyId=two["KeyId"], Plaintext=b"x") == (
+        "AccessDeniedException",
+        f"User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: kms:Encrypt on resource: {two['Arn']} "
+        "because no identity-based policy allows the kms:Encrypt action",
+    )
+    moved = {"CiphertextBlob": blob, "DestinationKeyId": one["KeyId"]}
+    assert "kms:ReEncryptFrom" in refusal(ann.re_encrypt, **moved)[1]
+    assert code(ann.disable_key, KeyId=one["KeyId"]) == "AccessDeniedException"
+    nobody = aws(caller=user())
+    for call in (nobody.create_key, nobody.list_keys, nobody.list_aliases):
+        assert code(call) == "AccessDeniedException"
+    assert code(nobody.generate_random, NumberOfBytes=1) == "AccessDeniedException"
+
+
+def test_without_the_key_policys_leave_nobody_comes_in(aws: Clients) -> None:
+    """Not even the account's root, as with AWS."""
+    root = aws()
+    key = root.create_key(Policy=document({**allow(), **ANN}), BypassPolicyLockoutSafetyCheck=True)["KeyMetadata"]
+    assert "no resource-based policy allows the kms:DescribeKey" in refusal(root.describe_key, KeyId=key["KeyId"])[1]
+    assert code(aws(caller=user(allow(), name="bob")).describe_key, KeyId=key["KeyId"]) == "AccessDeniedException"
+    ann = aws(caller=user())
+    assert ann.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["Arn"] == key["Arn"]
+    denying = document({**allow(), **ACCOUNTS_POLICIES}, {**allow("kms:Decrypt"), **ANN, "Effect": "Deny"})
+    ann.put_key_policy(KeyId=key["KeyId"], Policy=denying, BypassPolicyLockoutSafetyCheck=True)
+    blob = root.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    said = refusal(aws(caller=user(allow())).decrypt, CiphertextBlob=blob)[1]
+    assert said.endswith("with an explicit deny in a resource-based policy")
+
+
+def test_conditions_on_the_encryption_context(aws: Clients) -> None:
+    key = aws().create_key()["KeyMetadata"]
+    condition = {"StringEquals": {"kms:EncryptionContext:project": "blue"}}
+    ann = aws(caller=user(allow("kms:GenerateDataKey*", key["Arn"], Condition=condition)))
+    given = {"KeyId": key["KeyId"], "KeySpec": "AES_256"}
+    assert ann.generate_data_key(EncryptionContext={"project": "blue"}, **given)["Plaintext"]
+    assert code(ann.generate_data_key, EncryptionContext={"project": "red"}, **given) == "AccessDeniedException"
+    assert code(ann.generate_data_key, **given) == "AccessDeniedException"
+
+
+def test_a_grant_lets_in_whom_no_policy_does(aws: Clients) -> None:
+    root = aws()
+    key = root.create_key()["KeyMetadata"]
+    blob = root.encrypt(KeyId=key["KeyId"], Plaintext=b"x", EncryptionContext={"a": "1"})["CiphertextBlob"]
+    ann, given = aws(caller=user()), {"CiphertextBlob": blob, "EncryptionContext": {"a": "1"}}
+    assert code(ann.decrypt, **given) == "AccessDeniedException"
+    made = root.create_grant(
+        KeyId=key["KeyId"],
+        GranteePrincipal=f"arn:aws:iam::{ACCOUNT}:user/ann",
+        Operations=["Decrypt", "RetireGrant"],
+        Constraints={"EncryptionContextEquals": {"a": "1"}},
+    )
+    assert ann.decrypt(**given)["Plaintext"] == b"x"
+    other = root.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    assert code(ann.decrypt, CiphertextBlob=other) == "AccessDeniedException"
+    assert code(ann.encrypt, KeyId=key["KeyId"], Plaintext=b"x") == "AccessDeniedException"
+    bob = aws(caller=user(name="bob"))
+    assert code(bob.retire_grant, GrantToken=made["GrantToken"]) == "AccessDeniedException"
+    assert code(ann.revoke_grant, KeyId=key["KeyId"], GrantId=made["GrantId"]) == "AccessDeniedException"
+    ann.retire_grant(GrantToken=made["GrantToken"])
+    assert code(ann.decrypt, **given) == "AccessDeniedException"
+
+
+def test_between_accounts_both_have_to_allow(aws: Clients) -> None:
+    root = aws()
+    shared = {**allow(["kms:Encrypt", "kms:Decrypt"]), "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
+    key = root.create_key(Policy=document({**allow(), **ACCOUNTS_POLICIES}, shared))["KeyMetadata"]
+    may = aws(caller=user(allow("kms:*", key["Arn"]), account=OTHER))
+    blob = may.encrypt(KeyId=key["Arn"], Plaintext=b"x")["CiphertextBlob"]
+    assert may.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert root.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    assert code(may.describe_key, KeyId=key["Arn"]) == "AccessDeniedException"
+    assert code(may.schedule_key_deletion, KeyId=key["Arn"]) == "AccessDeniedException"
+    may_not = aws(caller=user(allow("kms:Describe*"), account=OTHER))
+    assert code(may_not.encrypt, KeyId=key["Arn"], Plaintext=b"x") == "AccessDeniedException"
+    assert code(may_not.decrypt, CiphertextBlob=blob) == "AccessDeniedException"
+
+
+def test_services_ask_for_their_callers(aws: Clients, platform: Platform) -> None:
+    key = aws().create_key()["KeyMetadata"]
+    through = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
+    ann = user(allow(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"], Condition=through))
+    plaintext, blob, _ = envelope.generate(platform, ann.principal, key["Arn"], {"a": "b"}, caller=ann)
+    assert envelope.unwrap(platform, ann.principal, blob, {"a": "b"}, caller=ann) == plaintext
+    assert code(aws(caller=ann).generate_data_key, KeyId=key["Arn"], KeySpec="AES_256") == "AccessDeniedException"
+    bob = user(name="bob")
+    for ask in (
+        lambda: envelope.generate(platform, bob.principal, key["Arn"], {}, caller=bob),
+        lambda: envelope.unwrap(platform, bob.principal, blob, {"a": "b"}, caller=bob),
+    ):
+        try:
+            ask()
+        except ServiceError as error:
+            assert error.code == "AccessDeniedException"
+        else:
+            raise AssertionError("bob got the key")
+    managed = envelope.generate(platform, ann.principal, "alias/aws/s3", {}, caller=user(allow()))
+    assert len(managed[0]) == 32
