@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,14 @@ from clary.secrets import RootKey
 from clary.secrets.recognition import recognise
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
-from clary.server.questions import answering
+from clary.server.questions import Answer, answering
 from clary.server.turns import AT_ONCE, Turns
 from clary.server.waiting import WaitingRoom
 from clary.services import tables
 from clary.services.access.authority import Authority
-from clary.services.answers import answers
+from clary.services.answers import account_answers, answers
 from clary.services.iam import first_start
+from clary.services.iam.accounts import Accounts
 from clary.services.iam.keys import RecordKeyring
 from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import sweep
@@ -102,10 +103,7 @@ def build(settings: Settings) -> ControlPlane:
         room.changed(arns)
 
     stores = Stores(WatchedDatabase(records, changed), objects_index, logs)
-    root_key = RootKey.load(settings)
-    recognise(stores.records, root_key)
-    seal_earlier(stores.records, root_key)
-    first_start.provision(stores.records, settings, clock)
+    root_key = _opened(stores.records, settings, clock)
     wake = Signal()
     credentials = _role_sessions(stores.records, root_key, clock)
     path, url = launches.agent_link(settings), launches.server_url(settings)
@@ -124,6 +122,26 @@ def build(settings: Settings) -> ControlPlane:
     questions = answering(answers(platform, keyring, __version__))
     server = ControlServer(settings.run / "control.sock", pipeline, questions, _THREADS, room=room, turns=turns)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
+
+
+@contextlib.contextmanager
+def accounts(settings: Settings) -> Iterator[Answer]:
+    """Answers the questions about accounts, of a home whose server does not run: the caller holds it meanwhile."""
+    clock, records = SystemClock(), _database(settings, *_DATABASES[0])
+    try:
+        secrets = _opened(records, settings, clock)
+        yield answering(account_answers(Accounts(records, settings, clock, secrets)))
+    finally:
+        records.close()
+
+
+def _opened(records: Database, settings: Settings, clock: Clock) -> RootKey:
+    """The root key of a home's records, once these are as this release has them."""
+    root_key = RootKey.load(settings)
+    recognise(records, root_key)
+    seal_earlier(records, root_key)
+    first_start.provision(records, settings, clock)
+    return root_key
 
 
 _DATABASES = (("records", schema.RECORDS), ("objects", schema.OBJECTS), ("logs", schema.LOGS))

@@ -76,19 +76,23 @@ class Gate:
         self._keys = SigningKeys()
         self._rules = lru_cache(maxsize=256)(self._make_rules)
 
-    def admit(self, request: Request, service: str, protocol: str, bucket_in_host: str = "") -> Admitted:
+    def admit(
+        self, request: Request, service: str, protocol: str, bucket_in_host: str = "", unproven: bool = False
+    ) -> Admitted:
         """Raises ServiceError, worded for the service.
 
         `service` is the routed service's signing name, `protocol` botocore's name of the protocol that the request
         speaks. `bucket_in_host` is the bucket where routing took it from the host (S3, virtual-host style).
-        Anonymous requests pass for S3 alone; whether they may do what they ask is for the policies to say.
+        Anonymous requests pass for S3; whether they may do what they ask is for the policies to say. And where the
+        operation is `unproven`: by its model it takes no signature, its proof is in its parameters (a web identity's
+        token), and it verifies that before anything else.
         """
         kind = refusals.family(service, protocol)
         found = schemes_of(request, kind == "s3")
         if len(found) > 1:
             raise refusals.two_proofs(kind)
         if not found:
-            return self._anonymous(request, service, kind)
+            return self._unproven(request, service) if unproven else self._anonymous(request, service, kind)
         if found[0] == "sigv2-query":
             return self._sigv2(request, bucket_in_host)
         rules = self._rules(service, kind)
@@ -104,6 +108,10 @@ class Gate:
             raise refusals.missing_token(kind)
         declared = request.headers.get("x-amz-content-sha256") or UNSIGNED
         return Admitted(ANONYMOUS, _with_body(request, _unsigned_body(request, declared)), "", service)
+
+    def _unproven(self, request: Request, service: str) -> Admitted:
+        body = BytesBody(_read_all(request.body, self._limit))
+        return Admitted(ANONYMOUS, _with_body(request, body), "", service)
 
     def _sigv2(self, request: Request, bucket_in_host: str) -> Admitted:
         claim = sigv2.from_query(request, bucket_in_host)

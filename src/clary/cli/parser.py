@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     _command(commands, "credentials", "print a session for `credential_process` of an AWS profile")
     _doctor(_command(commands, "doctor", "say what this machine can do, and what is missing"))
     _logs(_command(commands, "logs", "print what a job or an endpoint printed"))
+    _accounts(_command(commands, "accounts", "list the accounts of a server, or make those of a file"))
     _command(commands, "version", "print the version")
     return top
 
@@ -66,6 +67,24 @@ def _lazily(module: str) -> Command:
         return code
 
     return command
+
+
+def _accounts(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = actions.add_parser("ls", help="list the accounts", formatter_class=_Help)
+    _again(listing)
+    listing.add_argument("--keys", action="store_true", help="with the secret keys of their roots")
+    listing.set_defaults(action="ls")
+    applying = actions.add_parser("apply", help="make the accounts of a file", formatter_class=_Help)
+    _again(applying)
+    applying.add_argument("file", type=Path, metavar="FILE", help="TOML or JSON: accounts, their first keys and users")
+    applying.set_defaults(action="apply")
+
+
+def _again(action: argparse.ArgumentParser) -> None:
+    """What every command takes may stand behind its action as well."""
+    action.add_argument("--home", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
 def _up(command: argparse.ArgumentParser) -> None:

@@ -119,7 +119,8 @@ class Pipeline:
 
     def _admit(self, route: Route) -> Admitted:
         bucket = self._router.bucket_of(route.request.host) if route.service == "s3" else ""
-        return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket)
+        unproven = route.operation.auth_type == "none"
+        return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket, unproven)
 
     def _call(self, route: Route, admitted: Admitted, request_id: str, body: Body) -> Call:
         if isinstance(body, BytesBody):  # parsed, and there once more for who checks its checksums

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 from clary.auth.principals import Keyring
 from clary.context import Platform
 from clary.errors import ServiceError
-from clary.services.iam import root_key
+from clary.services.iam import account_file, root_key
+from clary.services.iam.accounts import Account, Accounts
 from clary.services.iam.first_start import default_role_arn
 from clary.services.logs import jobs
 from clary.services.sts.sessions import open_session
@@ -40,8 +41,36 @@ def answers(platform: Platform, keyring: Keyring, version: str) -> Mapping[str, 
         "session": lambda question: _session(platform, float(question.get("seconds", 43_200))),
         "root-key": lambda _: _root_key(platform),
         "status": lambda _: _status(platform, version, started),
+        **account_answers(Accounts(platform.stores.records, platform.settings, platform.clock, platform.secrets)),
         "job-logs": lambda question: _job_logs(platform, question["job"], question.get("token", "")),
     }
+
+
+def account_answers(accounts: Accounts) -> Mapping[str, Callable[[Question], Answer]]:
+    """What `clary accounts` asks of a server, or of a home whose server does not run."""
+    return {
+        "accounts": lambda _: {"accounts": [_account(each) for each in accounts.every()]},
+        "accounts-apply": lambda question: _applied(accounts, question["file"]),
+    }
+
+
+def _account(account: Account) -> Answer:
+    key = account.key
+    shown = {"account": account.account, "name": account.name, "users": account.users}
+    return {**shown, "access_key": key.access_key, "secret_key": key.secret_key}
+
+
+def _applied(accounts: Accounts, file: dict[str, Any]) -> Answer:
+    try:
+        wanted = account_file.read(file)
+        drawn = accounts.apply(wanted)
+    except account_file.InvalidAccounts as error:
+        return {"error": f"Nothing was changed: {error}."}
+    keys = [
+        {"account": account, "user": user, "access_key": key.access_key, "secret_key": key.secret_key}
+        for account, user, key in drawn
+    ]
+    return {"applied": len(wanted), "drawn": keys}
 
 
 def _credential(keyring: Keyring, access_key: str) -> Answer:

@@ -13,7 +13,8 @@ from clary.auth.principals import ANONYMOUS, Principal
 from clary.services.iam import generation, managed
 from clary.services.iam.standing import Identity, identity_of
 
-TRUST = {"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}}
+TRUST = {"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole", "sts:TagSession"]}}
+NAMING = {"Statement": {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:*"}}
 S3_READ = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
@@ -34,7 +35,7 @@ def principal(server: Any, key: str) -> Principal:
 
 def test_a_roles_session(aws: Callable[..., Any], server: Any, identity: Callable[[Principal], Identity]) -> None:
     iam, tags = aws("iam"), [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]
-    role = iam.create_role(RoleName="r", Path="/x/", AssumeRolePolicyDocument=json.dumps(TRUST), Tags=tags)["Role"]
+    role = iam.create_role(RoleName="r", Path="/x/", AssumeRolePolicyDocument=json.dumps(NAMING), Tags=tags)["Role"]
     own = iam.create_policy(PolicyName="own", PolicyDocument=policy("s3:GetObject"))["Policy"]["Arn"]
     iam.create_policy_version(PolicyArn=own, PolicyDocument=policy("s3:PutObject"), SetAsDefault=True)
     for arn in (own, S3_READ):
@@ -67,7 +68,7 @@ def test_a_roles_session(aws: Callable[..., Any], server: Any, identity: Callabl
 def test_transitive_tags_and_the_source_identity_go_on(
     aws: Callable[..., Any], server: Any, identity: Callable[[Principal], Identity]
 ) -> None:
-    arn = aws("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
+    arn = aws("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(NAMING))["Role"]["Arn"]
     first = aws("sts").assume_role(
         RoleArn=arn,
         RoleSessionName="one",

@@ -14,7 +14,7 @@ from clary.store.records import Query, Record
 
 operations = Operations()
 
-_MOST = 2
+MOST = 2
 
 
 def key_arn(key: str) -> str:
@@ -50,8 +50,8 @@ def create_access_key(call: Call, given: Document) -> Document:
 
     def work(connection: Connection) -> None:
         user = _user(connection, call.account, name)
-        if len(of_user(connection, user)) >= _MOST:
-            raise errors.limit(f"Cannot exceed quota for AccessKeysPerUser: {_MOST}")
+        if len(of_user(connection, user)) >= MOST:
+            raise errors.limit(f"Cannot exceed quota for AccessKeysPerUser: {MOST}")
         where = (call.account, shapes.REGION, key_arn(key), key)
         records.insert(connection, Record(shapes.ACCESS_KEY, *where, "Active", now, now, document, user.arn))
 

@@ -13,9 +13,11 @@ from clary.config import Settings
 from clary.secrets import RootKey
 from clary.services.iam import root_key, sealing, shapes
 from clary.services.iam.access_keys import key_arn
+from clary.services.iam.root_key import root_arn
 from clary.services.sts.sessions import find_session
 from clary.store import records
 from clary.store.engine import Database
+from clary.store.records import Record
 
 FRESH_SECONDS = 1.0  # how long a deleted or deactivated key may go on working
 _MOST = 4096
@@ -32,7 +34,7 @@ class RecordKeyring:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, tuple[float, Credential]] = OrderedDict()
         key = root_key.ensure(settings)
-        arn = f"arn:aws:iam::{settings.account}:root"
+        arn = root_arn(settings.account)
         principal = Principal("root", settings.account, arn, settings.account, key.access_key)
         self._root = Credential(key.access_key, key.secret_key, principal)
 
@@ -56,9 +58,19 @@ class RecordKeyring:
         record = records.by_arn(connection, key_arn(access_key))
         if record is None:
             return find_session(connection, self._secrets, access_key)
-        user = records.by_arn(connection, record.parent or "")
-        if record.status != "Active" or record.kind != shapes.ACCESS_KEY or user is None:
+        principal = _principal(connection, record) if record.kind == shapes.ACCESS_KEY else None
+        if principal is None or record.status != "Active":
             return None
         secret = sealing.open_sealed(self._secrets, access_key, record.document["SealedSecret"])
-        principal = Principal("user", user.account, user.arn, user.document["UserId"], access_key)
         return Credential(access_key, secret, principal)
+
+
+def _principal(connection: Connection, key: Record) -> Principal | None:
+    """Whose the key is: the root's of an account, or a user's; None when the user is gone."""
+    owner = key.parent or ""
+    if owner == root_arn(key.account):
+        return Principal("root", key.account, owner, key.account, str(key.name))
+    user = records.by_arn(connection, owner)
+    if user is None:
+        return None
+    return Principal("user", user.account, user.arn, user.document["UserId"], str(key.name))

@@ -1,4 +1,4 @@
-"""The account root's access key: made once, kept in a file that only its owner can read, never printed."""
+"""The access key of the root of the server's first account: made once, kept in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from pathlib import Path
 
 from clary.config import Settings
 from clary.services.iam.identifiers import access_key, secret_key
+
+
+def root_arn(account: str) -> str:
+    return f"arn:aws:iam::{account}:root"
+
+
+def account_arn(account: str) -> str:
+    """What an account beside the server's first is stored under."""
+    return f"clary:account/{account}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,14 @@ def shown(record: Record, brief: bool = False) -> Document:
     return answer
 
 
-def _new(call: Call, given: Document) -> Record:
-    now = call.platform.clock.now()
+def new_user(account: str, given: Document, now: float) -> Record:
+    """A user's record from CreateUser's parameters. Raises ServiceError."""
     path, name = given.get("Path") or "/", given["UserName"]
     document = {
         "Path": path,
         "UserName": name,
         "UserId": unique_id(entities.USER.id_prefix),
-        "Arn": entities.USER.arn(call.account, path, name),
+        "Arn": entities.USER.arn(account, path, name),
         "CreateDate": now,
         "Tags": shapes.merged_tags((), given.get("Tags", ())),
         "InlinePolicies": {},
@@ -59,12 +59,12 @@ def _new(call: Call, given: Document) -> Record:
     }
     if "PermissionsBoundary" in given:
         document["PermissionsBoundary"] = given["PermissionsBoundary"]
-    return Record(shapes.USER, call.account, shapes.REGION, document["Arn"], name, "", now, now, document)
+    return Record(shapes.USER, account, shapes.REGION, document["Arn"], name, "", now, now, document)
 
 
 @operations.handles("CreateUser")
 def create_user(call: Call, given: Document) -> Document:
-    record = _new(call, given)
+    record = new_user(call.account, given, call.platform.clock.now())
     taken = f"User with name {record.name} already exists."
 
     def work(connection: Connection) -> None:
@@ -90,7 +90,7 @@ def get_user(call: Call, given: Document) -> Document:
 
 
 def _root(call: Call) -> Document:
-    made = root_key.path(call.platform.settings).stat().st_mtime
+    made = _account_made(call)
     return {
         "Path": "/",
         "UserName": "",
@@ -98,6 +98,14 @@ def _root(call: Call) -> Document:
         "Arn": call.principal.arn,
         "CreateDate": shapes.when(made),
     }
+
+
+def _account_made(call: Call) -> float:
+    settings, arn = call.platform.settings, root_key.account_arn(call.account)
+    if call.account == settings.account:
+        return root_key.path(settings).stat().st_mtime
+    record = call.platform.stores.records.read(lambda connection: records.by_arn(connection, arn))
+    return 0.0 if record is None else record.created
 
 
 @operations.handles("ListUsers")

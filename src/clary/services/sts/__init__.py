@@ -1,11 +1,10 @@
 """AWS Security Token Service: who am I, and sessions."""
 
 from clary.services.operation import Operations
-from clary.services.sts.identity import operations as _identity
-from clary.services.sts.tokens import operations as _tokens
+from clary.services.sts import assuming, identity, tokens, web_identity
 
 OPERATIONS = Operations()
-OPERATIONS.include(_identity)
-OPERATIONS.include(_tokens)
+for _part in (identity, assuming, web_identity, tokens):
+    OPERATIONS.include(_part.operations)
 
 __all__ = ["OPERATIONS"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.engine import Connection
 
+from clary.contract.instance import Credentials
 from clary.errors import ServiceError
-from clary.services.iam import documents, errors, standing
+from clary.services.iam import documents, errors, shapes, standing
 from clary.services.operation import Document
 from clary.services.sts.sessions import Terms
 from clary.store.records import Record
+
+Keys = dict[str, Sequence[str]]  # condition keys, lower-cased, with their values
 
 _PACKED_LIMIT = 2048  # characters of session policies and tags that AWS allows
 _INLINE = "SessionPolicy"
@@ -18,7 +21,11 @@ _SOURCE_IDENTITY = "aws:sourceidentity"
 
 
 def of_request(
-    connection: Connection, given: Document, account: str, caller: Record | None, context: Mapping[str, list[str]]
+    connection: Connection,
+    given: Document,
+    account: str,
+    caller: Record | None = None,
+    context: Mapping[str, Sequence[str]] | None = None,
 ) -> Terms:
     """`caller` is the record of the session that asks, None when none does: its transitive tags and its source identity
     go on. `context` are condition keys to note. Raises ServiceError."""
@@ -29,8 +36,8 @@ def of_request(
             "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from "
             "the calling session."
         )
-    noted = dict(context)
-    identity = given.get("SourceIdentity") or source_identity(caller)
+    noted = dict(context or {})
+    identity = given.get("SourceIdentity") or _source_identity_of(caller)
     if identity:
         noted[_SOURCE_IDENTITY] = [identity]
     return Terms(
@@ -41,9 +48,32 @@ def of_request(
     )
 
 
-def source_identity(session: Record | None) -> str:
-    """Once a session has one, every session that it opens has the same; empty when there is none."""
-    return str(session.document["Context"].get(_SOURCE_IDENTITY, [""])[0]) if session is not None else ""
+def request_keys(given: Document, caller: Record | None) -> Keys:
+    """The condition keys of a request for a role's session. Tags that the caller's session hands on are of the request
+    as well."""
+    tags = {**_inherited(caller), **{tag["Key"]: tag["Value"] for tag in given.get("Tags", ())}}
+    keys: Keys = {f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()}
+    if tags:
+        keys["aws:tagkeys"] = tuple(tags)
+    for key, member in (("sts:externalid", "ExternalId"), ("sts:rolesessionname", "RoleSessionName")):
+        if given.get(member):
+            keys[key] = (given[member],)
+    if given.get("TransitiveTagKeys"):
+        keys["sts:transitivetagkeys"] = tuple(given["TransitiveTagKeys"])
+    identity = given.get("SourceIdentity") or _source_identity_of(caller)
+    if identity:
+        keys["sts:sourceidentity"] = (identity,)
+    return keys
+
+
+def source_identity(context: Mapping[str, Sequence[str]]) -> str:
+    """Of a session whose Terms have this `context`; empty when it has none. Once a session has one, every session that
+    it opens has the same."""
+    return str(context.get(_SOURCE_IDENTITY, ("",))[0])
+
+
+def _source_identity_of(session: Record | None) -> str:
+    return "" if session is None else source_identity(session.document["Context"])
 
 
 def _inherited(session: Record | None) -> dict[str, str]:
@@ -86,6 +116,16 @@ def packed(given: Document) -> int:
         message = f"Packed policy consumes {share}% of allotted space, please use smaller policy."
         raise ServiceError("PackedPolicyTooLarge", message, 400)
     return share
+
+
+def shown(made: Credentials) -> Document:
+    """A session's keys as answers tell them."""
+    return {
+        "AccessKeyId": made.access_key,
+        "SecretAccessKey": made.secret_key,
+        "SessionToken": made.session_token,
+        "Expiration": shapes.when(made.expires),
+    }
 
 
 def _invalid(message: str) -> ServiceError:
