@@ -44,7 +44,7 @@ from clary.services.iam import first_start
 from clary.services.iam.accounts import Accounts
 from clary.services.iam.keys import RecordKeyring
 from clary.services.iam.sealing import seal_earlier
-from clary.services.s3 import sweep
+from clary.services.s3 import lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
 from clary.services.sagemaker import launches
 from clary.services.sts.sessions import open_session
@@ -70,14 +70,18 @@ class ControlPlane:
     link: AgentLink
     loop: Loop
     objects: FilesystemStore
+    stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def start(self) -> None:
         self.link.start()
         self.server.start()
         self.loop.start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
+        expiring = (self.platform, self.stopping)
+        threading.Thread(target=lifecycle_sweep.forever, args=expiring, name="lifecycle", daemon=True).start()
 
     def stop(self) -> None:
+        self.stopping.set()
         self.server.stop()
         self.loop.stop()
         self.link.close()

@@ -9,15 +9,24 @@ class ServiceError(Exception):
     """An answer that is an error.
 
     `code` and `status` are what the service's model or documentation declare, `message` is AWS's wording;
-    `members` are further members of a modelled error shape (e.g. `OriginalStatusCode` of ModelError, `BucketName`).
+    `members` are further members of a modelled error shape (e.g. `OriginalStatusCode` of ModelError, `BucketName`);
+    `headers` are headers that S3 puts on the answer.
     """
 
-    def __init__(self, code: str, message: str, status: int = 400, members: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
         self.members: dict[str, object] = dict(members or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
     def __repr__(self) -> str:
         return f"ServiceError({self.code!r}, {self.message!r}, {self.status})"

@@ -27,7 +27,10 @@ REGION = "us-east-1"
 AT_ONCE = 4
 ROUNDS = 6
 # The same method and path as an operation that is built.
-ANSWERED_AS_ANOTHER = {"GetBucketLifecycle", "ListDirectoryBuckets"}
+ANSWERED_AS_ANOTHER = {
+    *("GetBucketLifecycle", "PutBucketLifecycle", "GetBucketNotification", "PutBucketNotification"),
+    "ListDirectoryBuckets",
+}
 # Behind the port, answered by an edge and not by an operation of the tables.
 AT_THE_EDGE = {("sagemaker-runtime", "InvokeEndpoint")}
 
@@ -90,6 +93,7 @@ THERE = {
     "Key": "there",
     "RoleName": "sweep",
     "UserName": "sweep",
+    "KeyId": "alias/sweep",
     "logGroupName": "sweep",
     "logStreamName": "sweep",
     "ModelName": "sweep",
@@ -127,6 +131,8 @@ def furnished(server: WholeServer) -> WholeServer:
     trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = server.client("iam").create_role(RoleName="sweep", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    key = server.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    server.client("kms").create_alias(AliasName="alias/sweep", TargetKeyId=key)
     logs, sagemaker = server.client("logs"), server.client("sagemaker")
     logs.create_log_group(logGroupName="sweep")
     logs.create_log_stream(logGroupName="sweep", logStreamName="sweep")

@@ -37,7 +37,6 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",
         "RequestPayer": "Nobody pays.",
     },
-    ("s3", "DeleteObject"): {"BypassGovernanceRetention": "No bucket has a lock that could be bypassed."},
     ("iam", "CreateRole"): {"AssumeRolePolicyDocument": _NOT_EVALUATED},
     ("iam", "UpdateAssumeRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},
     ("iam", "PutRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},

@@ -59,8 +59,7 @@ objects = sa.Table(
 )
 
 # Noncurrent versions, and delete markers (current or not: a key whose newest is a marker has no row in `objects`).
-# `place` orders the versions of a key, the newest first: it counts down. `noncurrent` is when another took its place,
-# epoch seconds; the other columns are those of `objects`.
+# `place` orders the versions of a key, the newest first: it counts down. The other columns are those of `objects`.
 versions = sa.Table(
     "versions",
     OBJECTS,
@@ -68,7 +67,6 @@ versions = sa.Table(
     sa.Column("key", sa.LargeBinary, primary_key=True),
     sa.Column("place", sa.BigInteger, primary_key=True),
     sa.Column("marker", sa.Boolean, nullable=False),
-    sa.Column("noncurrent", sa.Float, nullable=False),
     sa.Column("version", sa.String, nullable=False),
     sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
     sa.Column("upload", sa.String, nullable=False, server_default=""),

@@ -62,7 +62,7 @@ def _ids(protocol: Protocol, service: str, request_id: str) -> list[tuple[str, s
 def _extra_headers(error: ServiceError) -> list[tuple[str, str]]:
     """S3 tells a bucket's region in a header too; HEAD has nothing else to tell it with. 304 tells the ETag."""
     region, etag = error.members.get("BucketRegion"), error.members.get("ETag")
-    headers = [("x-amz-bucket-region", str(region))] if region else []
+    headers = [*error.headers.items(), *([("x-amz-bucket-region", str(region))] if region else [])]
     return [*headers, ("ETag", str(etag))] if etag and error.status == 304 else headers
 
 

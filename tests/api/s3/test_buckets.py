@@ -134,21 +134,37 @@ def test_what_was_never_set_is_answered_as_aws_does(s3: Any, bucket: str) -> Non
     owner = s3.list_buckets()["Owner"]["ID"]
     grants = s3.get_bucket_acl(Bucket=bucket)["Grants"]
     assert [(each["Grantee"]["ID"], each["Permission"]) for each in grants] == [(owner, "FULL_CONTROL")]
-    s3.put_bucket_acl(Bucket=bucket, ACL="private")
+
+
+def test_what_cannot_be_set(s3: Any, bucket: str) -> None:
+    assert s3.get_bucket_request_payment(Bucket=bucket)["Payer"] == "BucketOwner"
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "BucketOwner"})
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+    assert "TopicConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
+    assert "Status" not in s3.get_bucket_accelerate_configuration(Bucket=bucket)
+    assert s3.list_bucket_inventory_configurations(Bucket=bucket)["IsTruncated"] is False
+    with refused("NoSuchBucket", 404):
+        s3.get_bucket_request_payment(Bucket="of-nobody")
 
 
 def test_what_is_not_built_is_refused_by_name(s3: Any, bucket: str) -> None:
     for name, call in {
-        "x-amz-acl: public-read": lambda: s3.put_bucket_acl(Bucket=bucket, ACL="public-read"),
-        "GrantRead": lambda: s3.put_bucket_acl(Bucket=bucket, GrantRead="id=x"),
         "ServerSideEncryption": lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256"),
-        "ObjectLockMode": lambda: s3.create_multipart_upload(Bucket=bucket, Key="k", ObjectLockMode="GOVERNANCE"),
-        "ObjectLockEnabledForBucket": lambda: s3.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True),
+        "Payer: Requester": lambda: s3.put_bucket_request_payment(
+            Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"}
+        ),
+        "NotificationConfiguration.TopicConfigurations": lambda: s3.put_bucket_notification_configuration(
+            Bucket=bucket,
+            NotificationConfiguration={
+                "TopicConfigurations": [{"TopicArn": "arn:aws:sns:us-east-1:1:t", "Events": ["s3:ObjectCreated:*"]}]
+            },
+        ),
+        "PutBucketReplication": lambda: s3.put_bucket_replication(
+            Bucket=bucket, ReplicationConfiguration={"Role": "r", "Rules": []}
+        ),
         "WebsiteRedirectLocation": lambda: s3.put_object(
             Bucket=bucket, Key="k", Body=b"", WebsiteRedirectLocation="/x"
-        ),
-        "Status: Enabled": lambda: s3.put_bucket_versioning(
-            Bucket=bucket, VersioningConfiguration={"Status": "Enabled"}
         ),
     }.items():
         with refused("NotImplemented", 501) as caught:

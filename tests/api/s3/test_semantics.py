@@ -2,47 +2,26 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import invariant, rule
 
-from api.s3.conftest import MAIN, build
-from clary.auth.policy import Caller
-from clary.auth.principals import Principal
+from api.s3.conftest import MAIN
+from api.s3.machine import S3Machine, contents, keys
 from clary.errors import ServiceError
-from clary.services.operation import Call
-from clary.services.s3 import OPERATIONS, reader, sweep
+from clary.services.s3 import reader
 from clary.services.s3.writing import SMALL
-from clary.store import objects_schema as tables
-from clary.wire.messages import BytesBody, Headers, Request
-
-keys = st.sampled_from(["a", "a/b", "a/c", "b", "é/\x01"])
-contents = st.binary(max_size=40) | st.binary(max_size=40).map(lambda data: data + bytes(SMALL))  # in the index, or not
+from clary.wire.messages import BytesBody
 
 
-class Objects(RuleBasedStateMachine):
+class Objects(S3Machine):
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory()
-        self.home = Path(self._folder.name)
-        self.platform = build(self.home)
         self.model: dict[str, bytes] = {}
         self.of_parts: set[str] = set()  # which of them are files of any size
         self.parts: dict[tuple[str, str], dict[int, bytes]] = {}
-        self.call("CreateBucket")
-
-    def call(self, operation: str, **given: Any) -> Any:
-        who = Principal("root", MAIN, f"arn:aws:iam::{MAIN}:root", MAIN)
-        request = Request("PUT", "/", Headers([("host", "h")]))
-        call = Call(self.platform, who, "s3", operation, MAIN, "us-east-1", "R", request, BytesBody(), Caller(who))
-        handler = OPERATIONS.find(operation)
-        assert handler is not None
-        return handler(call, {"Bucket": "bucket", **given})
 
     @rule(key=keys, data=contents)
     def put(self, key: str, data: bytes) -> None:
@@ -125,19 +104,10 @@ class Objects(RuleBasedStateMachine):
 
     @invariant()
     def no_bytes_are_without_a_name(self) -> None:
-        files = sum(1 for path in (self.home / "objects").rglob("*") if path.is_file())
-        rows = self.platform.stores.objects.read(
-            lambda connection: connection.scalar(sa.select(sa.func.count()).select_from(tables.contents))
-        )
         put = [data for key, data in self.model.items() if key not in self.of_parts]
         large = sum(1 for data in put if len(data) > SMALL)
         named = len(self.of_parts & self.model.keys()) + sum(len(sent) for sent in self.parts.values())
-        assert (files, rows) == (named + large, sum(1 for data in put if 0 < len(data) <= SMALL))
-
-    def teardown(self) -> None:
-        assert sweep.sweep(self.platform.objects, self.platform.stores.objects, grace=-1) == 0  # type: ignore[arg-type]
-        self.platform.stores.objects.close()
-        self._folder.cleanup()
+        assert self.kept() == (named + large, sum(1 for data in put if 0 < len(data) <= SMALL))
 
 
 TestObjects = Objects.TestCase

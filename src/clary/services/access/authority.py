@@ -7,6 +7,7 @@ behind a ciphertext) ask `Call.caller` themselves.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Set
 
 from sqlalchemy.engine import Connection
@@ -48,7 +49,8 @@ _ASSUMING = ("sts:assumerole", "sts:tagsession", "sts:setsourceidentity")
 _CHANGING = frozenset(
     {
         *("CreateBucket", "DeleteBucket", "PutBucketPolicy", "DeleteBucketPolicy"),
-        *("PutPublicAccessBlock", "DeletePublicAccessBlock", "PutBucketAcl", "PutBucketOwnershipControls"),
+        *("PutPublicAccessBlock", "DeletePublicAccessBlock", "PutBucketAcl"),
+        *("PutBucketOwnershipControls", "DeleteBucketOwnershipControls"),
     }
 )
 _MISSING = {"NoSuchKey": "s3:ListBucket", "NoSuchVersion": "s3:ListBucketVersions"}
@@ -73,7 +75,7 @@ class Authority:
     def caller(self, principal: Principal, request: Request, region: str) -> Caller:
         identity = self._identities.of(principal)
         context = RequestContext(principal, request, region, self._clock.now(), identity.facts)
-        return Caller(principal, identity, context, self._side)
+        return Caller(principal, identity, context, functools.partial(self._side, request))
 
     def perform(self, call: Call, given: Document, handler: Handler) -> Result:
         """The operation's answer, once it is authorised. Raises ServiceError."""
@@ -100,12 +102,13 @@ class Authority:
             if self._buckets.side(name, principal) is None:
                 raise faults.no_such_bucket(name)
 
-    def _side(self, principal: Principal, action: str, resource: str) -> Side:
+    def _side(self, request: Request, principal: Principal, action: str, resource: str) -> Side:
         if resource.startswith(_BUCKETS):
-            name = resource.removeprefix(_BUCKETS).partition("/")[0]
+            name, _, key = resource.removeprefix(_BUCKETS).partition("/")
             # One that is to be created is nobody's yet; of all others it is known that they are there.
-            side = None if action == "s3:CreateBucket" else self._buckets.side(name, principal)
-            return side or Side()
+            if action == "s3:CreateBucket":
+                return Side()
+            return self._buckets.side(name, principal, action, key, s3.version_of(request)) or Side()
         if action.lower().startswith(_ASSUMING):
             return self._records.read(lambda connection: trust(connection, resource))
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from sqlalchemy.engine import Connection
 from clary.auth.policy import Policy, Side
 from clary.auth.principals import Principal
 from clary.clock import Clock
-from clary.services.s3 import index, policies
+from clary.services.s3 import acl, bucket_settings, index, ownership, policies, seeking
+from clary.services.s3.index import Bucket
 from clary.store.engine import Database
 
 FRESH_SECONDS = 1.0  # how late a change that another server made to the same database may be noticed
@@ -23,6 +25,10 @@ class _Known:
     account: str
     policy: Policy | None
     restricted: bool  # its policy is public and RestrictPublicBuckets holds
+    bucket: Bucket
+    listed: Policy | None  # what its access control list allows
+    lists: bool  # whether such lists count, those of its objects too
+    ignored: bool  # what they grant to everybody does not
     until: float
 
 
@@ -43,13 +49,34 @@ class Buckets:
             self._changes += 1
             self._known.pop(name, None)
 
-    def side(self, name: str, principal: Principal) -> Side | None:
-        """None when there is no such bucket."""
+    def side(
+        self, name: str, principal: Principal, action: str = "", key: str = "", version: str | None = None
+    ) -> Side | None:
+        """Of the bucket, or of an object (a version of it) where `action` is about one. None when there is no such
+        bucket."""
         found = self._of(name)
         if found is None:
             return None
         home = principal.account == found.account or principal.kind == "service"
-        return Side(found.account, found.policy if home or not found.restricted else None)
+        policy = found.policy if home or not found.restricted else None
+        if not found.lists:
+            return Side(found.account, policy)
+        if key and action in acl.OBJECT_ACTIONS:
+            return self._of_object(found, policy, key, version)
+        return Side(found.account, _together(policy, found.listed))
+
+    def _of_object(self, found: _Known, policy: Policy | None, key: str, version: str | None) -> Side:
+        """Objects that are another account's are no business of the bucket's policy, but for what it denies."""
+        entry = self._database.read(lambda connection: seeking.present(connection, found.bucket, key, version))
+        if entry is None:  # to be written with a list of its own
+            return Side(found.account, _together(policy, found.listed))
+        listed = entry.acl
+        if listed is None:
+            return Side(found.account, policy)
+        if policy is not None and listed["Owner"] != found.account:
+            policy = dataclasses.replace(policy, statements=tuple(each for each in policy.statements if not each.allow))
+        allowed = acl.of_object(listed, f"arn:aws:s3:::{found.bucket.name}/{key}", found.ignored)
+        return Side(listed["Owner"], _together(policy, allowed))
 
     def _of(self, name: str) -> _Known | None:
         now = self._clock.monotonic()
@@ -72,4 +99,15 @@ def _look(connection: Connection, name: str, until: float) -> _Known | None:
         return None
     policy = policies.of(connection, bucket)
     restricted = policy is not None and policies.restricted(connection, bucket, policy)
-    return _Known(bucket.account, policy, restricted, until)
+    if ownership.of(connection, bucket) == ownership.ENFORCED:
+        return _Known(bucket.account, policy, restricted, bucket, None, lists=False, ignored=True, until=until)
+    ignored = bool(policies.blocks(connection, bucket).get("IgnorePublicAcls"))
+    listed = bucket_settings.find(connection, bucket, ownership.ACL)
+    allowed = acl.of_bucket(listed, bucket.name, ignored) if listed else None
+    return _Known(bucket.account, policy, restricted, bucket, allowed, lists=True, ignored=ignored, until=until)
+
+
+def _together(one: Policy | None, other: Policy | None) -> Policy | None:
+    if one is None or other is None:
+        return one or other
+    return dataclasses.replace(one, statements=(*one.statements, *other.statements))

@@ -10,6 +10,7 @@ from clary.services.access.context import Keys
 from clary.services.access.wanted import Wanted, keys_of
 from clary.services.operation import Call, Document
 from clary.services.s3 import copying
+from clary.wire.messages import Request
 
 _BUCKET = "arn:aws:s3:::{}"
 # Where an action is not named after its operation.
@@ -119,6 +120,13 @@ def action_of(operation: str, versioned: bool = False) -> str:
     """The one that an operation is named for."""
     name = _NAMES.get(operation, operation)
     return f"s3:{_VERSIONED.get(name, name) if versioned else name}"
+
+
+def version_of(request: Request) -> str | None:
+    """The version that a request is about: of its own object or, of a copy, of the source."""
+    if "versionId=" in request.query:
+        return dict(parse_qsl(request.query)).get("versionId")
+    return (request.headers.get("x-amz-copy-source") or "").partition("?versionId=")[2] or None
 
 
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:

@@ -5,17 +5,40 @@ from clary.services.s3 import (
     buckets,
     copying,
     cors,
+    grants,
     inspection,
+    lifecycle,
     listings,
+    locking,
     multipart,
     objects,
+    ownership,
     policies,
     settings,
     tagging,
+    version_listings,
+    versioning,
 )
 
 OPERATIONS = Operations()
-for _part in (buckets, objects, copying, listings, multipart, inspection, tagging, settings, cors, policies):
+for _part in (
+    buckets,
+    objects,
+    copying,
+    listings,
+    multipart,
+    inspection,
+    tagging,
+    settings,
+    cors,
+    policies,
+    locking,
+    version_listings,
+    versioning,
+    lifecycle,
+    ownership,
+    grants,
+):
     OPERATIONS.include(_part.operations)
 
 __all__ = ["OPERATIONS"]

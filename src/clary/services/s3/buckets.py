@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, faults, index, options, tokens, writing
+from clary.services.s3 import access, acl, faults, index, lock, options, ownership, tokens, writing
 from clary.services.s3.index import Bucket
 
 operations = Operations()
@@ -19,13 +19,11 @@ _MOST_BUCKETS = 10_000
 
 
 @operations.handles("CreateBucket")
-@options.understands("ACL", "CreateBucketConfiguration", "ObjectOwnership")
+@options.understands("CreateBucketConfiguration", "ObjectLockEnabledForBucket", "ObjectOwnership", *acl.MEMBERS)
 def create_bucket(call: Call, given: Document) -> Document:
     name = given["Bucket"]
     options.check_bucket_name(name)
-    options.check_acl(given, ("private",))
-    if given.get("ObjectOwnership", "BucketOwnerEnforced") != "BucketOwnerEnforced":
-        raise faults.not_implemented(f"x-amz-object-ownership: {given['ObjectOwnership']}")
+    grants = acl.asked(given, call.account, call.account)
     configuration = dict(given.get("CreateBucketConfiguration") or {})
     region = _region(call.region, configuration.pop("LocationConstraint", None))
     tags = options.tags_of_set(configuration.pop("Tags", []), most=50)
@@ -37,6 +35,9 @@ def create_bucket(call: Call, given: Document) -> Document:
         present = index.find_bucket(connection, name)
         if present is None:
             index.add_bucket(connection, bucket)
+            if given.get("ObjectLockEnabledForBucket"):
+                lock.enable(connection, bucket)
+            ownership.enter(connection, bucket, given.get("ObjectOwnership"), grants)
         else:
             _taken(call, present)
 

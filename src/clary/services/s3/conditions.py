@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from clary.errors import ServiceError
 from clary.services.operation import Call
 from clary.services.s3 import access, faults, index
-from clary.services.s3.index import Entry
+from clary.services.s3.index import Bucket, Entry
 
 READ = ("IfMatch", "IfNoneMatch", "IfModifiedSince", "IfUnmodifiedSince")
 COPY = tuple(f"CopySource{name}" for name in READ)
@@ -33,12 +33,13 @@ def check_copy(given: Mapping[str, Any], source: Entry) -> None:
         raise faults.precondition_failed(f"x-amz-copy-source-{failed}")
 
 
-def may_write(connection: Connection, call: Call, given: Mapping[str, Any], key: bytes) -> None:
-    """Raises unless the caller may write to the bucket and the request's conditions hold. To be asked before the bytes
-    come in, and again in the transaction that enters them."""
-    access.enter(connection, call, given)
+def may_write(connection: Connection, call: Call, given: Mapping[str, Any], key: bytes) -> Bucket:
+    """The bucket; raises unless it is there and the request's conditions hold. To be asked before the bytes come in,
+    and again in the transaction that enters them."""
+    bucket = access.enter(connection, call, given)
     if given.get("IfMatch") is not None or given.get("IfNoneMatch") is not None:
         check_write(given, given["Key"], index.find(connection, given["Bucket"], key))
+    return bucket
 
 
 def check_write(given: Mapping[str, Any], key: str, present: Entry | None) -> None:

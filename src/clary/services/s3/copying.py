@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -13,17 +14,21 @@ from sqlalchemy.engine import Connection
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import (
     access,
+    acl,
     checksums,
     conditions,
+    entering,
     faults,
     index,
+    lock,
     options,
     ranges,
     reader,
+    seeking,
     user_metadata,
     writing,
 )
-from clary.services.s3.index import Entry
+from clary.services.s3.index import Bucket, Entry
 
 operations = Operations()
 
@@ -32,23 +37,24 @@ SOURCE = ("CopySource", "ExpectedSourceBucketOwner", *conditions.COPY)
 
 @operations.handles("CopyObject")
 @options.understands(
-    "ACL",
     "ChecksumAlgorithm",
     "Metadata",
     "MetadataDirective",
     "StorageClass",
     "Tagging",
     "TaggingDirective",
+    *acl.OBJECT_MEMBERS,
+    *lock.MEMBERS,
     *SOURCE,
     *options.SYSTEM_HEADERS,
     *conditions.WRITE,
 )
 def copy_object(call: Call, given: Document) -> Document:
     key = options.key_of(given)
-    options.check_acl(given)
     options.storage_class(given)
-    call.platform.stores.objects.read(lambda connection: conditions.may_write(connection, call, given, key))
-    source, data = opened(call, given, None)
+    call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
+    copied = opened(call, given, None)
+    source = copied.entry
     if source.size > writing.LARGEST_PUT:
         raise faults.invalid_request(
             f"The specified copy source is larger than the maximum allowable size for a copy source: "
@@ -56,17 +62,13 @@ def copy_object(call: Call, given: Document) -> Document:
         )
     _check_changes_something(given, key, source)
     name = given.get("ChecksumAlgorithm") or source.checksum.get("algorithm")
-    written = writing.store(call.platform.objects, data, checksums.algorithm(name) if name else None)
+    written = writing.store(call.platform.objects, copied.data, checksums.algorithm(name) if name else None)
     entry = _copied(call, given, source, written)
 
-    def work(connection: Connection) -> tuple[None, list[str]]:
-        conditions.may_write(connection, call, given, key)
-        return None, index.put(connection, entry)
-
-    writing.commit(call.platform, written, work)
+    told = writing.commit(call.platform, written, lambda connection: entering.enter(connection, call, given, entry))
     modified = datetime.fromtimestamp(entry.modified, UTC)
     shown = {"ETag": f'"{entry.etag}"', "LastModified": modified, **checksums.members(entry.checksum)}
-    return {"CopyObjectResult": shown}
+    return {"CopyObjectResult": shown, **copied.told, **told}
 
 
 def _copied(call: Call, given: Document, source: Entry, written: writing.Written) -> Entry:
@@ -96,7 +98,7 @@ def _directive(given: Document, member: str) -> str:
 
 
 def _check_changes_something(given: Document, key: bytes, source: Entry) -> None:
-    same = (given["Bucket"], key) == (source.bucket, source.key)
+    same = (given["Bucket"], key) == (source.bucket, source.key) and _version(given["CopySource"]) is None
     moved = "StorageClass" in given and given["StorageClass"] != source.storage_class
     if same and not moved and _directive(given, "MetadataDirective") == "COPY":
         raise faults.invalid_request(
@@ -105,33 +107,44 @@ def _check_changes_something(given: Document, key: bytes, source: Entry) -> None
         )
 
 
-def opened(call: Call, given: Mapping[str, Any], span: str | None) -> tuple[Entry, Iterator[bytes]]:
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is copied: `data` is the part of it that was asked for, `told` what the answer says of its version."""
+
+    entry: Entry
+    data: Iterator[bytes]
+    told: Document
+
+
+def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
     """The source that `CopySource` names, its conditions checked, and the bytes of it that `span` names."""
     bucket, key = source_of(given["CopySource"])
 
-    def find(connection: Connection) -> Entry:
-        access.enter_source(connection, bucket, given)
-        entry = index.find_whole(connection, bucket, options.key_bytes(key))
-        if entry is None:
-            raise faults.no_such_key(key)
+    def find(connection: Connection) -> tuple[Bucket, Entry]:
+        found = access.enter_source(connection, bucket, given)
+        entry = seeking.seek(connection, found, key, _version(given["CopySource"]), index.find_whole)
         conditions.check_copy(given, entry)
-        return entry
+        return found, entry
 
     while True:  # another round only when the source was replaced between finding and opening it
-        entry = call.platform.stores.objects.read(find)
+        found, entry = call.platform.stores.objects.read(find)
         start, length = ranges.of_copy(span, entry.size)
         with suppress(FileNotFoundError):
-            return entry, reader.pieces(call.platform, entry, start, length)
+            told = {"CopySourceVersionId": entry.version} if found.versioning else {}
+            return Source(entry, reader.pieces(call.platform, entry, start, length), told)
 
 
 def source_of(header: str) -> tuple[str, str]:
-    """(bucket, key) of `bucket/key?versionId=null`, percent-encoded, with or without a slash in front."""
-    path, _, version = header.partition("?versionId=")
+    """(bucket, key) of `bucket/key?versionId=ID`, percent-encoded, with or without a slash in front."""
+    path = header.partition("?versionId=")[0]
     bucket, _, key = path.removeprefix("/").partition("/")
     if not bucket or not key:
         message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
         raise faults.invalid_argument(message, "x-amz-copy-source", header)
     if bucket.startswith("arn:"):
         raise faults.not_implemented("x-amz-copy-source with an access point ARN")
-    options.check_version({"VersionId": version} if version else {})
     return unquote(bucket), unquote(key, errors="strict")
+
+
+def _version(header: str) -> str | None:
+    return header.partition("?versionId=")[2] or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from typing import Any
 
 from clary.errors import ServiceError
@@ -19,12 +20,45 @@ def no_such_key(key: str) -> ServiceError:
     return ServiceError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key})
 
 
+def delete_marker(key: str, version: str) -> ServiceError:
+    """The newest version of the key is a marker."""
+    headers = {"x-amz-delete-marker": "true", "x-amz-version-id": version}
+    return ServiceError("NoSuchKey", "The specified key does not exist.", 404, {"Key": key}, headers)
+
+
+def marker_named(version: str, modified: float) -> ServiceError:
+    """The version that was asked for is a marker."""
+    message = "The specified method is not allowed against this resource."
+    headers = {
+        "x-amz-delete-marker": "true",
+        "x-amz-version-id": version,
+        "Allow": "DELETE",
+        "Last-Modified": formatdate(modified, usegmt=True),
+    }
+    return ServiceError("MethodNotAllowed", message, 405, {"Method": "GET", "ResourceType": "DeleteMarker"}, headers)
+
+
 def no_such_upload(upload: str) -> ServiceError:
     message = (
         "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or "
         "completed."
     )
     return ServiceError("NoSuchUpload", message, 404, {"UploadId": upload})
+
+
+def invalid_part(upload: str, number: int, etag: str) -> ServiceError:
+    message = (
+        "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified "
+        "entity tag may not match the part's entity tag."
+    )
+    members = {"UploadId": upload, "PartNumber": number, "ETag": etag.strip('"')}
+    return ServiceError("InvalidPart", message, 400, members)
+
+
+def part_too_small(number: int, size: int, least: int, etag: str) -> ServiceError:
+    members = {"ProposedSize": size, "MinSizeAllowed": least, "PartNumber": number, "ETag": etag}
+    message = "Your proposed upload is smaller than the minimum allowed size"
+    return ServiceError("EntityTooSmall", message, 400, members)
 
 
 def no_such_version(key: str, version: str) -> ServiceError:

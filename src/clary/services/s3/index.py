@@ -22,7 +22,6 @@ UNVERSIONED = "null"
 _THIS = (
     objects.c.bucket == sa.bindparam("this_bucket"),
     objects.c.key == sa.bindparam("this_key"),
-    objects.c.version == UNVERSIONED,
 )
 _FIND_BUCKET = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("this_name")))
 _FIND = Prepared(sa.select(objects).where(*_THIS))
@@ -127,10 +126,6 @@ def add_bucket(connection: Connection, bucket: Bucket) -> None:
     connection.execute(buckets.insert().values(**dataclasses.asdict(bucket)))
 
 
-def set_bucket_tags(connection: Connection, name: str, tags: dict[str, str]) -> None:
-    connection.execute(buckets.update().where(buckets.c.name == name).values(tags=tags))
-
-
 def list_buckets(
     connection: Connection, account: str, after: str, prefix: str, region: str, limit: int
 ) -> list[Bucket]:
@@ -190,17 +185,22 @@ def remove(connection: Connection, bucket: str, key: bytes) -> list[str]:
     row = _FIND_BYTES.first(connection, _this(bucket, key))
     if row is None:
         return []
-    blob, upload, content = row
+    forget(connection, bucket, key)
+    return free(connection, *row)
+
+
+def forget(connection: Connection, bucket: str, key: bytes) -> None:
+    """Removes the row alone: another one names the bytes."""
     _REMOVE.run(connection, _this(bucket, key))
+
+
+def free(connection: Connection, blob: str, upload: str, content: int | None) -> list[str]:
+    """The bytes of a row that is gone."""
     if content is not None:
         _REMOVE_CONTENT.run(connection, {"this_content": content})
     if upload:
         return _remove_parts(connection, upload)
     return [blob] if blob else []
-
-
-def set_tags(connection: Connection, bucket: str, key: bytes, tags: dict[str, str]) -> None:
-    connection.execute(objects.update().where(*_THIS).values(tags=tags), _this(bucket, key))
 
 
 def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Entry]:

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, checksums, faults, index, listings, multipart, objects, options
-from clary.services.s3.index import Entry, Part, Upload
+from clary.services.s3 import access, checksums, faults, index, listings, multipart, objects, options, versions
+from clary.services.s3.index import Bucket, Entry, Part, Upload
 
 operations = Operations()
 
@@ -142,11 +142,11 @@ def get_object_attributes(call: Call, given: Document) -> Document:
         wrong = sorted(asked - _ATTRIBUTES)[0]
         raise faults.invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", wrong)
 
-    def work(connection: Connection) -> tuple[Entry, list[Part]]:
-        entry = objects.find(connection, call, given)
-        return entry, index.list_parts(connection, entry.upload) if entry.upload else []
+    def work(connection: Connection) -> tuple[Bucket, Entry, list[Part]]:
+        bucket, entry = objects.found(connection, call, given)
+        return bucket, entry, index.list_parts(connection, entry.upload) if entry.upload else []
 
-    entry, parts = call.platform.stores.objects.read(work)
+    bucket, entry, parts = call.platform.stores.objects.read(work)
     known: dict[str, Any] = {
         "ETag": entry.etag,
         "Checksum": checksums.members(entry.checksum),
@@ -155,7 +155,8 @@ def get_object_attributes(call: Call, given: Document) -> Document:
         "ObjectSize": entry.size,
     }
     shown = {name: value for name, value in known.items() if name in asked and value not in ({}, None)}
-    return {"LastModified": datetime.fromtimestamp(entry.modified, UTC), **shown}
+    modified = datetime.fromtimestamp(entry.modified, UTC)
+    return {"LastModified": modified, **versions.shown(bucket, entry), **shown}
 
 
 def _object_parts(given: Document, entry: Entry, parts: list[Part]) -> Document:

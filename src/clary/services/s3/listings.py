@@ -34,7 +34,7 @@ def page(connection: Connection, bucket: str, prefix: bytes, delimiter: bytes, a
     """What comes after `after` (a key or a rolled-up prefix; empty: from the beginning)."""
     found, latest = Page(), b""
     end = successor(prefix)
-    position: bytes | None = max(prefix, _behind(after, prefix, delimiter)) if after else prefix
+    position: bytes | None = max(prefix, behind(after, prefix, delimiter)) if after else prefix
     batch = _FIRST_BATCH if delimiter else min(most + 1, _BATCH)
     while position is not None and most > 0:
         rows = index.scan(connection, bucket, position, end, batch)
@@ -70,7 +70,7 @@ def successor(prefix: bytes) -> bytes | None:
     return stripped[:-1] + bytes([stripped[-1] + 1]) if stripped else None
 
 
-def _behind(after: bytes, prefix: bytes, delimiter: bytes) -> bytes:
+def behind(after: bytes, prefix: bytes, delimiter: bytes) -> bytes:
     """Where a listing goes on. A marker that is a rolled-up prefix (or lies below one) has all of it behind it."""
     rolled = roll_up(after, prefix, delimiter) if after.startswith(prefix) else b""
     return (successor(rolled) or b"\xff" * (options.LONGEST_KEY + 1)) if rolled == after and rolled else after + b"\0"
@@ -115,28 +115,6 @@ def list_objects(call: Call, given: Document) -> Document:
     return result
 
 
-@operations.handles("ListObjectVersions")
-@options.understands(*_COMMON, "KeyMarker", "VersionIdMarker")
-def list_object_versions(call: Call, given: Document) -> Document:
-    """In buckets that were never versioned every object has the one version `null`."""
-    marker, version = given.get("KeyMarker", ""), given.get("VersionIdMarker", "")
-    if version and not marker:
-        message = "A version-id marker cannot be specified without a key marker."
-        raise faults.invalid_argument(message, "version-id-marker", version)
-    most, encode = options.limit(given, "MaxKeys", "max-keys"), encoder(given)
-    found = _page(call, given, marker, most)
-    result = _shown(call, given, found, most, encode, with_owner=True)
-    versions = result.pop("Contents")
-    for each in versions:
-        each.update(VersionId=index.UNVERSIONED, IsLatest=True)
-    result.update(Versions=versions, KeyMarker=encode(marker), VersionIdMarker=version)
-    if found.last is not None:
-        result["NextKeyMarker"] = encode(found.last.decode())
-        if found.entries and found.entries[-1].key == found.last:
-            result["NextVersionIdMarker"] = index.UNVERSIONED
-    return result
-
-
 def _page(call: Call, given: Document, after: str, most: int) -> Page:
     if given.get("OptionalObjectAttributes"):
         raise faults.not_implemented("x-amz-optional-object-attributes")
@@ -157,7 +135,7 @@ def _shown(
         "Prefix": encode(given.get("Prefix", "")),
         "MaxKeys": most,
         "IsTruncated": found.last is not None,
-        "Contents": [_listed(each, encode) for each in found.entries],
+        "Contents": [listed(each, encode) for each in found.entries],
         "CommonPrefixes": [{"Prefix": encode(each.decode())} for each in found.prefixes],
     }
     for each in result["Contents"] if with_owner else ():
@@ -169,7 +147,8 @@ def _shown(
     return result
 
 
-def _listed(entry: Entry, encode: Callable[[str], str]) -> dict[str, Any]:
+def listed(entry: Entry, encode: Callable[[str], str]) -> dict[str, Any]:
+    """An object as the listings show it."""
     shown: dict[str, Any] = {
         "Key": encode(entry.key.decode()),
         "LastModified": datetime.fromtimestamp(entry.modified, UTC),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import secrets
 from collections.abc import Sequence
@@ -13,8 +14,21 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, checksums, conditions, copying, faults, index, options, writing
-from clary.services.s3.index import Entry, Part, Upload
+from clary.services.s3 import (
+    access,
+    acl,
+    checksums,
+    conditions,
+    copying,
+    entering,
+    faults,
+    index,
+    lock,
+    options,
+    ownership,
+    writing,
+)
+from clary.services.s3.index import Bucket, Entry, Part, Upload
 
 operations = Operations()
 
@@ -25,10 +39,16 @@ _PART_CHECKSUMS = tuple(sorted(checksums.MEMBERS))
 
 @operations.handles("CreateMultipartUpload")
 @options.understands(
-    "ACL", "ChecksumAlgorithm", "ChecksumType", "Metadata", "StorageClass", "Tagging", *options.SYSTEM_HEADERS
+    "ChecksumAlgorithm",
+    "ChecksumType",
+    "Metadata",
+    "StorageClass",
+    "Tagging",
+    *acl.OBJECT_MEMBERS,
+    *lock.MEMBERS,
+    *options.SYSTEM_HEADERS,
 )
 def create_multipart_upload(call: Call, given: Document) -> Document:
-    options.check_acl(given)
     checksum = _checksum_wanted(given)
     upload = Upload(
         secrets.token_urlsafe(48),
@@ -37,12 +57,15 @@ def create_multipart_upload(call: Call, given: Document) -> Document:
         call.principal.arn,
         call.platform.clock.now(),
         checksum=checksum,
+        lock=lock.asked(given),
         **options.description(given),
     )
 
     def work(connection: Connection) -> None:
-        access.enter(connection, call, given)
-        index.add_upload(connection, upload)
+        bucket = access.enter(connection, call, given)
+        lock.check_asked(bucket, given, upload.started)
+        listed = ownership.acl_of_new(connection, bucket, given, call.account)
+        index.add_upload(connection, dataclasses.replace(upload, acl=listed))
 
     call.platform.stores.objects.write(work)
     result = {"Bucket": upload.bucket, "Key": given["Key"], "UploadId": upload.id}
@@ -106,17 +129,17 @@ def _check_same_algorithm(upload: Upload, name: str | None) -> None:
 def upload_part_copy(call: Call, given: Document) -> Document:
     number = options.part_number(given)
     upload = call.platform.stores.objects.read(lambda connection: find_upload(connection, call, given))
-    _source, data = copying.opened(call, given, given.get("CopySourceRange"))
+    source = copying.opened(call, given, given.get("CopySourceRange"))
     name = upload.checksum.get("algorithm")
     wanted = checksums.algorithm(name) if name else None
-    written = writing.store(call.platform.objects, data, wanted, small=writing.NEVER_SMALL)
+    written = writing.store(call.platform.objects, source.data, wanted, small=writing.NEVER_SMALL)
     if written.size > writing.LARGEST_PUT:
         call.platform.objects.delete(written.blob)
         raise writing.too_large(written.size)
     part = _enter_part(call, given, number, written)
     modified = datetime.fromtimestamp(part.modified, UTC)
     shown = {"ETag": f'"{part.etag}"', "LastModified": modified, **checksums.members(part.checksum, with_type=False)}
-    return {"CopyPartResult": shown}
+    return {"CopyPartResult": shown, **source.told}
 
 
 def _enter_part(call: Call, given: Document, number: int, written: writing.Written) -> Part:
@@ -156,19 +179,21 @@ def complete_multipart_upload(call: Call, given: Document) -> Document:
     if not 1 <= len(wanted) <= 10_000:
         raise faults.malformed_xml()
 
-    def work(connection: Connection) -> tuple[Entry, list[str]]:
-        done = _completed_before(connection, call, given)
+    def work(connection: Connection) -> tuple[Entry, Document, list[str]]:
+        bucket = access.enter(connection, call, given)
+        done = _completed_before(connection, bucket, given)
         if done is not None:
-            return done, []
+            return done, entering.told_of_new(connection, bucket, done), []
         upload = find_upload(connection, call, given)
         present = index.find(connection, upload.bucket, upload.key)
         conditions.check_write(given, given["Key"], present)
         chosen = _chosen(upload, wanted, index.list_parts(connection, upload.id))
         entry = _assembled(call, given, upload, chosen)
-        freed = index.close_upload(connection, upload.id, chosen)
-        return entry, [*freed, *index.put(connection, entry)]
+        dropped = index.close_upload(connection, upload.id, chosen)
+        told, freed = entering.place(connection, bucket, entry, upload.lock)
+        return entry, told, [*dropped, *freed]
 
-    entry, freed = call.platform.stores.objects.write(work)
+    entry, told, freed = call.platform.stores.objects.write(work)
     writing.discard(call.platform, freed)
     return {
         "Location": f"{call.request.scheme}://{call.request.headers.get('host')}/{entry.bucket}/{quote(entry.key)}",
@@ -176,12 +201,12 @@ def complete_multipart_upload(call: Call, given: Document) -> Document:
         "Key": given["Key"],
         "ETag": f'"{entry.etag}"',
         **checksums.members(entry.checksum),
+        **told,
     }
 
 
-def _completed_before(connection: Connection, call: Call, given: Document) -> Entry | None:
+def _completed_before(connection: Connection, bucket: Bucket, given: Document) -> Entry | None:
     """A client that did not get the answer asks again: as long as the object is there, it gets the same one."""
-    bucket = access.enter(connection, call, given)
     entry = index.find(connection, bucket.name, options.key_of(given))
     return entry if entry is not None and entry.upload == given["UploadId"] else None
 
@@ -199,19 +224,19 @@ def _chosen(upload: Upload, wanted: Sequence[Document], present: Sequence[Part])
             raise ServiceError("InvalidPartOrder", message, 400, {"UploadId": upload.id})
         part = by_number.get(number)
         if part is None or each["ETag"].strip('"') != part.etag:
-            raise _invalid_part(upload, number, each["ETag"])
+            raise faults.invalid_part(upload.id, number, each["ETag"])
         _check_part_checksum(upload, each, part)
         chosen.append(part)
     for part in chosen[:-1]:
         if part.size < _SMALLEST_PART:
-            raise _too_small(part)
+            raise faults.part_too_small(part.number, part.size, _SMALLEST_PART, part.etag)
     return chosen
 
 
 def _check_part_checksum(upload: Upload, said: Document, part: Part) -> None:
     for member in checksums.MEMBERS.intersection(said):
         if checksums.members(part.checksum).get(member) != said[member]:
-            raise _invalid_part(upload, part.number, said["ETag"])
+            raise faults.invalid_part(upload.id, part.number, said["ETag"])
     name = upload.checksum.get("algorithm", "")
     if upload.checksum.get("type") == "COMPOSITE" and f"Checksum{name}" not in said:
         raise faults.invalid_request(
@@ -237,6 +262,7 @@ def _assembled(call: Call, given: Document, upload: Upload, chosen: Sequence[Par
         f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(chosen)}",
         call.platform.clock.now(),
         upload=upload.id,
+        acl=upload.acl,
         storage_class=upload.storage_class,
         checksum=_whole_checksum(given, upload, chosen),
         headers=upload.headers,
@@ -271,23 +297,3 @@ def _whole_checksum(given: Document, upload: Upload, chosen: Sequence[Part]) -> 
         if member not in actual or value.partition("-")[0] != actual[member].partition("-")[0]:
             raise checksums.bad_digest(used)
     return whole
-
-
-def _invalid_part(upload: Upload, number: int, etag: str) -> ServiceError:
-    message = (
-        "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified "
-        "entity tag may not match the part's entity tag."
-    )
-    members = {"UploadId": upload.id, "PartNumber": number, "ETag": etag.strip('"')}
-    return ServiceError("InvalidPart", message, 400, members)
-
-
-def _too_small(part: Part) -> ServiceError:
-    members = {
-        "ProposedSize": part.size,
-        "MinSizeAllowed": _SMALLEST_PART,
-        "PartNumber": part.number,
-        "ETag": part.etag,
-    }
-    message = "Your proposed upload is smaller than the minimum allowed size"
-    return ServiceError("EntityTooSmall", message, 400, members)

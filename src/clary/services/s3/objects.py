@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection
@@ -13,14 +13,19 @@ from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import (
     access,
+    acl,
     checksums,
     conditions,
+    entering,
     faults,
     index,
+    lock,
     options,
     ranges,
     reader,
+    seeking,
     user_metadata,
+    versions,
     writing,
 )
 from clary.services.s3.index import Entry, Part
@@ -37,24 +42,22 @@ Search = Callable[[Connection, str, bytes], Entry | None]
 @operations.handles("PutObject")
 @options.understands(
     "Body",
-    "ACL",
     "ChecksumAlgorithm",
     "ContentLength",
     "ContentMD5",
     "Metadata",
     "StorageClass",
     "Tagging",
+    *acl.OBJECT_MEMBERS,
+    *lock.MEMBERS,
     *options.SYSTEM_HEADERS,
     *conditions.WRITE,
     *checksums.MEMBERS,
 )
 def put_object(call: Call, given: Document) -> Document:
     key = options.key_of(given)
-    options.check_acl(given)
     described = options.description(given)
-    call.platform.stores.objects.read(
-        lambda connection: conditions.may_write(connection, call, given, key)
-    )  # before the bytes
+    call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
     written = writing.receive(call, given)
     entry = Entry(
         given["Bucket"],
@@ -68,18 +71,14 @@ def put_object(call: Call, given: Document) -> Document:
         **described,
     )
 
-    def work(connection: Connection) -> tuple[None, list[str]]:
-        conditions.may_write(connection, call, given, key)
-        return None, index.put(connection, entry)
-
-    writing.commit(call.platform, written, work)
-    return {"ETag": f'"{entry.etag}"', **checksums.members(entry.checksum)}
+    told = writing.commit(call.platform, written, lambda connection: entering.enter(connection, call, given, entry))
+    return {"ETag": f'"{entry.etag}"', **checksums.members(entry.checksum), **told}
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
     """What of an object was asked for. `part` and `parts` (their number) are set for a `PartNumber` of a multipart
-    object; `partial` says that the answer is 206."""
+    object; `partial` says that the answer is 206; `told` is what its bucket says of it."""
 
     entry: Entry
     start: int
@@ -87,6 +86,7 @@ class _View:
     partial: bool
     part: Part | None = None
     parts: int = 0
+    told: Document = field(default_factory=dict)
 
 
 @operations.handles("GetObject")
@@ -113,14 +113,15 @@ def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]
 
 
 def _view(connection: Connection, call: Call, given: Document, search: Search = index.find) -> _View:
-    entry = find(connection, call, given, search)
+    bucket, entry = found(connection, call, given, search)
     conditions.check_read(given, entry)
+    told = entering.told(connection, bucket, entry)
     if "PartNumber" in given:
-        return _part_view(connection, entry, given)
+        return replace(_part_view(connection, entry, given), told=told)
     span = ranges.parse(given.get("Range"), entry.size)
     if span is None:
-        return _View(entry, 0, entry.size, partial=False)
-    return _View(entry, span[0], span[1], partial=True)
+        return _View(entry, 0, entry.size, partial=False, told=told)
+    return _View(entry, span[0], span[1], partial=True, told=told)
 
 
 def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
@@ -137,14 +138,12 @@ def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
     raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, members)
 
 
-def find(connection: Connection, call: Call, given: Document, search: Search = index.find) -> Entry:
-    """The object a request names. Raises what S3 answers when it is not there or not to be seen."""
-    options.check_version(given)
+def found(
+    connection: Connection, call: Call, given: Document, search: Search = index.find
+) -> tuple[index.Bucket, Entry]:
+    """The bucket and the object, or the version of it, that a request names. Raises what `seeking.seek` does."""
     bucket = access.enter(connection, call, given)
-    entry = search(connection, bucket.name, options.key_of(given))
-    if entry is None:
-        raise faults.no_such_key(given["Key"])
-    return entry
+    return bucket, seeking.seek(connection, bucket, given["Key"], given.get("VersionId"), search)
 
 
 def _described(view: _View, given: Document) -> Document:
@@ -160,6 +159,7 @@ def _described(view: _View, given: Document) -> Document:
     }
     if entry.storage_class != "STANDARD":
         result["StorageClass"] = entry.storage_class
+    result.update(view.told)
     if entry.tags:
         result["TagCount"] = len(entry.tags)
     if view.partial:
@@ -182,19 +182,15 @@ def _checksum(view: _View) -> Document:
 
 
 @operations.handles("DeleteObject")
-@options.understands("VersionId", "IfMatch", "BypassGovernanceRetention")  # no bucket has a lock to bypass
+@options.understands("VersionId", "IfMatch", "BypassGovernanceRetention")
 def delete_object(call: Call, given: Document) -> Document:
-    key = options.key_of(given)
-    options.check_version(given)
-
-    def work(connection: Connection) -> list[str]:
+    def work(connection: Connection) -> versions.Deleted:
         bucket = access.enter(connection, call, given)
-        if given.get("IfMatch") is not None:
-            conditions.check_match(given["IfMatch"], given["Key"], index.find(connection, bucket.name, key))
-        return index.remove(connection, bucket.name, key)
+        return _delete_one(connection, call, bucket, given, bool(given.get("BypassGovernanceRetention")))
 
-    writing.discard(call.platform, call.platform.stores.objects.write(work))
-    return {}
+    done = call.platform.stores.objects.write(work)
+    writing.discard(call.platform, done.freed)
+    return {**({"VersionId": done.version} if done.version else {}), **({"DeleteMarker": True} if done.marker else {})}
 
 
 @operations.handles("DeleteObjects")
@@ -210,13 +206,14 @@ def delete_objects(call: Call, given: Document) -> Document:
 
     def work(connection: Connection) -> tuple[Document, list[str]]:
         bucket = access.enter(connection, call, given)
-        deleted, errors, freed = [], [], []
+        deleted, errors, freed = [], [], list[str]()
         for each in wanted:
             shown = {name: each[name] for name in ("Key", "VersionId") if name in each}
             try:
                 access.check_delete(call, bucket.name, each)
-                freed += _delete_one(connection, bucket.name, each)
-                deleted.append(shown)
+                done = _delete_one(connection, call, bucket, each, bool(given.get("BypassGovernanceRetention")))
+                freed += done.freed
+                deleted.append({**shown, **_marked(done)})
             except ServiceError as error:
                 errors.append({**shown, "Code": error.code, "Message": error.message})
         return {"Deleted": deleted, "Errors": errors}, freed
@@ -227,10 +224,20 @@ def delete_objects(call: Call, given: Document) -> Document:
     return {name: value for name, value in result.items() if value and name not in quiet}
 
 
-def _delete_one(connection: Connection, bucket: str, each: Document) -> list[str]:
-    key = options.key_of(each)
-    if each.get("VersionId", "null") != "null":
-        raise faults.no_such_version(each["Key"], each["VersionId"])
-    if each.get("ETag") is not None:
-        conditions.check_match(each["ETag"], each["Key"], index.find(connection, bucket, key))
-    return index.remove(connection, bucket, key)
+def _delete_one(
+    connection: Connection, call: Call, bucket: index.Bucket, each: Document, bypass: bool
+) -> versions.Deleted:
+    key, version = options.key_of(each), each.get("VersionId")
+    wanted = each.get("ETag") or each.get("IfMatch")
+    if wanted is not None:
+        conditions.check_match(wanted, each["Key"], index.find(connection, bucket.name, key))
+    if version is None:
+        return versions.delete(connection, bucket, key, call.platform.clock.now())
+    if not versions.is_id(version):
+        raise faults.invalid_argument("Invalid version id specified", "versionId", version)
+    lock.check_delete(connection, bucket, key, version, call.platform.clock.now(), bypass)
+    return versions.delete_version(connection, bucket, key, version)
+
+
+def _marked(done: versions.Deleted) -> Document:
+    return {"DeleteMarker": True, "DeleteMarkerVersionId": done.version} if done.marker else {}

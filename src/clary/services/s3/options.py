@@ -20,10 +20,6 @@ STORAGE_CLASSES = frozenset(
 )
 _ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "SNOW", "OUTPOSTS", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"})
 SYSTEM_HEADERS = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
-_CANNED = frozenset(
-    {"private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"}
-    | {"bucket-owner-read", "bucket-owner-full-control"}
-)
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)")
@@ -69,22 +65,6 @@ def check_bucket_name(name: str) -> None:
     bad = not _BUCKET_NAME.fullmatch(name) or ".." in name or _ADDRESS.fullmatch(name) or _RESERVED.fullmatch(name)
     if bad:
         raise ServiceError("InvalidBucketName", "The specified bucket is not valid.", 400, {"BucketName": name})
-
-
-def check_acl(given: Mapping[str, Any], allowed: tuple[str, ...] = ("private", "bucket-owner-full-control")) -> None:
-    acl = given.get("ACL")
-    if acl is None or acl in allowed:
-        return
-    if acl not in _CANNED:
-        raise faults.invalid_argument("The canned ACL you provided is not valid", "x-amz-acl", acl)
-    raise faults.not_implemented(f"x-amz-acl: {acl}")
-
-
-def check_version(given: Mapping[str, Any]) -> None:
-    """No bucket is versioned yet: the only version there is is `null`."""
-    version = given.get("VersionId")
-    if version is not None and version != "null":
-        raise faults.invalid_argument("Invalid version id specified", "versionId", version)
 
 
 def storage_class(given: Mapping[str, Any]) -> str:

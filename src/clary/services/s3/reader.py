@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.objects.base import FileBody, Joined
-from clary.services.s3 import access, faults, index, options, writing
+from clary.services.s3 import access, entering, faults, index, options, writing
 from clary.services.s3.index import Entry
 
 _ATTEMPTS = 20  # how often an object may be replaced between finding and opening it
@@ -52,8 +52,8 @@ def put_object(
     )
 
     def work(connection: Connection) -> tuple[str, list[str]]:
-        access.bucket_of(connection, account, bucket)
-        return entry.etag, index.put(connection, entry)
+        found = access.bucket_of(connection, account, bucket)
+        return entry.etag, entering.place(connection, found, entry, None)[1]
 
     return writing.commit(platform, written, work)
 

@@ -1,11 +1,11 @@
-"""What a bucket is set to. Nothing can be set yet: these answer as AWS does for a bucket whose owner set nothing, and
-take what changes nothing."""
+"""What a bucket cannot be set to here. Questions about it are answered as AWS does where nothing was set, which is so;
+what changes nothing is taken, all else refused by name."""
 
 from __future__ import annotations
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Handler, Operations
-from clary.services.s3 import access, faults, objects, options
+from clary.services.s3 import access, faults, options
 from clary.services.s3.index import Bucket
 
 operations = Operations()
@@ -15,10 +15,6 @@ _ABSENT = {
         "ServerSideEncryptionConfigurationNotFoundError",
         "The server side encryption configuration was not found",
     ),
-    "GetBucketLifecycleConfiguration": (
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
-    ),
     "GetBucketWebsite": (
         "NoSuchWebsiteConfiguration",
         "The specified bucket does not have a website configuration",
@@ -26,10 +22,6 @@ _ABSENT = {
     "GetBucketReplication": (
         "ReplicationConfigurationNotFoundError",
         "The replication configuration was not found",
-    ),
-    "GetObjectLockConfiguration": (
-        "ObjectLockConfigurationNotFoundError",
-        "Object Lock configuration does not exist for this bucket",
     ),
 }
 
@@ -47,74 +39,53 @@ for _name, (_code, _message) in _ABSENT.items():
     operations.add(_name, _absent(_code, _message))
 
 
-@operations.handles("GetBucketVersioning")
-@options.understands()
-def get_bucket_versioning(call: Call, given: Document) -> Document:
+def _nothing(call: Call, given: Document) -> Document:
     _bucket(call, given)
     return {}
 
 
-@operations.handles("GetBucketAcl")
-@options.understands()
-def get_bucket_acl(call: Call, given: Document) -> Document:
-    return _private(_bucket(call, given).account)
+for _name in ("GetBucketAccelerateConfiguration", "GetBucketLogging", "GetBucketNotificationConfiguration"):
+    operations.add(_name, options.understands()(_nothing))
 
 
-@operations.handles("GetObjectAcl")
-@options.understands("VersionId")
-def get_object_acl(call: Call, given: Document) -> Document:
-    call.platform.stores.objects.read(lambda connection: objects.find(connection, call, given))
-    return _private(_bucket(call, given).account)
-
-
-@operations.handles("PutBucketAcl")
-@options.understands("ACL", "ChecksumAlgorithm", "ContentMD5")
-def put_bucket_acl(call: Call, given: Document) -> Document:
+def _no_more(call: Call, given: Document) -> Document:
     _bucket(call, given)
-    return _keep_private(given, ("private",))
+    return {"IsTruncated": False}
 
 
-@operations.handles("PutObjectAcl")
-@options.understands("ACL", "ChecksumAlgorithm", "ContentMD5", "VersionId")
-def put_object_acl(call: Call, given: Document) -> Document:
-    call.platform.stores.objects.read(lambda connection: objects.find(connection, call, given))
-    return _keep_private(given, ("private", "bucket-owner-full-control"))
+for _kind in ("Analytics", "IntelligentTiering", "Inventory", "Metrics"):
+    operations.add(f"ListBucket{_kind}Configurations", options.understands("ContinuationToken")(_no_more))
 
 
-def _keep_private(given: Document, allowed: tuple[str, ...]) -> Document:
-    if "ACL" not in given:
-        message = "Your request was missing a required header"
-        raise ServiceError("MissingSecurityHeader", message, 400, {"MissingHeaderName": "x-amz-acl"})
-    options.check_acl(given, allowed)
+@operations.handles("GetBucketRequestPayment")
+@options.understands()
+def get_bucket_request_payment(call: Call, given: Document) -> Document:
+    _bucket(call, given)
+    return {"Payer": "BucketOwner"}
+
+
+@operations.handles("PutBucketRequestPayment")
+@options.understands("ChecksumAlgorithm", "ContentMD5", "RequestPaymentConfiguration")
+def put_bucket_request_payment(call: Call, given: Document) -> Document:
+    _bucket(call, given)
+    payer = given["RequestPaymentConfiguration"].get("Payer")
+    if payer not in ("BucketOwner", "Requester"):
+        raise faults.malformed_xml()
+    if payer == "Requester":
+        raise faults.not_implemented("RequestPaymentConfiguration.Payer: Requester")
     return {}
 
 
-@operations.handles("GetBucketOwnershipControls")
-@options.understands()
-def get_bucket_ownership_controls(call: Call, given: Document) -> Document:
+@operations.handles("PutBucketNotificationConfiguration")
+@options.understands("NotificationConfiguration", "SkipDestinationValidation")
+def put_bucket_notification_configuration(call: Call, given: Document) -> Document:
+    """The empty one alone, which turns notifications off: there is nobody yet who could be told."""
     _bucket(call, given)
-    return {"OwnershipControls": {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}}
-
-
-@operations.handles("GetBucketLogging")
-@options.understands()
-def get_bucket_logging(call: Call, given: Document) -> Document:
-    _bucket(call, given)
+    for member, wanted in (given.get("NotificationConfiguration") or {}).items():
+        if wanted or member == "EventBridgeConfiguration":
+            raise faults.not_implemented(f"NotificationConfiguration.{member}")
     return {}
-
-
-@operations.handles("PutBucketVersioning")
-@options.understands("ChecksumAlgorithm", "ContentMD5", "VersioningConfiguration")
-def put_bucket_versioning(call: Call, given: Document) -> Document:
-    _bucket(call, given)
-    status = given["VersioningConfiguration"].get("Status")
-    raise faults.not_implemented(f"VersioningConfiguration.Status: {status}")
 
 
 def _bucket(call: Call, given: Document) -> Bucket:
     return call.platform.stores.objects.read(lambda connection: access.enter(connection, call, given))
-
-
-def _private(account: str) -> Document:
-    owner = access.owner(account)
-    return {"Owner": owner, "Grants": [{"Grantee": {**owner, "Type": "CanonicalUser"}, "Permission": "FULL_CONTROL"}]}

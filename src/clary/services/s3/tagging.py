@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, index, objects, options
+from clary.services.s3 import access, bucket_settings, objects, options, versions
 
 operations = Operations()
 
@@ -15,22 +15,20 @@ operations = Operations()
 @options.understands("ChecksumAlgorithm", "ContentMD5", "Tagging", "VersionId")
 def put_object_tagging(call: Call, given: Document) -> Document:
     tags = options.tags_of_set(given["Tagging"].get("TagSet") or [], most=10)
-    _set(call, given, tags)
-    return {}
+    return _set(call, given, tags)
 
 
 @operations.handles("GetObjectTagging")
 @options.understands("VersionId")
 def get_object_tagging(call: Call, given: Document) -> Document:
-    entry = call.platform.stores.objects.read(lambda connection: objects.find(connection, call, given))
-    return {"TagSet": _tag_set(entry.tags)}
+    bucket, entry = call.platform.stores.objects.read(lambda connection: objects.found(connection, call, given))
+    return {"TagSet": _tag_set(entry.tags), **versions.shown(bucket, entry)}
 
 
 @operations.handles("DeleteObjectTagging")
 @options.understands("VersionId")
 def delete_object_tagging(call: Call, given: Document) -> Document:
-    _set(call, given, {})
-    return {}
+    return _set(call, given, {})
 
 
 @operations.handles("PutBucketTagging")
@@ -57,17 +55,18 @@ def delete_bucket_tagging(call: Call, given: Document) -> Document:
     return {}
 
 
-def _set(call: Call, given: Document, tags: dict[str, str]) -> None:
-    def work(connection: Connection) -> None:
-        entry = objects.find(connection, call, given)
-        index.set_tags(connection, entry.bucket, entry.key, tags)
+def _set(call: Call, given: Document, tags: dict[str, str]) -> Document:
+    def work(connection: Connection) -> Document:
+        bucket, entry = objects.found(connection, call, given)
+        versions.change(connection, entry, tags=tags)
+        return versions.shown(bucket, entry)
 
-    call.platform.stores.objects.write(work)
+    return call.platform.stores.objects.write(work)
 
 
 def _set_bucket(call: Call, given: Document, tags: dict[str, str]) -> None:
     def work(connection: Connection) -> None:
-        index.set_bucket_tags(connection, access.enter(connection, call, given).name, tags)
+        bucket_settings.set_tags(connection, access.enter(connection, call, given).name, tags)
 
     call.platform.stores.objects.write(work)
 

@@ -1,0 +1,43 @@
+"""To enter a new object, as the bucket it comes into wants it: its version, its lock, its list of access."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlalchemy.engine import Connection
+
+from clary.services.operation import Call, Document
+from clary.services.s3 import conditions, lifecycle, lock, ownership, versions
+from clary.services.s3.index import Bucket, Entry
+
+
+def check(connection: Connection, call: Call, given: Document, key: bytes) -> None:
+    """Whether what `given` asks for may be written: to be asked before the bytes come in. Raises S3's errors."""
+    bucket = conditions.may_write(connection, call, given, key)
+    lock.check_asked(bucket, given, call.platform.clock.now())
+    ownership.acl_of_new(connection, bucket, given, call.account)
+
+
+def enter(connection: Connection, call: Call, given: Document, entry: Entry) -> tuple[Document, list[str]]:
+    """Makes `entry` current, unless the conditions no longer hold; returns what the answer says of it besides,
+    and freed blobs."""
+    bucket = conditions.may_write(connection, call, given, entry.key)
+    listed = ownership.acl_of_new(connection, bucket, given, call.account)
+    return place(connection, bucket, dataclasses.replace(entry, acl=listed) if listed else entry, lock.asked(given))
+
+
+def place(connection: Connection, bucket: Bucket, entry: Entry, wanted: lock.Lock | None) -> tuple[Document, list[str]]:
+    """As `enter`, with the conditions met; `wanted` is the lock that the client asked for."""
+    held = lock.of_new(connection, bucket, wanted, entry.modified)
+    entered, freed = versions.put(connection, bucket, dataclasses.replace(entry, lock=held) if held else entry)
+    return told_of_new(connection, bucket, entered), freed
+
+
+def told_of_new(connection: Connection, bucket: Bucket, entry: Entry) -> Document:
+    """What the answer to a write says."""
+    return {**versions.shown(bucket, entry), **lifecycle.shown(connection, bucket, entry)}
+
+
+def told(connection: Connection, bucket: Bucket, entry: Entry) -> Document:
+    """What the answer to a reading of the current object, or of a version, says."""
+    return {**told_of_new(connection, bucket, entry), **lock.shown(entry.lock)}
