@@ -3,6 +3,7 @@ calls them. Requests are given as botocore would give them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,10 @@ class Bench:
         )
         self._databases = [self.records, *others]
         if self.records.read(lambda connection: records.by_arn(connection, ROLE)) is None:
-            role = Record("iam-role", ACCOUNT, "", ROLE, "AmazonSageMaker-ExecutionRole-Clary", "", 0.0, 0.0, {})
+            trusted = {"Service": "sagemaker.amazonaws.com"}
+            statement = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
+            trust = {"AssumeRolePolicyDocument": json.dumps({"Statement": [statement]})}
+            role = Record("iam-role", ACCOUNT, "", ROLE, "AmazonSageMaker-ExecutionRole-Clary", "", 0.0, 0.0, trust)
             self.records.write(lambda connection: records.insert(connection, role))
 
     def close(self) -> None:

@@ -38,6 +38,7 @@ from clary.server.questions import Answer, answering
 from clary.server.turns import AT_ONCE, Turns
 from clary.server.waiting import WaitingRoom
 from clary.services import tables
+from clary.services.access import invocations, passing
 from clary.services.access.authority import Authority
 from clary.services.answers import account_answers, answers
 from clary.services.iam import first_start
@@ -123,7 +124,7 @@ def build(settings: Settings) -> ControlPlane:
     origins = CrossOrigin(platform)
     router, codes = Router(Models()), tables.VALIDATION_CODES
     pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
-    questions = answering(answers(platform, keyring, __version__))
+    questions = answering({**answers(platform, keyring, __version__), **invocations.answers(authority, keyring)})
     server = ControlServer(settings.run / "control.sock", pipeline, questions, _THREADS, room=room, turns=turns)
     return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
 
@@ -163,9 +164,10 @@ def _database(
 
 
 def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callable[[InstanceSpec], Credentials]:
-    """What agents work with: a session of their job's role, renewed by asking again."""
+    """What agents work with: a session of their job's role, if that still trusts SageMaker; renewed by asking again."""
 
     def credentials(spec: InstanceSpec) -> Credentials:
+        records.read(lambda connection: passing.check(connection, spec.role_arn, spec.account, spec.job_arn))
         return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock)
 
     return credentials

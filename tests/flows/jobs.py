@@ -13,7 +13,7 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 600) -> str:
+def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 600, role: str = ROLE) -> str:
     """The name of a training job, and of the bucket with its data."""
     name = f"job-{uuid.uuid4().hex[:12]}"
     s3 = server.client("s3")
@@ -22,7 +22,7 @@ def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{name}/train/"}
     server.client("sagemaker").create_training_job(
         TrainingJobName=name,
-        RoleArn=ROLE,
+        RoleArn=role,
         AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         HyperParameters={"num_round": str(rounds), "objective": "binary:logistic"},
         InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}],

@@ -1,5 +1,6 @@
-"""Keys and routes, asked of the control plane and remembered: a second while it answers, longer while it is away. That
-there is none is not remembered: an endpoint answers as soon as it is in service, a key as soon as it is made."""
+"""Keys, routes and permits, asked of the control plane and remembered: a second while it answers, longer while it is
+away. That there is none is not remembered: an endpoint answers as soon as it is in service, a key as soon as it is
+made."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from clary.auth.principals import Credential, Principal
 from clary.edge.control import PATIENCE_SECONDS, Link, LinkPool
 from clary.server.frames import Frame, pack_json
-from clary.serving.directory import EndpointKey, Route, UnavailableError, Variant
+from clary.serving.directory import EndpointKey, Permit, PermitKey, Route, UnavailableError, Variant
 
 FRESH_SECONDS = 1.0  # how late a change of a key or an endpoint may be noticed
 STALE_SECONDS = 300.0  # how long an earlier answer serves while the control plane is away
@@ -161,7 +162,9 @@ class ControlDirectory:
         self._credentials = Remembered(pool, _credential)
         self._routes = Remembered(pool, _route)
         self.fresh_credential = self._credentials.fresh
+        self._permits = Remembered(pool, _permit)
         self.fresh_route = self._routes.fresh
+        self.fresh_permit = self._permits.fresh
 
     async def credential(self, access_key: str) -> Credential | None:
         return await self._credentials.get(access_key, {"ask": "credential", "access_key": access_key})
@@ -170,6 +173,14 @@ class ControlDirectory:
         account, region, endpoint = key
         question = {"ask": "route", "account": account, "region": region, "endpoint": endpoint}
         return await self._routes.get(key, question)
+
+    async def permit(self, key: PermitKey) -> Permit | None:
+        names = ("access_key", "region", "endpoint", "scheme", "peer")
+        return await self._permits.get(key, {"ask": "permit", **dict(zip(names, key, strict=True))})
+
+
+def _permit(answer: Answer) -> Permit | None:
+    return Permit(answer["refusal"]) if answer.get("found") else None
 
 
 def _credential(answer: Answer) -> Credential | None:

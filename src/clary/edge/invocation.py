@@ -36,6 +36,10 @@ class Invocation:
         self._pieces: list[bytes] = []
         self._size = 0
 
+    @property
+    def source(self) -> tuple[str, str]:
+        return self._exchange.scheme, self._exchange.peer
+
     def begin(self) -> None:
         """Refuses what is too large at once, or asks for the body."""
         length = self.head.length

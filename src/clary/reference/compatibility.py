@@ -27,8 +27,8 @@ What of AWS is built, counted against botocore's service models. Three rules:
 
 Three things that hold for all services:
 
-- Every request's signature is verified (SigV4, and SigV2 for presigned S3 URLs). **Policies are not evaluated yet**:
-  whoever holds a valid key of the account may do everything in it. `SimulatePrincipalPolicy` answers AccessDenied.
+- Every request's signature is verified (SigV4, and SigV2 for presigned S3 URLs), and every operation is authorised
+  before it runs: by the policies of users, groups and roles, permissions boundaries, session and bucket policies.
 - Only [built-in algorithms](algorithms.md) run: your own scripts, framework images and containers are refused.
 - There is one account, that of the [settings](settings.md). Resources are kept apart by the region that a request is
   signed for.

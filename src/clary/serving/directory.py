@@ -31,8 +31,18 @@ class Route:
     variants: tuple[Variant, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Whether somebody may call an endpoint: `refusal` is what to tell him when not, else empty."""
+
+    refusal: str
+
+
 EndpointKey = tuple[str, str, str]
 """Account, region, endpoint."""
+
+PermitKey = tuple[str, str, str, str, str]
+"""Access key, region, endpoint, scheme ("http", "https"), the client's address."""
 
 
 class Directory(Protocol):
@@ -48,3 +58,7 @@ class Directory(Protocol):
     def fresh_route(self, key: EndpointKey, /) -> Route | None: ...
 
     async def route(self, key: EndpointKey) -> Route | None: ...
+
+    def fresh_permit(self, key: PermitKey, /) -> Permit | None: ...
+
+    async def permit(self, key: PermitKey) -> Permit | None: ...

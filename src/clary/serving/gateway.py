@@ -51,6 +51,11 @@ class Call(Protocol):
     @property
     def content(self) -> bytes: ...
 
+    @property
+    def source(self) -> tuple[str, str]:
+        """The scheme, "http" or "https", and the client's address."""
+        ...
+
     def answer(self, status: int, lines: bytes, body: bytes) -> None: ...
 
 
@@ -75,8 +80,11 @@ class Gateway:
             if credential is not None:
                 key = (credential.principal.account, claim.region, endpoint)
                 route = self._directory.fresh_route(key)
-                if route is not None:
+                permit = self._directory.fresh_permit((claim.access_key, claim.region, endpoint, *call.source))
+                if route is not None and permit is not None:
                     self._signatures.prove(claim, call.head, call.content, credential)
+                    if permit.refusal:
+                        raise model_errors.denied(permit.refusal)
                     self._forward(call, key, route)
                     return
         except ServiceError as error:
@@ -102,6 +110,8 @@ class Gateway:
         try:
             credential = await self._credential(call, claim)
             key = (credential.principal.account, claim.region, endpoint)
+            self._check_name(endpoint)
+            await self._permitted(claim, call, endpoint)
             self._forward(call, key, await self._route(key))
         except ServiceError as error:
             refuse(call, error)
@@ -119,10 +129,20 @@ class Gateway:
         self._signatures.prove(claim, call.head, call.content, credential)
         return credential
 
-    async def _route(self, key: EndpointKey) -> Route:
-        account, _, endpoint = key
+    @staticmethod
+    def _check_name(endpoint: str) -> None:
         if len(endpoint) > 63 or not _NAME.fullmatch(endpoint):
             raise model_errors.bad_endpoint_name(endpoint)
+
+    async def _permitted(self, claim: Claim, call: Call, endpoint: str) -> None:
+        permit = await self._directory.permit((claim.access_key, claim.region, endpoint, *call.source))
+        if permit is None:  # the key has just been deleted
+            raise self._signatures.unknown(claim)
+        if permit.refusal:
+            raise model_errors.denied(permit.refusal)
+
+    async def _route(self, key: EndpointKey) -> Route:
+        account, _, endpoint = key
         route = await self._directory.route(key)
         if route is None:
             raise model_errors.endpoint_not_found(endpoint, account)

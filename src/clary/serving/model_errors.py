@@ -23,6 +23,10 @@ def bad_endpoint_name(name: str) -> ServiceError:
     return ServiceError("ValidationError", f"{detected} failed to satisfy constraint: Member must {rule}")
 
 
+def denied(message: str) -> ServiceError:
+    return ServiceError("AccessDeniedException", message, 400)
+
+
 def variant_not_found(variant: str, endpoint: str, account: str) -> ServiceError:
     message = f"Variant {variant} of endpoint {endpoint} of account {account} not found."
     return ServiceError("ValidationError", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ _ELEMENTS = frozenset(
     {"Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"}
 )
 _SYNTAX = "Syntax errors in policy."
+_MOST_KNOWN = 1024  # actions, in whatever spelling, that a policy remembers its statements about
 
 
 class MalformedPolicy(Exception):
@@ -74,10 +75,18 @@ class Policy:
     version: str
     identifier: str
     statements: tuple[Statement, ...]
+    _known: dict[str, tuple[Statement, ...]] = field(init=False, repr=False, default_factory=dict)
 
     def about(self, action: str) -> tuple[Statement, ...]:
         """The statements about `action`, such as "s3:GetObject"; remembered, since policies do not change."""
-        return _about(self, action.lower())
+        known = self._known.get(action)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            folded = action.lower()
+            known = tuple(statement for statement in self.statements if statement.about(folded))
+            self._known[action] = known
+        return known
 
     def keys(self) -> set[str]:
         """The condition keys that its conditions and variables look at, lower-cased."""
@@ -88,11 +97,6 @@ class Policy:
             for pattern in statement.resources.patterns if statement.resources else ():
                 found.update(pattern.variables())
         return found
-
-
-@lru_cache(maxsize=16_384)
-def _about(policy: Policy, action: str) -> tuple[Statement, ...]:
-    return tuple(statement for statement in policy.statements if statement.about(action))
 
 
 def parse(text: str | Mapping[str, Any], source: str = "") -> Policy:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Set
 
-from sqlalchemy.engine import Connection
-
-from clary.auth.policy import Caller, MalformedPolicy, Policy, Side, parse
+from clary.auth.policy import Caller, Side
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.errors import ServiceError
-from clary.services.access import iam, logs, s3, sagemaker
+from clary.services.access import iam, logs, passing, s3, sagemaker
 from clary.services.access.buckets import Buckets
 from clary.services.access.context import RequestContext
 from clary.services.access.denials import denied
@@ -24,7 +22,6 @@ from clary.services.access.identities import FRESH_SECONDS, Identities
 from clary.services.access.wanted import Wanted, Wants
 from clary.services.operation import Call, Document, Handler, Result
 from clary.services.s3 import copying, faults
-from clary.store import records
 from clary.store.engine import Database
 from clary.wire.messages import Request
 
@@ -110,7 +107,7 @@ class Authority:
                 return Side()
             return self._buckets.side(name, principal, action, key, s3.version_of(request)) or Side()
         if action.lower().startswith(_ASSUMING):
-            return self._records.read(lambda connection: trust(connection, resource))
+            return self._records.read(lambda connection: passing.trust(connection, resource))
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""
         return Side(account if account.isdigit() else "")
 
@@ -127,21 +124,6 @@ def require(call: Call, wanted: Wanted) -> None:
         ask = call.caller.ask(wanted.action, wanted.resource, wanted.context)
         owner = call.caller.sides(call.principal, wanted.action, wanted.resource).account
         raise denied(call.service, ask, decision, owner in ("", call.principal.account))
-
-
-def trust(connection: Connection, role: str) -> Side:
-    """The side of a role that somebody wants to assume: what it trusts alone lets him in."""
-    record = records.by_arn(connection, role)
-    if record is None or record.kind != "iam-role":
-        return Side(decides=True)
-    return Side(record.account, _read(record.document["AssumeRolePolicyDocument"], role), decides=True)
-
-
-def _read(text: str, source: str) -> Policy | None:
-    try:
-        return parse(text, source)
-    except MalformedPolicy:
-        return None
 
 
 def _as_told(call: Call, given: Document, error: ServiceError) -> ServiceError:

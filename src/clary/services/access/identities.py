@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Set
-from datetime import UTC, datetime
+from collections.abc import Set
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Identity, MalformedPolicy, Policy, parse
+from clary.auth.policy import Identity
 from clary.auth.principals import Principal
 from clary.clock import Clock
-from clary.services.access.context import Keys
 from clary.services.iam import generation, standing
-from clary.services.iam.standing import PolicyText
+from clary.services.iam.parsed import identity
 from clary.store.engine import Database
 
 FRESH_SECONDS = 1.0  # how late a change that another server made to the same database may be noticed
 _KEPT = 4096
 _WITHOUT = ("root", "anonymous", "service")  # kinds of principals that have no policies, while their keys last
-# In the place of a stored policy that cannot be read: nothing then.
-_NOTHING = parse('{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}', "unreadable")
 
 
 class Identities:
@@ -74,28 +70,3 @@ class Identities:
 
 
 _NOBODY = Identity()
-
-
-def identity(found: standing.Identity) -> Identity:
-    """As the evaluator takes it."""
-    facts: Keys = {key.lower(): tuple(values) for key, values in found.context.items()}
-    facts |= {f"aws:principaltag/{key.lower()}": (value,) for key, value in found.tags.items()}
-    if found.issued is not None:
-        facts["aws:tokenissuetime"] = (datetime.fromtimestamp(found.issued, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),)
-    return Identity(
-        _read_all(found.policies),
-        None if found.boundary is None else read(found.boundary),
-        None if found.session is None else _read_all(found.session),
-        facts,
-    )
-
-
-def _read_all(texts: Iterable[PolicyText]) -> tuple[Policy, ...]:
-    return tuple(read(each) for each in texts)
-
-
-def read(text: PolicyText) -> Policy:
-    try:
-        return parse(text.text, text.name)
-    except MalformedPolicy:
-        return _NOTHING

@@ -16,6 +16,7 @@ _BUCKET = "arn:aws:s3:::{}"
 # Where an action is not named after its operation.
 _NAMES = {
     "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
     "CreateMultipartUpload": "PutObject",
     "DeleteBucketAnalyticsConfiguration": "PutAnalyticsConfiguration",
     "DeleteBucketCors": "PutBucketCORS",

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy.engine import Connection
-
-from clary.errors import ServiceError, validation
+from clary.errors import validation
 from clary.scheduler import instance_types
 from clary.scheduler.instance_types import InstanceType
-from clary.services.resources import Check
-from clary.store import records
+from clary.services.access import passing
+from clary.services.operation import Call
+from clary.services.resources import Check, Resource
 
-_ROLE_KIND = "iam-role"
 
-
-def role(arn: str) -> Check:
-    """That the role exists, inside the creating transaction. Whether its trust policy names SageMaker is not judged:
-    trust policies are recorded and not evaluated yet."""
-
-    def check(connection: Connection) -> None:
-        found = records.by_arn(connection, arn)
-        if found is None or found.kind != _ROLE_KIND:
-            raise _no_role(arn)
-
-    return check
+def role(call: Call, resource: Resource, arn: str, name: str) -> Check:
+    """That the role is the account's and trusts SageMaker, inside the transaction that creates `resource` of that
+    name."""
+    target = resource.arn(call.account, call.region, name)
+    return lambda connection: passing.check(connection, arn, call.account, target)
 
 
 def s3_uri(uri: str, member: str) -> str:
@@ -47,10 +39,3 @@ def environment(given: Mapping[str, str] | None) -> None:
     for name, value in (given or {}).items():
         if "\0" in value:
             raise validation(f"The value of environment variable {name} holds a NUL character. Please remove it.")
-
-
-def _no_role(arn: str) -> ServiceError:
-    return validation(
-        f"Could not assume role {arn}. Please ensure that the role exists and allows principal "
-        "'sagemaker.amazonaws.com' to assume the role."
-    )

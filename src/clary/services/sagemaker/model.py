@@ -42,7 +42,9 @@ def create_model(call: Call, given: Document) -> Document:
     if not given.get("ExecutionRoleArn"):
         raise validation("ExecutionRoleArn is required: model data is fetched with that role.")
     document = {"EnableNetworkIsolation": False, **given}
-    return resources.create(MODEL, call, document, check=checks.role(given["ExecutionRoleArn"]))
+    return resources.create(
+        MODEL, call, document, check=checks.role(call, MODEL, given["ExecutionRoleArn"], given["ModelName"])
+    )
 
 
 def container(model: Document) -> Document:

@@ -23,7 +23,7 @@ def create_training_job(call: Call, given: Document) -> Document:
     document = request.completed(given, images) | transitions.begin(now)
     ready = images.ready(images.resolve(document["AlgorithmSpecification"]["TrainingImage"]))
     place = queueing.behind_others(now) if ready else None
-    check = checks.role(given["RoleArn"])
+    check = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
     return resources.create(TRAINING_JOB, call, document, status="InProgress", check=check, place=place)
 
 

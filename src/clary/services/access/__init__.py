@@ -1,0 +1,1 @@
+"""Authorisation: what an operation asks the policies for, and what they say."""

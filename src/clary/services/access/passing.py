@@ -1,0 +1,46 @@
+"""Roles that SageMaker is to act as: whether they let it."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import Ask, MalformedPolicy, Policy, Side, Standing, decide, parse
+from clary.auth.principals import Principal
+from clary.errors import ServiceError, validation
+from clary.store import records
+
+SAGEMAKER = Principal("service", "", "sagemaker.amazonaws.com", "")
+_ROLE = "iam-role"
+
+
+def trust(connection: Connection, role: str) -> Side:
+    """The side of a role that somebody wants to assume: what it trusts alone lets him in. Of one that is not there,
+    nothing does."""
+    record = records.by_arn(connection, role)
+    if record is None or record.kind != _ROLE:
+        return Side(decides=True)
+    return Side(record.account, _read(record.document.get("AssumeRolePolicyDocument", ""), role), decides=True)
+
+
+def check(connection: Connection, role: str, account: str, resource: str) -> None:
+    """That `role`, of `account`, is there and trusts SageMaker, which acts for `resource` (an ARN). Raises
+    ValidationException."""
+    side = trust(connection, role)
+    context = {"aws:sourceaccount": (account,), "aws:sourcearn": (resource,)}
+    standing = Standing(resource=side.policy, resource_account=side.account, resource_decides=True)
+    if side.account != account or not decide(Ask(SAGEMAKER, "sts:AssumeRole", role, context), standing).allowed:
+        raise refused(role)
+
+
+def refused(role: str) -> ServiceError:
+    return validation(
+        f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+        "'sagemaker.amazonaws.com' to assume the role."
+    )
+
+
+def _read(text: str, source: str) -> Policy | None:
+    try:
+        return parse(text, source)
+    except MalformedPolicy:
+        return None
