@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import boto3
 import pytest
-import sqlalchemy as sa
 from botocore.config import Config
 from sqlalchemy.engine import Connection
 
@@ -20,11 +19,9 @@ from clary.context import Platform, Stores
 from clary.errors import ServiceError
 from clary.secrets import RootKey
 from clary.services.kms import OPERATIONS, RECONCILERS
-from clary.services.kms.keys import DUE, KEY
 from clary.services.operation import Call
-from clary.store import records, schema
+from clary.store import queues, records, schema
 from clary.store.records import Record
-from clary.store.schema import records as table
 from clary.testing.frozen_clock import FrozenClock
 from clary.wire import faults, protocols
 from clary.wire.messages import BytesBody, Request, Response
@@ -119,13 +116,14 @@ def kms(aws: Callable[..., Any]) -> Any:
 def settle(platform: Platform) -> Callable[[], None]:
     """Carries out what is due now, as the loop would."""
 
-    def due(connection: Connection) -> list[Record | None]:
-        found = connection.execute(sa.select(table.c.arn).where(table.c.kind == KEY, table.c.status == DUE))
-        return [records.by_arn(connection, arn) for (arn,) in found]
+    (kind, reconciler), *_ = RECONCILERS.items()
+
+    def due(connection: Connection) -> list[Record]:
+        found = queues.due(connection, kind, reconciler.statuses, reconciler.queue, platform.clock.now())
+        return [record for _, arn in found.places if (record := records.by_arn(connection, arn)) is not None]
 
     def settle() -> None:
         for record in platform.stores.records.read(due):
-            assert record is not None
-            RECONCILERS[KEY].reconcile(platform, record)
+            reconciler.reconcile(platform, record)
 
     return settle

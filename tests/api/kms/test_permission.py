@@ -80,6 +80,31 @@ def test_conditions_on_the_encryption_context(aws: Clients) -> None:
     assert code(ann.generate_data_key, **given) == "AccessDeniedException"
 
 
+def test_conditions_on_tags_and_aliases(aws: Clients) -> None:
+    root = aws()
+    blue, red = (
+        root.create_key(Tags=[{"TagKey": "Project", "TagValue": value}])["KeyMetadata"] for value in ("blue", "red")
+    )
+    root.create_alias(AliasName="alias/red", TargetKeyId=red["KeyId"])
+    by_tag = aws(caller=user(allow("kms:Encrypt", Condition={"StringEquals": {"aws:ResourceTag/Project": "blue"}})))
+    by_alias = aws(
+        caller=user(allow("kms:Encrypt", Condition={"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/red"}}))
+    )
+    by_name = aws(caller=user(allow("kms:Encrypt", Condition={"StringEquals": {"kms:RequestAlias": "alias/red"}})))
+    for client, key_id, allowed in (
+        (by_tag, blue["KeyId"], True),
+        (by_tag, red["KeyId"], False),
+        (by_alias, red["KeyId"], True),
+        (by_alias, blue["KeyId"], False),
+        (by_name, "alias/red", True),
+        (by_name, red["KeyId"], False),
+    ):
+        if allowed:
+            client.encrypt(KeyId=key_id, Plaintext=b"x")
+        else:
+            assert code(client.encrypt, KeyId=key_id, Plaintext=b"x") == "AccessDeniedException"
+
+
 def test_a_grant_lets_in_whom_no_policy_does(aws: Clients) -> None:
     root = aws()
     key = root.create_key()["KeyMetadata"]
@@ -103,6 +128,23 @@ def test_a_grant_lets_in_whom_no_policy_does(aws: Clients) -> None:
     assert code(ann.decrypt, **given) == "AccessDeniedException"
 
 
+def test_a_grant_gives_no_more_than_the_session_leaves(aws: Clients) -> None:
+    root = aws()
+    key = root.create_key()["KeyMetadata"]
+    blob = root.encrypt(KeyId=key["KeyId"], Plaintext=b"x")["CiphertextBlob"]
+    role = f"arn:aws:iam::{ACCOUNT}:role/reader"
+    root.create_grant(KeyId=key["KeyId"], GranteePrincipal=role, Operations=["Decrypt"])
+    arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/s"
+    session = Principal("role-session", ACCOUNT, arn, "AROA:s", "", "reader")
+    assert aws(caller=Caller(session)).decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
+    for narrowed in (
+        Identity(session=(parse(document(allow("s3:*"))),)),
+        Identity(boundary=parse(document(allow("s3:*")))),
+        Identity((parse(document({**allow("kms:Decrypt"), "Effect": "Deny"})),)),
+    ):
+        assert code(aws(caller=Caller(session, narrowed)).decrypt, CiphertextBlob=blob) == "AccessDeniedException"
+
+
 def test_between_accounts_both_have_to_allow(aws: Clients) -> None:
     root = aws()
     shared = {**allow(["kms:Encrypt", "kms:Decrypt"]), "Principal": {"AWS": f"arn:aws:iam::{OTHER}:root"}}
@@ -112,6 +154,15 @@ def test_between_accounts_both_have_to_allow(aws: Clients) -> None:
     assert may.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
     assert root.decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
     assert code(may.describe_key, KeyId=key["Arn"]) == "AccessDeniedException"
+    every = document({**allow(), "Principal": {"AWS": [f"arn:aws:iam::{each}:root" for each in (ACCOUNT, OTHER)]}})
+    root.put_key_policy(KeyId=key["KeyId"], Policy=every)
+    grantee = {"GranteePrincipal": f"arn:aws:iam::{OTHER}:root", "Operations": ["Decrypt"]}
+    made = may.create_grant(KeyId=key["Arn"], **grantee)["GrantId"]
+    (told,) = may.list_grants(KeyId=key["Arn"])["Grants"]
+    assert (told["GrantId"], told["IssuingAccount"]) == (made, f"arn:aws:iam::{OTHER}:root")
+    assert [each["GrantId"] for each in root.list_grants(KeyId=key["KeyId"])["Grants"]] == [made]
+    may.revoke_grant(KeyId=key["Arn"], GrantId=made)
+    assert code(may.put_key_policy, KeyId=key["Arn"], Policy=every) == "AccessDeniedException", "not abroad, ever"
     assert code(may.schedule_key_deletion, KeyId=key["Arn"]) == "AccessDeniedException"
     may_not = aws(caller=user(allow("kms:Describe*"), account=OTHER))
     assert code(may_not.encrypt, KeyId=key["Arn"], Plaintext=b"x") == "AccessDeniedException"

@@ -89,4 +89,14 @@ def new_record(platform: Platform, account: str, region: str, spec: Spec, docume
         drawn = material.draw(spec)
         document |= {"Materials": [material.material(platform.secrets, account, key_id, spec, drawn, now)]}
     arn = keys.arn_of(account, region, key_id)
-    return Record(KEY, account, region, arn, key_id, keys.status_of(document), now, now, document)
+    return Record(
+        KEY,
+        account,
+        region,
+        arn,
+        key_id,
+        created=now,
+        modified=now,
+        document=document,
+        **keys.timing(document),
+    )

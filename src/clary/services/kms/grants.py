@@ -105,7 +105,7 @@ def list_grants(call: Call, given: Document) -> Document:
         conditions.append(table.c.name == given["GrantId"])
     if "GranteePrincipal" in given:
         conditions.append(table.c.document["GranteePrincipal"].as_string() == given["GranteePrincipal"])
-    return paging.of_records(call, given, GRANT, "Grants", _shown, *conditions)
+    return paging.of_records(call, given, GRANT, "Grants", _shown, *conditions, account=key.account)
 
 
 @operations.handles("ListRetirableGrants")

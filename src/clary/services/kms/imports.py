@@ -40,12 +40,7 @@ _IMPORTING = (keys.PENDING_IMPORT, keys.ENABLED, keys.DISABLED)
 def get_parameters_for_import(call: Call, given: Document) -> Document:
     algorithm, wrapping = given["WrappingAlgorithm"], given["WrappingKeySpec"]
     asker = Asker.of(call, given)
-
-    def look(connection: Connection) -> Record:
-        record = keys.require_customers(keys.find(connection, asker, given["KeyId"]), asker)
-        return keys.require_state(_require_external(record), *_IMPORTING)
-
-    record = call.platform.stores.records.read(look)
+    record = call.platform.stores.records.read(lambda connection: _importing(connection, asker, given))
     if wrapping not in SPECS or algorithm not in _WRAPPING[keys.spec(record).family]:
         message = f"Wrapping algorithm {algorithm} with {wrapping} is not valid for key spec {keys.spec(record).name}."
         raise faults.invalid(message)
@@ -73,23 +68,28 @@ def _require_external(record: Record) -> Record:
 @operations.handles("ImportKeyMaterial")
 def import_key_material(call: Call, given: Document) -> Document:
     importing.check_times(given, call.platform.clock.now())
-    answer: Document = {}
+    asker = Asker.of(call, given)
+    record = call.platform.stores.records.read(lambda connection: _importing(connection, asker, given))
+    raw = _unwrapped(call.platform, record, given, asker.now)  # which takes too long for a transaction
+    new = importing.kept(call.platform.secrets, record, raw, given, asker.now)
 
     def change(connection: Connection, record: Record, now: float) -> None:
-        keys.require_state(_require_external(record), *_IMPORTING)
-        raw = _unwrapped(call.platform, record, given, now)
-        kept = importing.kept(call.platform.secrets, record, raw, given, now)
-        found = importing.placed(record, kept, given)
-        complete = keys.complete({"Materials": found})
+        keys.require_state(record, *_IMPORTING)
+        found = importing.placed(record, new, given)
         state = record.document["KeyState"]
-        if state == keys.PENDING_IMPORT and complete:
+        if state == keys.PENDING_IMPORT and keys.complete({"Materials": found}):
             state = keys.ENABLED
         keys.change(connection, record, now, Materials=found, KeyState=state)
-        answer["KeyMaterialId"] = kept["Id"]
 
-    record = changing(call, given, change)
-    answer["KeyId"] = record.arn
-    return answer if keys.spec(record).family == "symmetric" else {"KeyId": record.arn}
+    changing(call, given, change)
+    symmetric = keys.spec(record).family == "symmetric"
+    return {"KeyId": record.arn, **({"KeyMaterialId": new["Id"]} if symmetric else {})}
+
+
+def _importing(connection: Connection, asker: Asker, given: Document) -> Record:
+    """The key that has material imported. Raises ServiceError."""
+    record = keys.require_customers(keys.find(connection, asker, given["KeyId"]), asker)
+    return keys.require_state(_require_external(record), *_IMPORTING)
 
 
 def _unwrapped(platform: Platform, record: Record, given: Document, now: float) -> bytes:

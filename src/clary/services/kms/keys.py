@@ -1,14 +1,16 @@
 """KMS keys as records: how they are found, what state they are in at a given moment, how they change.
 
 A record's document is the key's metadata in AWS's words with times as epoch seconds, `Policy` as text, its `Materials`
-(material.py) and, of a multi-Region key, `PrimaryRegion` and `ReplicaRegions`. `DueAt` is when something falls due:
-deletion, the end of imported material, rotation. The record's status is DUE while there is such a time.
+(material.py) and, of a multi-Region key, `PrimaryRegion` and `ReplicaRegions`. While something is going to fall due by
+itself (deletion, the end of imported material, rotation), the record's status is DUE and it is in QUEUE until then: the
+scheduler looks at it when its time has come.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy.engine import Connection
 
@@ -20,7 +22,7 @@ from clary.services.operation import Document
 from clary.store import records
 from clary.store.records import Record
 
-DUE = "Due"
+DUE, QUEUE = "Due", "kms-time"
 ENABLED, DISABLED = "Enabled", "Disabled"
 PENDING_DELETION, PENDING_REPLICAS, PENDING_IMPORT = "PendingDeletion", "PendingReplicaDeletion", "PendingImport"
 _REFUSALS = {
@@ -29,6 +31,12 @@ _REFUSALS = {
     PENDING_IMPORT: "is pending import.",
 }
 _KEY_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|mrk-[0-9a-f]{32}")
+
+
+class Timing(TypedDict):
+    status: str
+    queue: str
+    until: float | None
 
 
 def arn_of(account: str, region: str, key_id: str) -> str:
@@ -93,14 +101,7 @@ def by_arn(connection: Connection, arn: str, now: float) -> Record | None:
     record = records.by_arn(connection, arn)
     if record is None or record.kind != KEY or gone(record.document, now):
         return None
-    return _with(record, without_expired(record.document, now))
-
-
-def _with(record: Record, document: Document) -> Record:
-    if document is record.document:
-        return record
-    values: dict[str, Any] = {name: getattr(record, name) for name in Record.__slots__}
-    return Record(**{**values, "document": document})
+    return dataclasses.replace(record, document=without_expired(record.document, now))
 
 
 def gone(document: Document, now: float) -> bool:
@@ -142,12 +143,13 @@ def complete(document: Document) -> bool:
 def change(connection: Connection, record: Record, now: float, **members: object) -> Record:
     """Writes `members` into the key's document; None takes one out. Raises records.Changed."""
     document = {name: value for name, value in {**record.document, **members}.items() if value is not None}
-    return records.replace(connection, record, document=document, status=status_of(document), modified=now)
+    return records.replace(connection, record, document=document, modified=now, **timing(document))
 
 
-def status_of(document: Document) -> str:
-    """The record's status."""
-    return "" if due_at(document) is None else DUE
+def timing(document: Document) -> Timing:
+    """The members of the record by which the scheduler knows when to look at the key."""
+    due = due_at(document)
+    return {"status": "" if due is None else DUE, "queue": "" if due is None else QUEUE, "until": due}
 
 
 def require_customers(record: Record, asker: Asker) -> Record:

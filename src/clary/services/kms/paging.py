@@ -25,12 +25,18 @@ _ALL = 2**31 - 1
 
 
 def of_records(
-    call: Call, given: Document, kind: str, member: str, show: Show[Record], *conditions: sa.ColumnElement[bool]
+    call: Call,
+    given: Document,
+    kind: str,
+    member: str,
+    show: Show[Record],
+    *conditions: sa.ColumnElement[bool],
+    account: str = "",
 ) -> Document:
-    """One page of the caller's records of `kind` in this region, by name."""
+    """One page of the records of `kind` in this region, by name: the caller's, or those of `account`."""
     limit, after = given.get("Limit", _LIMITS.get(call.operation, _LIMIT)), _after(call, given)
     wanted = [table.c.name > after] if after else []
-    query = Query(kind, call.account, call.region, "name", limit + 1, None, [*wanted, *conditions])
+    query = Query(kind, account or call.account, call.region, "name", limit + 1, None, [*wanted, *conditions])
     found = call.platform.stores.records.read(lambda connection: records.select(connection, query))
     return _page(call, given, found[:limit], member, show, found[limit - 1].name if len(found) > limit else None)
 

@@ -6,19 +6,30 @@ Which key a request is about is known when it has been found, so it is here that
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Caller, Decision, MalformedPolicy, Policy, Standing, decide, denial, parse
+from clary.auth.policy import Ask, Caller, Decision, MalformedPolicy, Policy, Standing, decide, denial, parse
 from clary.errors import ServiceError
-from clary.services.kms import faults, granted
-from clary.services.kms.asking import Asker
+from clary.services import tagging
+from clary.services.kms import faults, granted, paging
+from clary.services.kms.asking import ALIAS, Asker
 from clary.services.operation import Call
 from clary.store.records import Record
 
 Keys = dict[str, Sequence[str]]
 
+# What an account can be let do with the keys of another one.
+_ABROAD = frozenset(
+    {
+        *("Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "Sign", "Verify", "GenerateMac", "VerifyMac"),
+        *("GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair"),
+        *("GenerateDataKeyPairWithoutPlaintext", "DeriveSharedSecret", "GetPublicKey", "DescribeKey"),
+        *("CreateGrant", "ListGrants", "RevokeGrant", "GetKeyRotationStatus"),
+    }
+)
 # Condition keys, lower-cased: what gives them in requests, and in keys.
 _OF_REQUESTS = {
     "kms:bypasspolicylockoutsafetycheck": "BypassPolicyLockoutSafetyCheck",
@@ -45,27 +56,36 @@ _OF_KEYS = {
     "kms:keyusage": "KeyUsage",
     "kms:multiregion": "MultiRegion",
 }
+_EVERYTHING = parse({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+_TAGS, _ALIASES = "aws:resourcetag", "kms:resourcealiases"
 
 
 def require(connection: Connection, asker: Asker, key: Record) -> Record:
     """The key. Raises AccessDeniedException; of a key of another account in words that do not tell whether it is
     there."""
-    caller = asker.caller
-    if caller is None:
-        if key.account != asker.account:
-            raise faults.foreign(asker.principal, asker.operation, key.arn)
-        return key
-    action, keys = f"kms:{asker.operation}", _keys(asker, key)
-    decision = decide(caller.ask(action, key.arn, keys), _standing(caller, key))
-    if decision.allowed:
-        return key
-    if decision.why == "implicit" and granted.granted(
-        connection, key, caller.principal, asker.operation, asker.context
-    ):
-        return key
-    if key.account != asker.account:
+    caller, abroad = asker.caller, key.account != asker.account
+    if abroad and (caller is None or asker.operation not in _ABROAD):
         raise faults.foreign(asker.principal, asker.operation, key.arn)
-    raise ServiceError("AccessDeniedException", denial(caller.ask(action, key.arn, keys), decision))
+    if caller is None:
+        return key
+    standing = _standing(caller, key)
+    action, keys = f"kms:{asker.operation}", _keys(asker, key) | _attached(connection, standing, key)
+    ask = caller.ask(action, key.arn, keys)
+    decision = decide(ask, standing)
+    if decision.allowed or (decision.why == "implicit" and _granted(connection, asker, key, ask)):
+        return key
+    if abroad:
+        raise faults.foreign(asker.principal, asker.operation, key.arn)
+    raise ServiceError("AccessDeniedException", denial(ask, decision))
+
+
+def _granted(connection: Connection, asker: Asker, key: Record, ask: Ask) -> bool:
+    """By a grant, within what the caller's boundary and session leave him."""
+    assert asker.caller is not None
+    mine = asker.caller.identity
+    return decide(ask, Standing((_EVERYTHING,), mine.boundary, mine.session)).allowed and granted.granted(
+        connection, key, ask.principal, asker.operation, asker.context
+    )
 
 
 def _standing(caller: Caller, key: Record) -> Standing:
@@ -85,12 +105,34 @@ def _keys(asker: Asker, key: Record) -> Keys:
     found = request_keys(asker.given)
     found |= {name: _values(key.document[member]) for name, member in _OF_KEYS.items()}
     found["kms:calleraccount"] = (asker.account,)
+    _, alias, name = str(asker.given.get("KeyId", "")).rpartition("alias/")
+    if alias:
+        found["kms:requestalias"] = (alias + name,)
     if asker.service:
         found["kms:viaservice"] = (f"{asker.service}.{asker.region}.amazonaws.com",)
     if asker.context:
         found["kms:encryptioncontextkeys"] = tuple(asker.context)
         found |= {f"kms:encryptioncontext:{name.lower()}": (text,) for name, text in asker.context.items()}
     return found
+
+
+def _attached(connection: Connection, standing: Standing, key: Record) -> Keys:
+    """The condition keys of what hangs on the key; looked up only where a policy looks at them."""
+    mine = (*standing.identity, *(standing.session or ()), standing.boundary, standing.resource)
+    asked = frozenset().union(*(_asks_for(policy) for policy in mine if policy is not None))
+    found: Keys = {}
+    if _TAGS in asked:
+        tags = tagging.of(connection, key.arn)
+        found |= {f"{_TAGS}/{name.lower()}": (value,) for name, value in tags.items()}
+    if _ALIASES in asked:
+        found[_ALIASES] = tuple(str(each.name) for each in paging.children(connection, ALIAS, key))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _asks_for(policy: Policy) -> frozenset[str]:
+    """Of the keys that hang on a KMS key, those that the policy looks at."""
+    return frozenset(key.partition("/")[0] for key in policy.keys()) & {_TAGS, _ALIASES}  # noqa: SIM118
 
 
 def request_keys(given: Any) -> Keys:

@@ -57,4 +57,4 @@ def _rotates(document: Document, now: float) -> bool:
     return due is not None and due <= now and document["KeyState"] == keys.ENABLED
 
 
-RECONCILERS = {KEY: Reconciler((keys.DUE,), reconcile)}
+RECONCILERS = {KEY: Reconciler((keys.DUE,), reconcile, keys.QUEUE)}

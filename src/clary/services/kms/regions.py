@@ -57,8 +57,17 @@ def _replica(primary: Record, region: str, listed: list[str], description: str, 
     }
     document.pop("NextRotation", None)  # the primary key's alone
     arn = keys.arn_of(primary.account, region, document["KeyId"])
-    status = keys.status_of(document)
-    return Record(KEY, primary.account, region, arn, document["KeyId"], status, now, now, document)
+    return Record(
+        KEY,
+        primary.account,
+        region,
+        arn,
+        primary.name,
+        created=now,
+        modified=now,
+        document=document,
+        **keys.timing(document),
+    )
 
 
 def _primary(connection: Connection, asker: Asker, key_id: str) -> Record:
