@@ -44,6 +44,7 @@ from clary.services.answers import account_answers, answers
 from clary.services.iam import first_start
 from clary.services.iam.accounts import Accounts
 from clary.services.iam.keys import RecordKeyring
+from clary.services.iam.last_use import LastUses
 from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
@@ -101,14 +102,16 @@ def build(settings: Settings) -> ControlPlane:
     room = WaitingRoom()
     turns = Turns(AT_ONCE, _THREADS)
     records, objects_index, logs = (_database(settings, *each, turns.waiting) for each in _DATABASES)
+    root_key = _opened(records, settings, clock)
+    keyring = RecordKeyring(records, settings, clock, root_key)
     authority = Authority(records, objects_index, clock)
 
     def changed(arns: Set[str]) -> None:
+        keyring.changed(arns)
         authority.changed(arns)
         room.changed(arns)
 
     stores = Stores(WatchedDatabase(records, changed), objects_index, logs)
-    root_key = _opened(stores.records, settings, clock)
     wake = Signal()
     credentials = _role_sessions(stores.records, root_key, clock)
     path, url = launches.agent_link(settings), launches.server_url(settings)
@@ -118,8 +121,7 @@ def build(settings: Settings) -> ControlPlane:
     objects = FilesystemStore(settings.blobs)
     platform = Platform(settings, clock, stores, objects, images, compute, wake, root_key)
 
-    keyring = RecordKeyring(stores.records, settings, clock, root_key)
-    gate = Gate(keyring, clock, settings)
+    gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
     origins = CrossOrigin(platform)
     router, codes = Router(Models()), tables.VALIDATION_CODES

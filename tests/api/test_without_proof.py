@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from typing import Any
 
 import boto3
 import pytest
@@ -16,21 +17,22 @@ from whole_server import WholeServer
 ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
 
 
-@pytest.mark.parametrize(
-    ("operation", "given"),
-    [
-        ("assume_role_with_web_identity", {"RoleSessionName": "me", "WebIdentityToken": "token"}),
-        ("assume_role_with_saml", {"PrincipalArn": ROLE, "SAMLAssertion": "assertion"}),
-    ],
-)
-def test_an_operation_whose_proof_is_in_its_body_is_not_built(
-    server: WholeServer, operation: str, given: dict[str, str]
-) -> None:
+@pytest.fixture
+def sts(server: WholeServer) -> Any:
     config = Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1})
-    sts = boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=config)
+    return boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=config)
+
+
+def test_an_operation_whose_proof_is_in_its_body_is_not_built(sts: Any) -> None:
     with pytest.raises(ClientError, match="is not built in Clary yet") as refused:
-        getattr(sts, operation)(RoleArn=ROLE, **given)
+        sts.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=ROLE, SAMLAssertion="assertion")
     assert refused.value.response["Error"]["Code"] == "NotImplemented"
+
+
+def test_a_proof_in_the_body_is_looked_at(sts: Any) -> None:
+    with pytest.raises(ClientError, match="is not a valid JWT") as refused:
+        sts.assume_role_with_web_identity(RoleArn=ROLE, RoleSessionName="me", WebIdentityToken="token")
+    assert refused.value.response["Error"]["Code"] == "InvalidIdentityToken"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

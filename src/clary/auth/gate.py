@@ -65,11 +65,18 @@ def schemes_of(request: Request, s3: bool) -> list[Scheme]:
     return found
 
 
-class Gate:
-    """Safe between threads; remembers nothing but derived signing keys."""
+Used = Callable[[Principal, str, str], None]  # (principal, signing service, region)
 
-    def __init__(self, keyring: Keyring, clock: Clock, settings: Settings) -> None:
+
+def _unnoted(_principal: Principal, _service: str, _region: str) -> None: ...
+
+
+class Gate:
+    """Safe between threads; remembers nothing but derived signing keys. `used` is told of each proven request."""
+
+    def __init__(self, keyring: Keyring, clock: Clock, settings: Settings, used: Used = _unnoted) -> None:
         self._keyring = keyring
+        self._used = used
         self._clock = clock
         self._window = settings.clock_window_seconds
         self._limit = settings.payload_limit_bytes
@@ -98,6 +105,7 @@ class Gate:
         rules = self._rules(service, kind)
         proof = self._claimed(request, found[0], rules)
         body = self._s3_body(request, proof) if kind == "s3" else self._small_body(request, proof)
+        self._used(proof.credential.principal, service, proof.claim.region)
         return Admitted(proof.credential.principal, _with_body(request, body), proof.claim.region, service)
 
     def _make_rules(self, service: str, kind: Family) -> Rules:
@@ -117,6 +125,7 @@ class Gate:
         claim = sigv2.from_query(request, bucket_in_host)
         credential = self._credential(claim.access_key, "s3")
         merged = sigv2.verify(request, claim, credential, self._clock.now())
+        self._used(credential.principal, "s3", "")
         declared = merged.headers.get("x-amz-content-sha256") or UNSIGNED
         return Admitted(credential.principal, _with_body(merged, _unsigned_body(merged, declared)), "", "s3")
 

@@ -30,8 +30,8 @@ Three things that hold for all services:
 - Every request's signature is verified (SigV4, and SigV2 for presigned S3 URLs), and every operation is authorised
   before it runs: by the policies of users, groups and roles, permissions boundaries, session and bucket policies.
 - Only [built-in algorithms](algorithms.md) run: your own scripts, framework images and containers are refused.
-- There is one account, that of the [settings](settings.md). Resources are kept apart by the region that a request is
-  signed for.
+- The first account is that of the [settings](settings.md); a file can [add others](../guide/access.md#accounts).
+  Resources are kept apart by account and by the region that a request is signed for.
 
 """
 

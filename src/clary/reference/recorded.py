@@ -3,8 +3,6 @@ to what was asked for, or what is missing. Kept by hand: no code can say why it 
 
 from __future__ import annotations
 
-_NOT_EVALUATED = "Identity and trust policies are stored and checked for their grammar; they are not evaluated yet."
-
 # (service, operation) -> member path -> reason. A test holds every path to botocore's model.
 RECORDED: dict[tuple[str, str], dict[str, str]] = {
     ("sagemaker", "CreateTrainingJob"): {
@@ -37,17 +35,8 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",
         "RequestPayer": "Nobody pays.",
     },
-    ("iam", "CreateRole"): {"AssumeRolePolicyDocument": _NOT_EVALUATED},
-    ("iam", "UpdateAssumeRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},
-    ("iam", "PutRolePolicy"): {"PolicyDocument": _NOT_EVALUATED},
-    ("iam", "AttachRolePolicy"): {"PolicyArn": _NOT_EVALUATED},
-    ("iam", "CreatePolicy"): {"PolicyDocument": _NOT_EVALUATED},
-    ("iam", "CreatePolicyVersion"): {"PolicyDocument": _NOT_EVALUATED},
-    ("sts", "AssumeRole"): {
-        "Policy": _NOT_EVALUATED,
-        "PolicyArns": _NOT_EVALUATED,
-        "Tags": "Kept with the session; nothing evaluates them yet.",
-        "TransitiveTagKeys": "Kept with the session; nothing evaluates them yet.",
-        "ExternalId": "Kept with the session; nothing evaluates it yet.",
+    ("iam", "CreateOpenIDConnectProvider"): {
+        "ThumbprintList": "An issuer's certificate is checked against the machine's authorities, as AWS does it first.",
     },
+    ("iam", "UpdateOpenIDConnectProviderThumbprint"): {"ThumbprintList": "As in CreateOpenIDConnectProvider."},
 }

@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.auth.principals import Keyring
 from clary.context import Platform
 from clary.errors import ServiceError
 from clary.services.iam import account_file, root_key
 from clary.services.iam.accounts import Account, Accounts
 from clary.services.iam.first_start import default_role_arn
+from clary.services.iam.keys import RecordKeyring
 from clary.services.logs import jobs
 from clary.services.sts.sessions import open_session
 from clary.serving.routes import route
@@ -32,7 +32,7 @@ _COUNTED = {
 }
 
 
-def answers(platform: Platform, keyring: Keyring, version: str) -> Mapping[str, Callable[[Question], Answer]]:
+def answers(platform: Platform, keyring: RecordKeyring, version: str) -> Mapping[str, Callable[[Question], Answer]]:
     """By the question's "ask"; a function for each."""
     started = platform.clock.now()
     return {
@@ -73,8 +73,8 @@ def _applied(accounts: Accounts, file: dict[str, Any]) -> Answer:
     return {"applied": len(wanted), "drawn": keys}
 
 
-def _credential(keyring: Keyring, access_key: str) -> Answer:
-    found = keyring.find(access_key)
+def _credential(keyring: RecordKeyring, access_key: str) -> Answer:
+    found = keyring.look(access_key)  # the edges remember what they are told: it must not be old already
     if found is None:
         return {"found": False}
     return {

@@ -22,6 +22,7 @@ from clary.services import iam, sts
 from clary.services.access.authority import Authority
 from clary.services.iam import first_start, root_key
 from clary.services.iam.keys import RecordKeyring
+from clary.services.iam.last_use import LastUses
 from clary.services.s3.cors import CrossOrigin
 from clary.services.tables import VALIDATION_CODES
 from clary.services.waiting import Waiting
@@ -51,7 +52,8 @@ class Server:
         stores = Stores(database, cast(Any, None), cast(Any, None))
         nothing, root = cast(Any, None), RootKey.load(self.settings)
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
-        self.gate = Gate(RecordKeyring(database, self.settings, self.clock, root), self.clock, self.settings)
+        used = LastUses(database, self.clock).note
+        self.gate = Gate(RecordKeyring(database, self.settings, self.clock, root), self.clock, self.settings, used)
         waiting, origins = Waiting({}, 0, self.clock), CrossOrigin(self.platform)
         authority = Authority(database, cast(Any, None), self.clock, fresh_seconds=0)
         self.pipeline = Pipeline(

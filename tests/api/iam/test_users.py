@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from api.iam.served import credentials
 from clary.services.iam import first_start, root_key
 
 
@@ -86,3 +87,24 @@ def test_first_start(aws: Callable[..., Any], server: Any) -> None:
     server.reopen()
     assert root_key.load(server.settings) == before
     assert iam.get_role(RoleName=name)["Role"]["RoleId"] == role["RoleId"]
+
+
+def test_when_a_key_and_a_role_were_used_last(aws: Callable[..., Any]) -> None:
+    iam = aws("iam")
+    iam.create_user(UserName="u")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    assert iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"]) | {"ResponseMetadata": None} == {
+        "UserName": "u",
+        "AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"},
+        "ResponseMetadata": None,
+    }
+    aws("sts", (key["AccessKeyId"], key["SecretAccessKey"])).get_caller_identity()
+    used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
+    assert (used["ServiceName"], used["Region"]) == ("sts", "us-east-1")
+    assert time.time() - used["LastUsedDate"].timestamp() < 60
+    trust = '{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}}'
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    assert iam.get_role(RoleName="r")["Role"]["RoleLastUsed"] == {}
+    given = credentials(aws("sts").assume_role(RoleArn=arn, RoleSessionName="me"))
+    aws("sts", given.key, given.token).get_caller_identity()
+    assert iam.get_role(RoleName="r")["Role"]["RoleLastUsed"]["Region"] == "us-east-1"
