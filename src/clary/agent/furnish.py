@@ -133,7 +133,7 @@ def make_socket_folder(context: Context) -> Path:
 def make_limits(context: Context) -> Group:
     """The instance's cgroup, noted in its folder. Says in the job's log what this machine cannot isolate or bound."""
     spec = context.spec
-    group = make_group(str(host_id(spec.id)), spec.memory, spec.nice)
+    group = make_group(str(host_id(spec.id)), spec.memory)
     write_whole(context.folder.groups, "".join(f"{each}\n" for each in group.paths))
     if context.rung == "plain":
         context.say(

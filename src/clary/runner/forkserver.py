@@ -103,8 +103,6 @@ def run(entry: str, environment: Mapping[str, str], folder: str, nice: int) -> i
         numpy.random.seed()
     try:
         yield_cores(nice)
-        if nice == LAST:
-            take_leftovers()
         function: Callable[[], int | None] = importlib.import_module(entry).main
         opened = os.read(_GATE, 1)
         os.close(_GATE)
@@ -131,7 +129,7 @@ if __name__ == "__main__":
 
 from clary.sandbox import Confinement, enter  # noqa: E402 - a script finds its own tree first
 from clary.sandbox.init import tell  # noqa: E402
-from clary.sandbox.limits import LAST, take_leftovers, yield_cores  # noqa: E402
+from clary.sandbox.limits import yield_cores  # noqa: E402
 from clary.sandbox.syscalls import close_from  # noqa: E402
 
 if __name__ == "__main__":

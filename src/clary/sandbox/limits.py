@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_PROCESSES = 4096
-_CONTROLLERS = ("memory", "pids", "cpu")
-LAST = 19  # the nice value of those who take only what nobody else wants
 _LEAVING = 1.0  # seconds for ended processes to leave their group
 
 
@@ -37,13 +35,12 @@ class Group:
                 time.sleep(0.002)
 
 
-def make_group(name: str, memory: int, nice: int = 0) -> Group:
-    """A cgroup below the caller's own, of `memory` bytes (0: no limit), for as many controllers as can be had. With the
-    `nice` value LAST, whoever else wants a core takes it from the group at once."""
+def make_group(name: str, memory: int) -> Group:
+    """A cgroup below the caller's own, of `memory` bytes (0: no limit), for as many controllers as can be had."""
     folders: list[str] = []
-    bounds = dict.fromkeys(_CONTROLLERS, False)
+    bounds = {"memory": False, "pids": False}
     for controller, folder in _own_groups():
-        made = _make(folder / f"clary-{name}", _settings(controller, memory, nice))
+        made = _make(folder / f"clary-{name}", controller, memory)
         if made:
             folders.append(str(folder / f"clary-{name}"))
             for each in made:
@@ -65,11 +62,6 @@ def yield_cores(nice: int) -> None:
     os.nice(nice)
     with contextlib.suppress(OSError):  # no such sharing here, or no /proc
         Path("/proc/self/autogroup").write_text(str(nice))
-
-
-def take_leftovers() -> None:
-    """Where the kernel tells no sessions or cgroups apart: only the cores that nobody else wants."""
-    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def set_resource_limits(data_limit: int, bound_processes: bool) -> None:
@@ -110,25 +102,18 @@ def _own_groups() -> list[tuple[str, Path]]:
         kind, _, options = right.split(" ", 2)
         root, folder = left.split(" ")[3:5]
         wanted = [""] if kind == "cgroup2" else options.split(",") if kind == "cgroup" else []
-        useful = [each for each in wanted if each in ("", *_CONTROLLERS) and each in own]
+        useful = [each for each in wanted if each in ("", "memory", "pids") and each in own]
         found += [(each, Path(folder, os.path.relpath(own[each], root))) for each in useful]
     return found
 
 
-def _settings(controller: str, memory: int, nice: int) -> list[tuple[str, str, str]]:
-    """(controller, file, value) of what a group is to be bound by, where it is one of `controller` ("": of any)."""
+def _make(folder: Path, controller: str, memory: int) -> list[str]:
+    """Makes the group and sets what it can bound; nothing is left of it when it cannot bound anything."""
     settings: list[tuple[str, str, str]] = []
     if controller in ("", "memory") and memory:
         settings.append(("memory", "memory.max" if not controller else "memory.limit_in_bytes", str(memory)))
     if controller in ("", "pids"):
         settings.append(("pids", "pids.max", str(_MOST_PROCESSES)))
-    if controller in ("", "cpu") and nice == LAST:
-        settings.append(("cpu", "cpu.idle", "1"))
-    return settings
-
-
-def _make(folder: Path, settings: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Makes the group and sets what it can bound; nothing is left of it when it cannot bound anything."""
     done: list[str] = []
     try:
         folder.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ that is alone always starts, however large its instance type says it is.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ QUEUE = "job-slot"
 MOST_COUNTED = 100  # jobs that came first: to count them all would take the longer, the longer the queue is
 
 _ALONE, _LAST = 10, 19  # nice values: of a job with a core of its own, and the kernel's last
+_STEP = 1.25  # by which each nice value weighs less than the one before
 
 
 def behind(ahead: int) -> str:
@@ -71,6 +73,7 @@ class Capacity:
 
 
 def niceness(machine: Machine, job_slots: int) -> int:
-    """How far a job steps back for the API, for endpoints and for others on the machine. Where there are more slots
-    than cores, jobs take only what nobody else wants: their turns would else be what requests wait for."""
-    return _ALONE if Capacity.of(machine, job_slots).slots <= max(2, machine.cores) else _LAST
+    """How far a job steps back for the API, for endpoints and for others on the machine. The more slots there are for a
+    core, the farther: however many jobs run, together they weigh as much as one for each core would."""
+    crowd = max(1.0, Capacity.of(machine, job_slots).slots / machine.cores)
+    return min(_LAST, _ALONE + round(math.log(crowd, _STEP)))

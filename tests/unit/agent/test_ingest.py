@@ -17,7 +17,9 @@ from clary.store import logs
 from clary.store.engine import SqliteDatabase
 from clary.store.schema import LOGS, RECORDS
 
-SPEC = InstanceSpec("i-0", "training", Image("builtin", "u", "a", "e"), "j", "arn:j", "1", "r", "role", "t", "", "g", "s-0")
+SPEC = InstanceSpec(
+    "i-0", "training", Image("builtin", "u", "a", "e"), "j", "arn:j", "1", "r", "role", "t", "", "g", "s-0"
+)
 
 
 def spec(number: int) -> InstanceSpec:

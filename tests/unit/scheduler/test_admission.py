@@ -19,9 +19,10 @@ def test_slots_by_cores_but_at_least_two_or_as_set() -> None:
     assert Capacity.of(Machine(8, GIB), 3).slots == 3
 
 
-def test_jobs_that_may_outnumber_the_cores_step_back_to_the_last() -> None:
-    assert niceness(Machine(8, GIB), 0) == niceness(Machine(8, GIB), 3) == niceness(Machine(1, GIB), 0) == 10
-    assert niceness(TWO_CORES, 3) == niceness(TWO_CORES, 1000) == 19
+def test_jobs_step_back_the_farther_the_more_there_may_be() -> None:
+    assert niceness(Machine(8, GIB), 0) == niceness(Machine(8, GIB), 3) == 10
+    assert niceness(TWO_CORES, 4) == 13
+    assert niceness(TWO_CORES, 1000) == 19
 
 
 def test_first_come_first_served() -> None:

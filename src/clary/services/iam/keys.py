@@ -25,9 +25,9 @@ _MOST = 4096
 
 
 class RecordKeyring:
-    """Implements `clary.auth.principals.Keyring`. Safe between threads. Found keys are remembered, so that a busy client
-    costs one look a second; keys that are not there are looked up every time. A change of this server's is known as
-    soon as it is committed (`changed` has to be told), one of another server on the same database within
+    """Implements `clary.auth.principals.Keyring`. Safe between threads. Found keys are remembered, so that a busy
+    client costs one look a second; keys that are not there are looked up every time. A change of this server's is known
+    as soon as it is committed (`changed` has to be told), one of another server on the same database within
     FRESH_SECONDS."""
 
     def __init__(self, database: Database, settings: Settings, clock: Clock, secrets: RootKey) -> None:
