@@ -35,6 +35,10 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",
         "RequestPayer": "Nobody pays.",
     },
+    ("s3", "PutBucketLifecycleConfiguration"): {
+        "LifecycleConfiguration.Rules[].Transitions[].StorageClass": "As in PutObject; what is shown changes.",
+        "LifecycleConfiguration.Rules[].NoncurrentVersionTransitions[].StorageClass": "As in Transitions.",
+    },
     ("iam", "CreateOpenIDConnectProvider"): {
         "ThumbprintList": "An issuer's certificate is checked against the machine's authorities, as AWS does it first.",
     },

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from clary.store.schema import NUMBER, OBJECTS
@@ -31,31 +33,39 @@ bucket_settings = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
 )
 
+
 # The current object of each key: one row a key. What versioning keeps besides is in `versions`.
 # An object's bytes are one blob (`blob`), or the parts of the multipart upload that made it (`upload`), in order, or
 # (few bytes) a row of `contents` (`content`); an empty object has none of the three.
 # `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
 # type} or {}. `version` is "null" for what was put into a bucket that is not versioned. `acl` is {Owner, Grants}, NULL
 # where the bucket's owner alone has rights; `lock` is {Mode, RetainUntil, LegalHold} or some of these, NULL without.
+def _of_object() -> tuple[sa.Column[Any], ...]:
+    """What is known of an object, or of a version of one, besides what tells it from others."""
+    return (
+        sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
+        sa.Column("upload", sa.String, nullable=False, server_default=""),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("etag", sa.String, nullable=False),
+        sa.Column("modified", sa.Float, nullable=False),
+        sa.Column("storage_class", sa.String, nullable=False),
+        sa.Column("checksum", sa.JSON, nullable=False),
+        sa.Column("headers", sa.JSON, nullable=False),
+        sa.Column("metadata", sa.JSON, nullable=False),
+        sa.Column("tags", sa.JSON, nullable=False),
+        sa.Column("content", NUMBER),
+        sa.Column("acl", _MAYBE),
+        sa.Column("lock", _MAYBE),
+    )
+
+
 objects = sa.Table(
     "objects",
     OBJECTS,
     sa.Column("bucket", sa.String, primary_key=True),
     sa.Column("key", sa.LargeBinary, primary_key=True),
     sa.Column("version", sa.String, primary_key=True, server_default="null"),
-    sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
-    sa.Column("upload", sa.String, nullable=False, server_default=""),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("etag", sa.String, nullable=False),
-    sa.Column("modified", sa.Float, nullable=False),
-    sa.Column("storage_class", sa.String, nullable=False),
-    sa.Column("checksum", sa.JSON, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("tags", sa.JSON, nullable=False),
-    sa.Column("content", NUMBER),
-    sa.Column("acl", _MAYBE),
-    sa.Column("lock", _MAYBE),
+    *_of_object(),
 )
 
 # Noncurrent versions, and delete markers (current or not: a key whose newest is a marker has no row in `objects`).
@@ -68,19 +78,7 @@ versions = sa.Table(
     sa.Column("place", sa.BigInteger, primary_key=True),
     sa.Column("marker", sa.Boolean, nullable=False),
     sa.Column("version", sa.String, nullable=False),
-    sa.Column("blob", sa.String, nullable=False, server_default="", index=True),
-    sa.Column("upload", sa.String, nullable=False, server_default=""),
-    sa.Column("size", sa.BigInteger, nullable=False),
-    sa.Column("etag", sa.String, nullable=False),
-    sa.Column("modified", sa.Float, nullable=False),
-    sa.Column("storage_class", sa.String, nullable=False),
-    sa.Column("checksum", sa.JSON, nullable=False),
-    sa.Column("headers", sa.JSON, nullable=False),
-    sa.Column("metadata", sa.JSON, nullable=False),
-    sa.Column("tags", sa.JSON, nullable=False),
-    sa.Column("content", NUMBER),
-    sa.Column("acl", _MAYBE),
-    sa.Column("lock", _MAYBE),
+    *_of_object(),
     sa.UniqueConstraint("bucket", "key", "version", name="versions_by_id"),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.s3.faults import refused
+from clary.services.s3 import version_listings
 from clary.services.s3.writing import SMALL
 
 
@@ -187,8 +188,11 @@ def test_tags_of_versions(s3: Any, versioned: str) -> None:
     assert s3.get_object_tagging(Bucket=versioned, Key="k")["TagSet"] != []
 
 
+@pytest.mark.parametrize("batch", [1, 2, 1001])
 @pytest.mark.parametrize("most", [1, 2, 3, 1000])
-def test_pages(s3: Any, versioned: str, most: int) -> None:
+def test_pages(s3: Any, versioned: str, most: int, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows are read at once."""
+    monkeypatch.setattr(version_listings, "_BATCH", batch)
     for key in ("a", "a/1", "a/2", "b", "c"):
         for _ in range(2):
             put(s3, versioned, key, b"")

@@ -105,7 +105,7 @@ class Authority:
             # One that is to be created is nobody's yet; of all others it is known that they are there.
             if action == "s3:CreateBucket":
                 return Side()
-            return self._buckets.side(name, principal, action, key, s3.version_of(request)) or Side()
+            return self._buckets.side(name, principal, action, key, functools.partial(s3.version_of, request)) or Side()
         if action.lower().startswith(_ASSUMING):
             return self._records.read(lambda connection: passing.trust(connection, resource))
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -18,6 +19,7 @@ from clary.store.engine import Database
 
 FRESH_SECONDS = 1.0  # how late a change that another server made to the same database may be noticed
 _KEPT = 4096
+Version = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class _Known:
     restricted: bool  # its policy is public and RestrictPublicBuckets holds
     bucket: Bucket
     listed: Policy | None  # what its access control list allows
+    both: Policy | None  # that and the policy, as one: made once, since what is asked of a policy is remembered with it
     lists: bool  # whether such lists count, those of its objects too
     ignored: bool  # what they grant to everybody does not
     until: float
@@ -50,10 +53,10 @@ class Buckets:
             self._known.pop(name, None)
 
     def side(
-        self, name: str, principal: Principal, action: str = "", key: str = "", version: str | None = None
+        self, name: str, principal: Principal, action: str = "", key: str = "", version: Version = lambda: None
     ) -> Side | None:
-        """Of the bucket, or of an object (a version of it) where `action` is about one. None when there is no such
-        bucket."""
+        """Of the bucket, or of an object where `action` is about one: the version of it that `version` says, which is
+        asked only where that matters. None when there is no such bucket."""
         found = self._of(name)
         if found is None:
             return None
@@ -62,14 +65,14 @@ class Buckets:
         if not found.lists:
             return Side(found.account, policy)
         if key and action in acl.OBJECT_ACTIONS:
-            return self._of_object(found, policy, key, version)
-        return Side(found.account, _together(policy, found.listed))
+            return self._of_object(found, policy, key, version())
+        return Side(found.account, found.listed if policy is None else found.both)
 
     def _of_object(self, found: _Known, policy: Policy | None, key: str, version: str | None) -> Side:
         """Objects that are another account's are no business of the bucket's policy, but for what it denies."""
         entry = self._database.read(lambda connection: seeking.present(connection, found.bucket, key, version))
         if entry is None:  # to be written with a list of its own
-            return Side(found.account, _together(policy, found.listed))
+            return Side(found.account, found.listed if policy is None else found.both)
         listed = entry.acl
         if listed is None:
             return Side(found.account, policy)
@@ -100,11 +103,12 @@ def _look(connection: Connection, name: str, until: float) -> _Known | None:
     policy = policies.of(connection, bucket)
     restricted = policy is not None and policies.restricted(connection, bucket, policy)
     if ownership.of(connection, bucket) == ownership.ENFORCED:
-        return _Known(bucket.account, policy, restricted, bucket, None, lists=False, ignored=True, until=until)
+        return _Known(bucket.account, policy, restricted, bucket, None, policy, lists=False, ignored=True, until=until)
     ignored = bool(policies.blocks(connection, bucket).get("IgnorePublicAcls"))
     listed = bucket_settings.find(connection, bucket, ownership.ACL)
     allowed = acl.of_bucket(listed, bucket.name, ignored) if listed else None
-    return _Known(bucket.account, policy, restricted, bucket, allowed, lists=True, ignored=ignored, until=until)
+    both = _together(policy, allowed)
+    return _Known(bucket.account, policy, restricted, bucket, allowed, both, lists=True, ignored=ignored, until=until)
 
 
 def _together(one: Policy | None, other: Policy | None) -> Policy | None:

@@ -56,13 +56,14 @@ def owner_of(call: Call, bucket: str) -> dict[str, str]:
     return owner(call.caller.sides(call.principal, "s3:ListBucket", f"arn:aws:s3:::{bucket}").account)
 
 
-def check_delete(call: Call, bucket: str, each: Mapping[str, Any]) -> None:
+def check_delete(call: Call, bucket: str, each: Mapping[str, Any], bypass: bool) -> None:
     """Whether the caller may delete one of the keys (with or without a VersionId) of DeleteObjects, which is authorised
-    key by key. Raises AccessDenied."""
-    action = "s3:DeleteObject" if each.get("VersionId") is None else "s3:DeleteObjectVersion"
+    key by key, and pass by its retention. Raises AccessDenied."""
+    actions = ["s3:DeleteObject" if each.get("VersionId") is None else "s3:DeleteObjectVersion"]
     resource = f"arn:aws:s3:::{bucket}/{each['Key']}"
-    decision = call.caller.decide(action, resource)
-    if not decision.allowed:
-        known = call.principal.kind != "anonymous"
-        words = denial(call.caller.ask(action, resource), decision, quoted=True) if known else "Access Denied"
-        raise ServiceError("AccessDenied", words, 403)
+    for action in [*actions, "s3:BypassGovernanceRetention"] if bypass else actions:
+        decision = call.caller.decide(action, resource)
+        if not decision.allowed:
+            known = call.principal.kind != "anonymous"
+            words = denial(call.caller.ask(action, resource), decision, quoted=True) if known else "Access Denied"
+            raise ServiceError("AccessDenied", words, 403)

@@ -31,6 +31,7 @@ _HEADERS = {
     "GrantWriteACP": "WRITE_ACP",
 }
 MEMBERS = ("ACL", *_HEADERS)
+_ASKED = (*MEMBERS, "AccessControlPolicy")
 OBJECT_MEMBERS = tuple(each for each in MEMBERS if each != "GrantWrite")
 # What canned lists grant besides the owner's full control.
 _TO_GROUPS: Mapping[str, Sequence[tuple[str, str]]] = {
@@ -62,6 +63,8 @@ OBJECT_ACTIONS = frozenset(f"s3:{action}" for actions in _OBJECT_ACTIONS.values(
 def asked(given: Mapping[str, Any], owner: str, bucket_owner: str) -> Grants | None:
     """The grants that a request's headers, or the list in its body, ask for what `owner` (an account) has or makes in a
     bucket of `bucket_owner`; None when it asks for none."""
+    if not any(member in given for member in _ASKED):
+        return None
     listed = {member: given[member] for member in _HEADERS if given.get(member)}
     canned, policy = given.get("ACL"), given.get("AccessControlPolicy")
     if canned and listed:

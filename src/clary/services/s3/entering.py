@@ -38,6 +38,7 @@ def told_of_new(connection: Connection, bucket: Bucket, entry: Entry) -> Documen
     return {**versions.shown(bucket, entry), **lifecycle.shown(connection, bucket, entry)}
 
 
-def told(connection: Connection, bucket: Bucket, entry: Entry) -> Document:
-    """What the answer to a reading of the current object, or of a version, says."""
-    return {**told_of_new(connection, bucket, entry), **lock.shown(entry.lock)}
+def told(connection: Connection, bucket: Bucket, entry: Entry, by_version: bool) -> Document:
+    """What the answer to a reading says; when the key expires is no fact about a version."""
+    about = versions.shown(bucket, entry) if by_version else told_of_new(connection, bucket, entry)
+    return {**about, **lock.shown(entry.lock)}

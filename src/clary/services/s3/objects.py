@@ -115,7 +115,7 @@ def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]
 def _view(connection: Connection, call: Call, given: Document, search: Search = index.find) -> _View:
     bucket, entry = found(connection, call, given, search)
     conditions.check_read(given, entry)
-    told = entering.told(connection, bucket, entry)
+    told = entering.told(connection, bucket, entry, by_version="VersionId" in given)
     if "PartNumber" in given:
         return replace(_part_view(connection, entry, given), told=told)
     span = ranges.parse(given.get("Range"), entry.size)
@@ -204,14 +204,16 @@ def delete_objects(call: Call, given: Document) -> Document:
             if member not in ("Key", "VersionId", "ETag"):
                 raise faults.not_implemented(f"Delete.Objects.{member}")
 
+    bypass = bool(given.get("BypassGovernanceRetention"))
+
     def work(connection: Connection) -> tuple[Document, list[str]]:
         bucket = access.enter(connection, call, given)
         deleted, errors, freed = [], [], list[str]()
         for each in wanted:
             shown = {name: each[name] for name in ("Key", "VersionId") if name in each}
             try:
-                access.check_delete(call, bucket.name, each)
-                done = _delete_one(connection, call, bucket, each, bool(given.get("BypassGovernanceRetention")))
+                access.check_delete(call, bucket.name, each, bypass)
+                done = _delete_one(connection, call, bucket, each, bypass)
                 freed += done.freed
                 deleted.append({**shown, **_marked(done)})
             except ServiceError as error:

@@ -99,17 +99,15 @@ def page(
 def scan(connection: Connection, bucket: str, position: Position, end: bytes | None, most: int) -> list[Kept]:
     """Versions and markers behind `position`, with keys before `end`. Only what listings show is filled in."""
     given: dict[str, Any] = {"this_bucket": bucket, "start": position.key, "most": most}
-    if end is None:
-        current, others = _CURRENT_TO_END.rows(connection, given), given | {"place": position.place}
-        kept = _OTHERS_TO_END.rows(connection, others)
-    else:
-        current = _CURRENT_TO.rows(connection, given | {"end": end})
-        kept = _OTHERS_TO.rows(connection, given | {"end": end, "place": position.place})
+    given |= {} if end is None else {"end": end}
+    ahead = {**given, "most": most + 1}  # one of them may be before the position
+    current = (_CURRENT_TO_END if end is None else _CURRENT_TO).rows(connection, ahead)
+    others = (_OTHERS_TO_END if end is None else _OTHERS_TO).rows(connection, given | {"place": position.place})
     first = [Kept(_entry(bucket, row), _FIRST) for row in current]
     if first and first[0].entry.key == position.key and position.place != _FIRST:
         place = versions.current_place(connection, first[0].entry)
         first = [Kept(first[0].entry, place), *first[1:]] if place > position.place else first[1:]
-    rest = [Kept(_entry(bucket, row[2:]), row[0], bool(row[1])) for row in kept]
+    rest = [Kept(_entry(bucket, row[2:]), row[0], bool(row[1])) for row in others]
     return list(islice(merge(first, rest, key=lambda each: (each.entry.key, each.place)), most))
 
 

@@ -46,6 +46,7 @@ _KEEP = Prepared(
 _PROMOTE = Prepared(
     objects.insert().from_select(_COLUMNS, sa.select(*(versions.c[name] for name in _COLUMNS)).where(*_HERE))
 )
+_ENTER = Prepared(versions.insert())
 _DROP = Prepared(versions.delete().where(*_HERE))
 
 
@@ -132,7 +133,7 @@ def delete(connection: Connection, bucket: Bucket, key: bytes, now: float) -> De
     version = _new_id(place) if bucket.versioning == ENABLED else UNVERSIONED
     marker = dataclasses.asdict(Entry(bucket.name, key, 0, "", now, version=version))
     del marker["data"]
-    connection.execute(versions.insert().values(place=place, marker=True, **marker))
+    _ENTER.run(connection, {**marker, "place": place, "marker": True})
     return Deleted(freed, version, marker=True)
 
 
