@@ -58,8 +58,14 @@ def provision(database: Database, settings: Settings, clock: Clock) -> None:
     role = execution_role(settings.account, clock.now())
 
     def work(connection: Connection) -> None:
-        if records.find(connection, shapes.ROLE, settings.account, shapes.REGION, ROLE_NAME) is None:
+        found = records.find(connection, shapes.ROLE, settings.account, shapes.REGION, ROLE_NAME)
+        if found is None:
             records.insert(connection, role)
+            generation.advance(connection)
+        elif found.modified == found.created and not found.document["InlinePolicies"]:
+            # Of a release that did not look at policies; nobody has changed it since.
+            inline = role.document["InlinePolicies"]
+            records.replace(connection, found, document={**found.document, "InlinePolicies": inline})
             generation.advance(connection)
 
     database.write(work)
