@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from clary.auth.policy.decision import Ask, Decision, Standing, decide
 from clary.auth.policy.language import Policy
@@ -44,6 +44,29 @@ def nobodys(_principal: Principal, _action: str, _resource: str) -> Side:
     return Side()
 
 
+class _Both(Mapping[str, Sequence[str]]):
+    """Keys of the question over keys of the request, neither copied: most are never looked at."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Context, second: Context) -> None:
+        self._first = first
+        self._second = second
+
+    def get(self, key: str, default: Any = None) -> Any:
+        found = self._first.get(key)
+        return self._second.get(key, default) if found is None else found
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        return self._first[key] if key in self._first else self._second[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._second, **self._first})
+
+    def __len__(self) -> int:
+        return len({**self._second, **self._first})
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A principal in one request. `context` are the request's condition keys, lower-cased; `sides` says whose a
@@ -59,7 +82,7 @@ class Caller:
         return decide(self.ask(action, resource, context), self._standing(action, resource))
 
     def ask(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Ask:
-        keys = ChainMap(dict(context), dict(self.context)) if context else self.context
+        keys = self.context if context is _NOTHING else _Both(context, self.context)
         return Ask(self.principal, action, resource, keys)
 
     def _standing(self, action: str, resource: str) -> Standing:

@@ -8,7 +8,7 @@ account leaves it to the identity's policies. Between accounts both sides have t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,73 +73,76 @@ class Decision:
 
 
 def decide(ask: Ask, standing: Standing) -> Decision:
-    denied = tuple(_denials(ask, standing))
+    mine = _applying("identity", standing.identity, ask)
+    theirs, reach = _of_resource(ask, standing.resource)
+    limits = [_applying("boundary", (standing.boundary,), ask)] if standing.boundary is not None else []
+    if standing.session is not None:
+        limits.append(_applying("session", standing.session, ask))
+    denied = (*mine.denying, *theirs.denying, *(each for limit in limits for each in limit.denying))
     if denied:
         return Decision(False, "explicit", denied[0].kind, denied)
-    grants, reach = _granted(ask, standing.resource)
     principal = ask.principal
     home = not standing.resource_account or standing.resource_account == principal.account
     needed = not home or standing.resource_decides or principal.kind in _WITHOUT_POLICIES
-    if needed and not grants:
+    if needed and not theirs.allowing:
         return Decision(False, "implicit", "resource")
-    by_resource = Decision(True, "allowed", "resource", grants)
+    by_resource = Decision(True, "allowed", "resource", tuple(theirs.allowing))
     if principal.kind in _WITHOUT_POLICIES or (home and reach is Reach.ITSELF):
         return by_resource
     if home and reach is Reach.ROLE:
-        return _narrowed(ask, standing) or by_resource
-    return _by_identity(ask, standing)
-
-
-def _by_identity(ask: Ask, standing: Standing) -> Decision:
-    if ask.principal.kind == "root":
-        return Decision(True, "allowed", "identity")
-    allowing = tuple(_matched("identity", standing.identity, ask, allow=True))
-    if not allowing:
+        return _narrowed(limits) or by_resource
+    if principal.kind != "root" and not mine.allowing:
         return Decision(False, "implicit", "identity")
-    return _narrowed(ask, standing) or Decision(True, "allowed", "identity", allowing)
+    return _narrowed(limits) or Decision(True, "allowed", "identity", tuple(mine.allowing))
 
 
-def _narrowed(ask: Ask, standing: Standing) -> Decision | None:
-    """None when neither a boundary nor the session's policies stand in the way."""
-    if standing.boundary is not None and not any(_matched("boundary", (standing.boundary,), ask, allow=True)):
-        return Decision(False, "implicit", "boundary")
-    if standing.session is not None and not any(_matched("session", standing.session, ask, allow=True)):
-        return Decision(False, "implicit", "session")
-    return None
+class _Applying:
+    """The statements of one kind of policies that apply."""
+
+    __slots__ = ("allowing", "denying", "kind")
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.allowing: list[Matched] = []
+        self.denying: list[Matched] = []
+
+    def add(self, policy: Policy, statement: Statement) -> None:
+        found = self.allowing if statement.allow else self.denying
+        found.append(Matched(self.kind, policy, statement))
 
 
-def _denials(ask: Ask, standing: Standing) -> Iterator[Matched]:
-    yield from _matched("identity", standing.identity, ask, allow=False)
-    if standing.resource is not None:
-        for statement in standing.resource.about(ask.action):
-            if not statement.allow and _reach(statement, ask) and statement.applies(ask.resource, ask.context):
-                yield Matched("resource", standing.resource, statement)
-    if standing.boundary is not None:
-        yield from _matched("boundary", (standing.boundary,), ask, allow=False)
-    yield from _matched("session", standing.session or (), ask, allow=False)
-
-
-def _granted(ask: Ask, policy: Policy | None) -> tuple[tuple[Matched, ...], Reach]:
-    """The resource policy's statements that allow it, and the closest reach of any."""
-    closest, found = Reach.NOBODY, []
-    for statement in policy.about(ask.action) if policy is not None else ():
-        if not statement.allow:
-            continue
-        reach = _reach(statement, ask)
-        if policy is not None and reach and statement.applies(ask.resource, ask.context):
-            closest = max(closest, reach)
-            found.append(Matched("resource", policy, statement))
-    return tuple(found), closest
-
-
-def _reach(statement: Statement, ask: Ask) -> Reach:
-    return statement.whom.reach(ask.principal, statement.allow) if statement.whom is not None else Reach.NOBODY
-
-
-def _matched(kind: Kind, policies: Sequence[Policy], ask: Ask, allow: bool) -> Iterator[Matched]:
-    """Statements of policies that are about no principal in particular."""
+def _applying(kind: Kind, policies: Sequence[Policy], ask: Ask) -> _Applying:
+    """Of policies that are about no principal in particular. Conditions may be dear to look at: what allows on a
+    condition is looked at last, and only when nothing allows without."""
+    found, later = _Applying(kind), []
     for policy in policies:
         for statement in policy.about(ask.action):
-            fits = statement.allow == allow and statement.whom is None and statement.resources is not None
-            if fits and statement.applies(ask.resource, ask.context):
-                yield Matched(kind, policy, statement)
+            if statement.whom is not None or statement.resources is None:
+                continue
+            if statement.allow and statement.conditions:
+                later.append((policy, statement))
+            elif statement.applies(ask.resource, ask.context):
+                found.add(policy, statement)
+    for policy, statement in later if not found.allowing else ():
+        if statement.applies(ask.resource, ask.context):
+            found.add(policy, statement)
+    return found
+
+
+def _of_resource(ask: Ask, policy: Policy | None) -> tuple[_Applying, Reach]:
+    """The resource policy's statements about the principal, and the closest reach of those that allow."""
+    closest, found = Reach.NOBODY, _Applying("resource")
+    for statement in policy.about(ask.action) if policy is not None else ():
+        reach = Reach.NOBODY if statement.whom is None else statement.whom.reach(ask.principal, statement.allow)
+        if policy is not None and reach and statement.applies(ask.resource, ask.context):
+            found.add(policy, statement)
+            closest = max(closest, reach) if statement.allow else closest
+    return found, closest
+
+
+def _narrowed(limits: Sequence[_Applying]) -> Decision | None:
+    """None when neither a boundary nor the session's policies stand in the way."""
+    for limit in limits:
+        if not limit.allowing:
+            return Decision(False, "implicit", limit.kind)
+    return None

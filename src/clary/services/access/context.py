@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from clary.auth.policy.whom import role_arn
 from clary.auth.principals import Principal
@@ -36,13 +37,17 @@ class RequestContext(Mapping[str, Sequence[str]]):
         self._facts = facts
 
     def __getitem__(self, key: str) -> Sequence[str]:
+        found: Sequence[str] = self.get(key, ())
+        if not found:
+            raise KeyError(key)
+        return found
+
+    def get(self, key: str, default: Any = None) -> Any:
         found = self._facts.get(key)
         if found is None:
             make = _GLOBAL.get(key)
             found = make(self) if make is not None else ()
-        if not found:
-            raise KeyError(key)
-        return found
+        return found or default
 
     def __iter__(self) -> Iterator[str]:
         yield from self._facts
@@ -114,6 +119,33 @@ _GLOBAL: dict[str, Callable[[RequestContext], Sequence[str]]] = {
     "aws:username": RequestContext.user_name,
     "aws:multifactorauthpresent": RequestContext.session_with_mfa,
 }
+
+
+class Later(Mapping[str, Sequence[str]]):
+    """Condition keys that are made when the first of them is asked for."""
+
+    __slots__ = ("_keys", "_make")
+
+    def __init__(self, make: Callable[[], Keys]) -> None:
+        self._make = make
+        self._keys: Keys | None = None
+
+    def _made(self) -> Keys:
+        if self._keys is None:
+            self._keys = self._make()
+        return self._keys
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._made().get(key, default)
+
+    def __getitem__(self, key: str) -> Sequence[str]:
+        return self._made()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made())
+
+    def __len__(self) -> int:
+        return len(self._made())
 
 
 def of_tags(tags: Mapping[str, str]) -> Keys:

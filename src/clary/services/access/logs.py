@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clary.arns import Arn
-from clary.services.access.context import of_tags
+from clary.services.access.context import Later, of_tags
 from clary.services.access.wanted import Wanted, tags_of
 from clary.services.operation import Call, Document
 
 
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:
-    keys = of_tags(tags_of(given.get("tags")))
+    keys = Later(lambda: of_tags(tags_of(given.get("tags"))))
     yield Wanted(f"logs:{call.operation}", _resource(call, given), keys)
     if call.operation == "CreateLogGroup" and given.get("tags"):
         yield Wanted("logs:TagResource", _resource(call, given), keys)

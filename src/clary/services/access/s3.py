@@ -6,10 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-from clary.services.access.context import Keys
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import Context
+from clary.services.access.context import Keys, Later
 from clary.services.access.wanted import Wanted, keys_of
 from clary.services.operation import Call, Document
-from clary.services.s3 import copying
+from clary.services.s3 import copying, index, seeking
+from clary.services.s3.index import Entry
 from clary.wire.messages import Request
 
 _BUCKET = "arn:aws:s3:::{}"
@@ -106,6 +110,7 @@ _KEYS = {
     "s3:object-lock-mode": "ObjectLockMode",
     "s3:object-lock-legal-hold": "ObjectLockLegalHoldStatus",
 }
+_EXISTING = "s3:existingobjecttag/"
 _ACL_MEMBERS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
 
 
@@ -135,8 +140,8 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     operation = call.operation
     if operation == "DeleteObjects":
         return
-    keys = context(call, given)
     bucket, key = given.get("Bucket"), given.get("Key")
+    keys = _Keys(call, given, bucket or "", key or "", given.get("VersionId"))
     if bucket is None:
         yield Wanted(action_of(operation), "*", keys)
         return
@@ -147,10 +152,10 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     yield Wanted(action_of(operation, versioned), resource, keys)
     yield from _more(operation, given, resource, keys)
     if given.get("CopySource"):
-        yield _source(given["CopySource"], keys)
+        yield _source(call, given)
 
 
-def _more(operation: str, given: Document, resource: str, keys: Keys) -> Iterator[Wanted]:
+def _more(operation: str, given: Document, resource: str, keys: Context) -> Iterator[Wanted]:
     """What certain members ask for besides."""
     if operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if any(given.get(member) is not None for member in _ACL_MEMBERS):
@@ -171,10 +176,35 @@ def _more(operation: str, given: Document, resource: str, keys: Keys) -> Iterato
         yield Wanted("s3:BypassGovernanceRetention", resource, keys)
 
 
-def _source(source: str, keys: Keys) -> Wanted:
+def _source(call: Call, given: Document) -> Wanted:
     """The reading of what is copied."""
-    bucket, key = copying.source_of(source)
-    return Wanted(action_of("GetObject", "?versionId=" in source), object_arn(bucket, key), keys)
+    source: str = given["CopySource"]
+    bucket, key = copying.source_of(source)[:2]
+    version = source.partition("?versionId=")[2] or None
+    keys = _Keys(call, given, bucket, key, version)
+    return Wanted(action_of("GetObject", version is not None), object_arn(bucket, key), keys)
+
+
+class _Keys(Later):
+    """S3's condition keys of a request; the tags of the object that it is about are looked up when asked for."""
+
+    __slots__ = ("_tags",)
+
+    def __init__(self, call: Call, given: Document, bucket: str, key: str, version: str | None) -> None:
+        super().__init__(lambda: context(call, given))
+        self._tags = Later(lambda: _existing(call, bucket, key, version))
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._tags.get(key, default) if key.startswith(_EXISTING) else super().get(key, default)
+
+
+def _existing(call: Call, name: str, key: str, version: str | None) -> Keys:
+    def work(connection: Connection) -> Entry | None:
+        bucket = index.find_bucket(connection, name)
+        return None if bucket is None or not key else seeking.present(connection, bucket, key, version)
+
+    found = call.platform.stores.objects.read(work)
+    return {f"{_EXISTING}{tag.lower()}": (value,) for tag, value in found.tags.items()} if found else {}
 
 
 def context(call: Call, given: Mapping[str, Any]) -> Keys:

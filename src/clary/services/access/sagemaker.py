@@ -9,7 +9,7 @@ from typing import Any
 
 from clary.arns import Arn
 from clary.errors import validation
-from clary.services.access.context import Keys, of_tags
+from clary.services.access.context import Keys, Later, of_tags
 from clary.services.access.wanted import Wanted, tags_of
 from clary.services.operation import Call, Document
 
@@ -23,7 +23,7 @@ _ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConf
 
 
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:
-    operation, keys = call.operation, context(given)
+    operation, keys = call.operation, Later(lambda: context(given))
     resource = _resource(call, given)
     yield Wanted(f"sagemaker:{operation}", resource, keys)
     for noun in _ALSO.get(operation, ()):
