@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~/]*", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9\-._~&=]*", re.ASCII)
+# Units that stand in the canonical form already: what is reserved in upper-case hex, all else as it is.
+_UNITS = r"(?:[A-Za-z0-9\-._~]|%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]))*"
+_CANONICAL_QUERY = re.compile(rf"{_UNITS}(?:={_UNITS})?(?:&{_UNITS}(?:={_UNITS})?)*", re.ASCII)
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ENCODED = tuple(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256))
 _UNIT = re.compile(r"%([0-9A-Fa-f]{2})|([^A-Za-z0-9\-._~])")
@@ -66,7 +69,7 @@ def query(text: str, without: Sequence[str] = ()) -> str:
         if not piece or name in without:
             continue
         pairs.append((name, value))
-    if not _PLAIN_QUERY.fullmatch(text):
+    if not _PLAIN_QUERY.fullmatch(text) and not _CANONICAL_QUERY.fullmatch(text):
         pairs = [(_parameter(name), _parameter(value)) for name, value in pairs]
     pairs.sort()
     return "&".join([f"{name}={value}" for name, value in pairs])

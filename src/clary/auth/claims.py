@@ -194,7 +194,7 @@ def _parameters(query: str, kind: Family) -> dict[str, str]:
         name, _, value = piece.partition("=")
         if name in found:
             raise refusals.two_proofs(kind)
-        found[name] = unquote(value, "latin-1")
+        found[name] = unquote(value, "latin-1") if "%" in value else value
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 import time
@@ -41,6 +42,7 @@ class LocalImages:
         built: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
+        self._place = functools.cache(functools.partial(environments.path, settings))  # changes with the program only
         self._report = report
         self._built = built
         self._mutex = threading.Lock()
@@ -49,11 +51,11 @@ class LocalImages:
 
     def resolve(self, uri: str) -> Image:
         spec = catalogue.find(uri)
-        place = environments.path(self._settings, spec.environment)
+        place = self._place(spec.environment)
         return Image("builtin", uri, spec.name, str(place))
 
     def ready(self, image: Image) -> bool:
-        return environments.ready(Path(image.environment))
+        return environments.ready(image.environment)
 
     def build(self, image: Image) -> None:
         """Returns when the environment is there. Raises ImageBuildFailed."""

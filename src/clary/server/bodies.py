@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 
-from clary.server.frames import COUNT, PIECE, Frame, pack, pack_json, receive
+from clary.server.frames import COUNT, PIECE, Frame, Inbound, pack, pack_json
 
 _LANDS_FROM = 1024 * 1024  # bytes still to come that are worth a file of the edge's own
 _AHEAD = 32 * 1024 * 1024  # bytes in the file that nobody has read yet
@@ -20,16 +20,19 @@ class ClientGone(ConnectionError):
 
 
 class FrameBody:
-    """A request's body, read from the connection when it is asked for. `length` is what the client declared, `lands`
-    whether the edge can write it to a file (`land`, see `clary.wire.messages.LandingBody`).
+    """A request's body, read from the connection (by `inbound`) when it is asked for. `length` is what the client
+    declared, `lands` whether the edge can write it to a file (`land`, see `clary.wire.messages.LandingBody`).
 
     The first read of a body that the client holds back (`expect`) sends CONTINUE. Raises ClientGone when the edge
     reports that the rest will not come, or the edge itself is lost (then `broken` is set).
     """
 
-    def __init__(self, connection: socket.socket, length: int | None, expect: bool, lands: bool = False) -> None:
+    def __init__(
+        self, connection: socket.socket, inbound: Inbound, length: int | None, expect: bool, lands: bool = False
+    ) -> None:
         self.length = length
         self._connection = connection
+        self._inbound = inbound
         self._held_back = expect
         self._lands = lands
         self._landing = False
@@ -110,7 +113,7 @@ class FrameBody:
 
     def _receive(self) -> tuple[Frame, bytes]:
         try:
-            frame = receive(self._connection)
+            frame = self._inbound.receive()
         except (OSError, ValueError) as error:
             _LOG.info("an edge's connection broke in the middle of a body: %s", error)
             frame = None

@@ -38,6 +38,8 @@ HEADER = struct.Struct("!BI")
 COUNT = struct.Struct("!Q")  # the payload of WROTE and READ
 PIECE = 256 * 1024  # the largest DATA payload either side sends
 LONGEST = 4 * 1024 * 1024  # the largest payload either side accepts (heads are far smaller)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_FIRST = 64 * 1024  # bytes of an exchange that are taken at once
 
 
 class Frame(IntEnum):
@@ -70,7 +72,43 @@ def pack(kind: Frame, payload: bytes = b"") -> bytes:
 
 
 def pack_json(kind: Frame, value: Any) -> bytes:
-    return pack(kind, json.dumps(value, separators=(",", ":")).encode())
+    return pack(kind, _ENCODER.encode(value).encode())
+
+
+class Inbound:
+    """What the peer sends in one exchange that it begins, from a blocking socket.
+
+    The first read takes whatever has come: most requests are whole then, and it is all of this exchange, because the
+    peer begins no other before it has the answer. Later reads take no more than they need, so that nothing of the next
+    exchange is held here when this one ends.
+    """
+
+    __slots__ = ("_begun", "_connection", "_kept")
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._kept = b""
+        self._begun = False
+
+    def receive(self) -> tuple[Frame, bytes] | None:
+        """As the function `receive`."""
+        if not self._begun:
+            self._begun = True
+            self._kept = self._connection.recv(_FIRST)
+            if not self._kept:
+                return None
+        kept = self._kept
+        if len(kept) < HEADER.size:
+            more = _exactly(self._connection, HEADER.size - len(kept), may_end=not kept)
+            if more is None:
+                return None
+            kept += more
+        kind, length = _header(kept)
+        end = HEADER.size + length
+        payload, self._kept = kept[HEADER.size : end], kept[end:]
+        if len(payload) < length:
+            payload += _exactly(self._connection, length - len(payload), may_end=False) or b""
+        return kind, payload
 
 
 def receive(connection: socket.socket) -> tuple[Frame, bytes] | None:
@@ -78,11 +116,16 @@ def receive(connection: socket.socket) -> tuple[Frame, bytes] | None:
     head = _exactly(connection, HEADER.size, may_end=True)
     if head is None:
         return None
-    kind, length = HEADER.unpack(head)
+    kind, length = _header(head)
+    payload = _exactly(connection, length, may_end=False) if length else b""
+    return kind, payload or b""
+
+
+def _header(data: bytes) -> tuple[Frame, int]:
+    kind, length = HEADER.unpack_from(data)
     if length > LONGEST:
         raise ConnectionError(f"a frame of {length} bytes")
-    payload = _exactly(connection, length, may_end=False) if length else b""
-    return Frame(kind), payload or b""
+    return Frame(kind), length
 
 
 def _exactly(connection: socket.socket, size: int, may_end: bool) -> bytes | None:

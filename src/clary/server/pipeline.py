@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -17,6 +16,7 @@ from clary.services.access.authority import Authority
 from clary.services.operation import Call, Operations, Result
 from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Wait, Waiting
+from clary.serving import request_ids
 from clary.wire import faults, protocols
 from clary.wire.messages import Body, BytesBody, Request, Response
 from clary.wire.router import Route, Router, RoutingError
@@ -54,7 +54,7 @@ class Pipeline:
         self._authority = authority
 
     def __call__(self, request: Request) -> Response | Hold:
-        request_id = _request_id()
+        request_id = request_ids.request_id()
         try:
             if request.method == "OPTIONS":  # of no operation: only browsers ask so, and only of buckets
                 return self._origins.preflight(request, *self._router.addressed(request))
@@ -152,8 +152,3 @@ class Pipeline:
     def _fault(error: ServiceError, route: Route, request_id: str) -> Response:
         path = route.request.path
         return faults.fault(error, route.protocol, route.service, route.operation, request_id, path)
-
-
-def _request_id() -> str:
-    text = secrets.token_hex(16)
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

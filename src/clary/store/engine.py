@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool
 
 from clary.store import migrations
 from clary.store.errors import StoreClosed, StoreFailed, StoreFull
+from clary.store.readers import Readers
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -37,6 +38,9 @@ _PRAGMAS = (
     "busy_timeout=10000",
     "case_sensitive_like=ON",  # as in PostgreSQL
 )
+
+
+_READ_JSON = json.JSONDecoder().decode
 
 
 class Database(Protocol):
@@ -74,7 +78,7 @@ class SqliteDatabase:
     def __init__(self, path: str, tables: sa.MetaData, waiting: Pause = contextlib.nullcontext) -> None:
         self._writer = _engine(path, 1, "BEGIN IMMEDIATE")
         self._reading = _engine(path, _READERS, "BEGIN", "query_only=ON")
-        self._readers = _Readers(self._reading, _READERS)
+        self._readers = Readers(self._reading, _READERS)
         self._connection = self._writer.connect()
         try:
             with self._connection.begin():
@@ -91,11 +95,11 @@ class SqliteDatabase:
     def read(self, work: Work[T]) -> T:
         if self._closed:
             raise StoreClosed
-        connection = self._readers.take()
+        reader = self._readers.take()
         try:
-            return work(connection)
+            return work(reader.connection)
         finally:
-            self._readers.give_back(connection)
+            self._readers.give_back(reader)
 
     def write(self, work: Work[T]) -> T:
         task = _Task(work)
@@ -209,49 +213,6 @@ class SqliteDatabase:
             self._connection = self._writer.connect()
 
 
-class _Readers:
-    """Connections that stay connected: to take one from SQLAlchemy's pool and to give it back costs more than most of
-    what is read. Each read has a transaction of its own; at most `most` run at once, further ones wait."""
-
-    def __init__(self, engine: Engine, most: int) -> None:
-        self._engine = engine
-        self._turns = threading.Semaphore(most)
-        self._idle: list[Connection] = []
-        self._closed = False
-
-    def take(self) -> Connection:
-        self._turns.acquire()
-        try:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = self._engine.connect()
-            connection.begin()
-        except BaseException:
-            self._turns.release()
-            raise
-        return connection
-
-    def give_back(self, connection: Connection) -> None:
-        try:
-            connection.rollback()
-        except Exception:  # of no more use: the next read connects anew
-            connection.invalidate()
-            connection.close()
-        else:
-            self._idle.append(connection)
-        finally:
-            self._turns.release()
-        if self._closed:
-            self.close()
-
-    def close(self) -> None:
-        """The connections of reads that still run are closed when they end."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
-
-
 def _failure(error: Exception) -> Exception:
     if _full(error):
         return StoreFull()
@@ -279,6 +240,7 @@ def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # they hold secrets, and error texts go to the log
         json_serializer=json.JSONEncoder(separators=(",", ":")).encode,
+        json_deserializer=_read_json,
     )
 
     @event.listens_for(engine, "connect")
@@ -290,6 +252,11 @@ def _engine(path: str, connections: int, begin: str, *pragmas: str) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        driver.execute(begin)
+        if not driver.in_transaction:  # as in a read, see Readers
+            driver.execute(begin)
 
     return engine
+
+
+def _read_json(text: str) -> Any:
+    return {} if text == "{}" else _READ_JSON(text)  # most of what rows have of it is empty

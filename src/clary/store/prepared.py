@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Dialect
 
 Row = tuple[Any, ...]
-_Process = Callable[[Any], Any] | None
+_Process = Callable[[Any], Any]
+_Statement = sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete
 
 
 class _Compiled:
@@ -27,7 +28,7 @@ class _Compiled:
         ]
         self._types = [each.dialect_impl(dialect) for each in types]
         self._dialect = dialect
-        self._columns: list[_Process] | None = None
+        self._processes: list[tuple[int, _Process]] | None = None
 
     def parameters(self, given: Mapping[str, Any]) -> Any:
         given = {**self._constants, **given}
@@ -37,17 +38,21 @@ class _Compiled:
         )
 
     def rows(self, cursor: Any, values: Sequence[Row]) -> list[Row]:
-        columns = self._columns
-        if columns is None:  # only an answer tells the driver's types
+        processes = self._processes
+        if processes is None:  # only an answer tells the driver's types
             described = zip(self._types, cursor.description, strict=True)
             columns = [each.result_processor(self._dialect, column[1]) for each, column in described]
-            self._columns = columns
-        if not any(columns):
+            processes = self._processes = [(at, process) for at, process in enumerate(columns) if process is not None]
+        if not processes:
             return list(values)
-        return [
-            tuple(process(value) if process else value for process, value in zip(columns, row, strict=True))
-            for row in values
-        ]
+        return [_processed(row, processes) for row in values]
+
+
+def _processed(row: Row, processes: Sequence[tuple[int, _Process]]) -> Row:
+    values = list(row)
+    for at, process in processes:
+        values[at] = process(values[at])
+    return tuple(values)
 
 
 class Prepared:
@@ -55,7 +60,14 @@ class Prepared:
     the errors that those raise. Its parameters are named by `given`, one value for each; an INSERT names its columns.
     Rows are plain tuples in the order of the statement's columns."""
 
-    def __init__(self, statement: sa.Select[*tuple[Any, ...]] | sa.Insert | sa.Update | sa.Delete) -> None:
+    def __init__(
+        self,
+        statement: sa.Select[*tuple[Any, ...]]
+        | sa.CompoundSelect[*tuple[Any, ...]]
+        | sa.Insert
+        | sa.Update
+        | sa.Delete,
+    ) -> None:
         self._statement = statement
         self._compiled: dict[str, _Compiled] = {}
 
@@ -88,9 +100,10 @@ class Prepared:
         compiled = self._compiled.get(dialect.name)
         if compiled is None:
             compiled = self._compiled[dialect.name] = _Compiled(self._statement_for(dialect), dialect)
-        if not connection.in_transaction():
-            connection.begin()
         driver: Any = connection.connection.driver_connection
+        # A read of SQLite's is in a transaction of which only the driver knows.
+        if not (driver.in_transaction if dialect.name == "sqlite" else connection.in_transaction()):
+            connection.begin()
         try:
             return compiled, driver.execute(compiled.text, compiled.parameters(given))
         except dialect.loaded_dbapi.Error as error:

@@ -66,8 +66,12 @@ _TEXT = Prepared(
     sa.select(*(records.c[name] for name in ("arn", "status", "created", "modified")), _AS_TEXT).where(*_ITS_NAME)
 )
 _BY_ARN = Prepared(_SELECT.where(records.c.arn == sa.bindparam("arn")))
-_NAMED = Prepared(sa.select(records.c.arn).where(*_ITS_NAME))
-_TAKEN = Prepared(sa.select(records.c.arn).where(records.c.arn == sa.bindparam("arn")))
+_TAKEN = Prepared(
+    sa.union_all(
+        sa.select(records.c.arn).where(records.c.arn == sa.bindparam("arn")),
+        sa.select(records.c.arn).where(*_ITS_NAME),
+    ).limit(1)
+)
 _REPLACE = Prepared(records.update().where(*_SAME).values({name: sa.bindparam(f"to_{name}") for name in _CHANGING}))
 _DELETE = Prepared(records.delete().where(*_SAME))
 
@@ -76,8 +80,6 @@ def insert(connection: Connection, record: Record) -> None:
     """Raises NameTaken."""
     values = {name: getattr(record, name) for name in FIELDS}
     taken = _TAKEN.first(connection, values)
-    if taken is None and record.name is not None:
-        taken = _NAMED.first(connection, values)
     if taken is not None:
         raise NameTaken(taken[0])
     _INSERT.run(connection, values)

@@ -37,11 +37,13 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The operations of one method and path; `bare` are those that a request without a query string can mean."""
+    """The operations of one method and path. `stated` are the names of the query parameters that some of them state;
+    `bare` are those that state none."""
 
     pattern: re.Pattern[str]
     labels: tuple[str, ...]
     candidates: list[_Candidate]
+    stated: frozenset[str]
     bare: list[_Candidate]
 
 
@@ -62,8 +64,9 @@ class PathTable:
             # A deprecated operation shares its path with the one that replaced it and must lose every draw.
             candidates.sort(key=lambda each: each.operation.deprecated)
             labels = tuple(label[1] for label in _LABEL.finditer(path))
+            stated = frozenset(name for each in candidates for name, _ in each.literals)
             bare = [each for each in candidates if not each.literals]
-            self._methods.setdefault(method, []).append(_Group(_pattern(path), labels, candidates, bare))
+            self._methods.setdefault(method, []).append(_Group(_pattern(path), labels, candidates, stated, bare))
 
     def find(self, method: str, path: str, query: Query, headers: Headers) -> tuple[OperationModel, dict[str, str]]:
         """The operation and its decoded labels. Raises LookupError when there is none, ServiceError("InvalidURI")."""
@@ -71,7 +74,8 @@ class PathTable:
             found = group.pattern.fullmatch(path)
             if not found:
                 continue
-            fitting = [each for each in group.candidates if each.fits(query)] if query else group.bare
+            unstated = group.stated.isdisjoint(query)
+            fitting = group.bare if unstated else [each for each in group.candidates if each.fits(query)]
             if fitting:
                 best = max(fitting, key=lambda each: each.rank(query, headers)) if len(fitting) > 1 else fitting[0]
                 self._refuse_unmeant(best, query)

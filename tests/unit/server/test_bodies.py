@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clary.server.bodies import ClientGone, FrameBody
-from clary.server.frames import COUNT, Frame, pack, receive
+from clary.server.frames import COUNT, Frame, Inbound, pack, receive
 
 DATA = os.urandom(20 << 20)
 FIRST = 1000  # bytes that were read before anybody asked for a file
@@ -55,7 +55,7 @@ def ends(tmp_path: Path) -> Iterator[tuple[FrameBody, Edge]]:
         theirs.settimeout(20)
         ours.settimeout(20)
         theirs.sendall(pack(Frame.DATA, DATA[:FIRST]))
-        body = FrameBody(ours, len(DATA), False, lands=True)
+        body = FrameBody(ours, Inbound(ours), len(DATA), False, lands=True)
         assert body.read(FIRST) == DATA[:FIRST]
         yield body, Edge(theirs, tmp_path / "file")
 
@@ -137,6 +137,6 @@ def test_a_word_about_a_file_that_nobody_asked_for(ends: tuple[FrameBody, Edge])
 def test_not_where_little_is_missing() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not FrameBody(ours, 1000, False, lands=True).land("/nowhere", 0)
-        assert not FrameBody(ours, None, False, lands=True).land("/nowhere", 0)
-        assert not FrameBody(ours, len(DATA), False).land("/nowhere", 0)
+        assert not FrameBody(ours, Inbound(ours), 1000, False, lands=True).land("/nowhere", 0)
+        assert not FrameBody(ours, Inbound(ours), None, False, lands=True).land("/nowhere", 0)
+        assert not FrameBody(ours, Inbound(ours), len(DATA), False).land("/nowhere", 0)

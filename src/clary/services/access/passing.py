@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from sqlalchemy.engine import Connection
 
 from clary.auth.policy import Ask, MalformedPolicy, Policy, Side, Standing, decide, parse
@@ -39,6 +41,7 @@ def refused(role: str) -> ServiceError:
     )
 
 
+@functools.lru_cache(256)  # pure, so never stale: who creates much passes the same roles again
 def _read(text: str, source: str) -> Policy | None:
     try:
         return parse(text, source)

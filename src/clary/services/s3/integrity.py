@@ -7,6 +7,8 @@ import hashlib
 from clary.services.operation import Call, Document
 from clary.services.s3 import checksums
 
+_CLAIMS = [(each.header, each.member, each) for each in checksums.ALGORITHMS.values()]
+
 
 def check_document(call: Call, given: Document) -> None:
     """Raises BadDigest or InvalidDigest. `call.body` has to give the document's bytes once more; where it gives none
@@ -14,9 +16,9 @@ def check_document(call: Call, given: Document) -> None:
     if "Body" in given:
         return
     headers = call.request.headers
-    md5 = headers.get("content-md5")
+    names, md5 = headers.by_name, headers.get("content-md5")
     # A checksum that is a parameter (CompleteMultipartUpload) speaks of the object, not of the document.
-    claims = [each for each in checksums.ALGORITHMS.values() if each.header in headers and each.member not in given]
+    claims = [each for header, member, each in _CLAIMS if header in names and member not in given]
     if md5 is None and not claims:
         return
     document = call.body.read()
