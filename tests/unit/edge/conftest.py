@@ -75,6 +75,8 @@ class Plane:
                 "role": "",
             }
             return {"found": True, "principal": principal, **found} if found else {"found": False}
+        if question["ask"] == "permit":  # everybody may
+            return {"found": True, "refusal": ""}
         route = self.routes.get(question["endpoint"])
         if route is None or question["account"] != ACCOUNT:
             return {"found": False}
