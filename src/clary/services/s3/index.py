@@ -35,15 +35,6 @@ _REMOVE = Prepared(objects.delete().where(*_THIS))
 _ENTER = Prepared(objects.insert())
 _ENTER_CONTENT = Numbered(contents.insert().values(data=sa.bindparam("new_data")), contents.c.id)
 _REMOVE_CONTENT = Prepared(contents.delete().where(contents.c.id == sa.bindparam("this_content")))
-_LISTED = ("key", "size", "etag", "modified", "storage_class", "checksum")
-_SCAN = (
-    sa.select(*(objects.c[name] for name in _LISTED))
-    .where(objects.c.bucket == sa.bindparam("this_bucket"), objects.c.key >= sa.bindparam("start"))
-    .order_by(objects.c.key)
-    .limit(sa.bindparam("most"))
-)
-_SCAN_TO_END = Prepared(_SCAN)
-_SCAN_TO = Prepared(_SCAN.where(objects.c.key < sa.bindparam("end")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,16 +192,6 @@ def free(connection: Connection, blob: str, upload: str, content: int | None) ->
     if upload:
         return _remove_parts(connection, upload)
     return [blob] if blob else []
-
-
-def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Entry]:
-    """Objects with start <= key < end, in order. Only what listings show is filled in."""
-    given = {"this_bucket": bucket, "start": start, "most": limit}
-    found = _SCAN_TO_END.rows(connection, given) if end is None else _SCAN_TO.rows(connection, given | {"end": end})
-    return [
-        Entry(bucket, bytes(key), size, etag, modified, storage_class=storage_class, checksum=checksum)
-        for key, size, etag, modified, storage_class, checksum in found
-    ]
 
 
 def add_upload(connection: Connection, upload: Upload) -> None:

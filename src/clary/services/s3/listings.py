@@ -5,19 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, faults, index, options, tokens
+from clary.services.s3 import access, faults, options, tokens
 from clary.services.s3.index import Entry
+from clary.store.objects_schema import objects
+from clary.store.prepared import Prepared
 
 operations = Operations()
 
-_FIRST_BATCH = 64
 _BATCH = 1001
+
+
+class Listed(NamedTuple):
+    """What listings show of an object: the members of `Entry`, and as cheap as can be, for a page has a thousand."""
+
+    key: bytes
+    size: int
+    etag: str
+    modified: float
+    storage_class: str
+    checksum: dict[str, str]
+
+
+_SCAN = (
+    sa.select(*(objects.c[name] for name in Listed._fields))
+    .where(objects.c.bucket == sa.bindparam("this_bucket"), objects.c.key >= sa.bindparam("start"))
+    .order_by(objects.c.key)
+    .limit(sa.bindparam("most"))
+)
+_SCAN_TO_END = Prepared(_SCAN)
+_SCAN_TO = Prepared(_SCAN.where(objects.c.key < sa.bindparam("end")))
 
 
 @dataclass(slots=True)
@@ -25,7 +48,7 @@ class Page:
     """One page of a listing: objects and rolled-up prefixes, together at most what was asked for. `last` is the last
     of them when more follow, else None."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Listed] = field(default_factory=list)
     prefixes: list[bytes] = field(default_factory=list)
     last: bytes | None = None
 
@@ -35,9 +58,9 @@ def page(connection: Connection, bucket: str, prefix: bytes, delimiter: bytes, a
     found, latest = Page(), b""
     end = successor(prefix)
     position: bytes | None = max(prefix, behind(after, prefix, delimiter)) if after else prefix
-    batch = _FIRST_BATCH if delimiter else min(most + 1, _BATCH)
+    batch = 1 if delimiter else min(most + 1, _BATCH)
     while position is not None and most > 0:
-        rows = index.scan(connection, bucket, position, end, batch)
+        rows = scan(connection, bucket, position, end, batch)
         rolled = b""
         for entry in rows:
             if rolled and entry.key.startswith(rolled):
@@ -54,8 +77,15 @@ def page(connection: Connection, bucket: str, prefix: bytes, delimiter: bytes, a
         if len(rows) < batch:
             return found
         position = successor(rolled) if rolled else rows[-1].key + b"\0"
-        batch = _FIRST_BATCH if rolled else _BATCH
+        batch = 1 if rolled else min(8 * batch, _BATCH)  # few, while the next key may be rolled up too
     return found
+
+
+def scan(connection: Connection, bucket: str, start: bytes, end: bytes | None, limit: int) -> list[Listed]:
+    """Objects with start <= key < end, in order."""
+    given = {"this_bucket": bucket, "start": start, "most": limit}
+    found = _SCAN_TO_END.rows(connection, given) if end is None else _SCAN_TO.rows(connection, given | {"end": end})
+    return list(map(Listed._make, found))
 
 
 def roll_up(key: bytes, prefix: bytes, delimiter: bytes) -> bytes:
@@ -147,7 +177,7 @@ def _shown(
     return result
 
 
-def listed(entry: Entry, encode: Callable[[str], str]) -> dict[str, Any]:
+def listed(entry: Entry | Listed, encode: Callable[[str], str]) -> dict[str, Any]:
     """An object as the listings show it."""
     shown: dict[str, Any] = {
         "Key": encode(entry.key.decode()),
