@@ -13,7 +13,7 @@ import pytest
 
 from api.s3.faults import refused
 from clary.clock import Clock
-from clary.services.s3 import lifecycle_sweep
+from clary.services.s3 import lifecycle_sweep, version_listings
 
 DAY = 86_400
 BIG = bytes(128 * 1024)
@@ -160,6 +160,27 @@ def test_objects_expire(s3: Any, bucket: str, server: SimpleNamespace) -> None:
     sweep(server, 3)
     assert keys(s3, bucket) == ["new"]
     assert sweep(server, 3) == 0
+
+
+def test_only_keys_that_rules_are_about_are_looked_at(
+    s3: Any, bucket: str, server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("a", "tmp/a/1", "tmp/a/2", "tmp/b", "z"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    both = ({"Prefix": prefix, "Expiration": {"Days": 1}} for prefix in ("tmp/a/", "tmp/b"))
+    configure(s3, bucket, *both, {"Prefix": "z", "Status": "Disabled", "Expiration": {"Days": 1}})
+    looked: list[str] = []
+    scan = version_listings.scan
+
+    def watched(*given: Any) -> Any:
+        found = scan(*given)
+        looked.extend(each.entry.key.decode() for each in found)
+        return found
+
+    monkeypatch.setattr(version_listings, "scan", watched)
+    assert sweep(server, 3) == 3
+    assert looked == ["tmp/a/1", "tmp/a/2", "tmp/b"]
+    assert keys(s3, bucket) == ["a", "z"]
 
 
 def test_a_batch_ends_within_a_key(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from clary.errors import ServiceError
@@ -141,6 +142,13 @@ def _invalid(message: str) -> ServiceError:
 def prefix(rule: Rule) -> str:
     """Of the keys that the rule is about."""
     return str(rule.get("Prefix") or _conditions(rule).get("Prefix") or "")
+
+
+def common_prefix(rules: Sequence[Rule]) -> bytes:
+    """What all keys begin with that one of the rules is about."""
+    prefixes = [prefix(rule).encode() for rule in rules]
+    first, last = min(prefixes, default=b""), max(prefixes, default=b"")
+    return bytes(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
 def _conditions(rule: Rule) -> Mapping[str, Any]:

@@ -21,6 +21,7 @@ from clary.services.s3 import (
     index,
     lifecycle,
     lifecycle_rules,
+    listings,
     lock,
     version_listings,
     versions,
@@ -41,10 +42,11 @@ Stopped = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What a bucket wants, at a point in time."""
+    """What a bucket wants, at a point in time. `prefix` is what the keys begin with that its rules are about."""
 
     bucket: Bucket
     rules: Sequence[Rule]
+    prefix: bytes
     small_too: bool
     now: float
 
@@ -91,7 +93,8 @@ def _rules(connection: Connection, name: str, now: float) -> _Rules | None:
     configured = None if bucket is None else bucket_settings.find(connection, bucket, lifecycle.NAME)
     if bucket is None or configured is None:
         return None
-    return _Rules(bucket, configured["Rules"], configured["Smallest"] == lifecycle.VARIES, now)
+    rules = [rule for rule in configured["Rules"] if rule["Status"] == "Enabled"]
+    return _Rules(bucket, rules, lifecycle_rules.common_prefix(rules), configured["Smallest"] == lifecycle.VARIES, now)
 
 
 def _versions(platform: Platform, name: str, stopped: Stopped) -> int:
@@ -114,9 +117,10 @@ def _batch(platform: Platform, name: str, walk: _Walk) -> int:
 def _due(connection: Connection, name: str, walk: _Walk, now: float) -> tuple[list[_Seen], Position | None]:
     """Of the next batch, and the position behind it if there is more."""
     rules = _rules(connection, name, now)
-    if rules is None or walk.position is None:
+    if rules is None or walk.position is None or not rules.rules:
         return [], None
-    rows = version_listings.scan(connection, name, walk.position, None, _BATCH + 1)
+    start = max(walk.position, Position(rules.prefix), key=lambda each: (each.key, each.place))
+    rows = version_listings.scan(connection, name, start, listings.successor(rules.prefix), _BATCH + 1)
     batch = rows[:_BATCH]
     due = [each for each in _seen(walk, batch, rows[_BATCH:]) if _becomes(rules, each) is not None]
     return due, version_listings.behind(connection, batch[-1]) if len(rows) > _BATCH else None
@@ -237,7 +241,7 @@ def _uploads_due(platform: Platform, name: str, position: tuple[bytes, str]) -> 
 def _is_over(rules: _Rules, upload: Upload) -> bool:
     for rule in rules.rules:
         days = (rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
-        about = rule["Status"] == "Enabled" and upload.key.startswith(lifecycle_rules.prefix(rule).encode())
+        about = upload.key.startswith(lifecycle_rules.prefix(rule).encode())
         if about and days is not None and lifecycle_rules.due_after(upload.started, days) <= rules.now:
             return True
     return False
