@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from whole_server import WholeServer
 
@@ -56,6 +57,11 @@ def test_accounts_of_a_file(server: WholeServer, tmp_path: Path) -> None:
         assert server.ask("accounts", "apply", str(file))["drawn"] == []
         assert server.ask("accounts", "ls", "--keys")["accounts"] == found
         assert "secret_key" not in server.ask("accounts", "ls")["accounts"][0]
+        key = {"access_key_id": "AKIASECONDSECONDSEC2", "secret_access_key": "another-secret-of-it"}
+        (tmp_path / "second.json").write_text(json.dumps({"accounts": [{"id": "222222222222", **key}]}))
+        server.ask("accounts", "apply", str(tmp_path / "second.json"))
+        with pytest.raises(ClientError, match="InvalidClientTokenId"):  # the old root key, from this moment on
+            caller(server, found[1])
         third = {"accounts": [{"id": "333333333333", "users": [{"name": "bob"}]}]}
         (tmp_path / "third.json").write_text(json.dumps(third))
         told = server.clary("accounts", "apply", str(tmp_path / "third.json"))
