@@ -33,9 +33,9 @@ WHERE = """A put is one commit: the bytes are a row of the index, no file has to
 the commit. A get is two statements in one read, the bucket's and the object's with its bytes. The rest is Python: for
 a get about 0.6 ms in the control plane (routing, signature, statements, the answer's head, frames) and 0.2 ms in the
 edge. At 16 connections the threads of the control plane take the interpreter's lock from each other around system
-calls, which adds about a third: the bar of 6 for gets is missed. What would reach it: threads that compute kept to
-one or two at a time, a lighter transaction around the two statements (its opening and closing costs as much as both),
-and the answer's head put together without a general serialiser."""
+calls, which adds about a third: the bar of 6 for gets is missed. A request's
+frames are read in one call, and the transaction around the two statements is the driver's alone. What would go further:
+one statement that joins the bucket and the object, and the answer's head put together without a general serialiser."""
 
 
 class Loads:
