@@ -144,8 +144,9 @@ def furnished(server: WholeServer) -> WholeServer:
     return server
 
 
-def refused(status: int, _: bytes) -> bool:
-    return status == 403
+def refused(status: int, body: bytes) -> bool:
+    """That there is no such bucket is told to everybody, as names of buckets are shared by all (HEAD has no body)."""
+    return status == 403 or (status == 404 and (not body or b"NoSuchBucket" in body))
 
 
 def not_built(status: int, body: bytes) -> bool:

@@ -87,17 +87,18 @@ class Authority:
 
     def authorise(self, call: Call, given: Document) -> None:
         """Raises the service's denial of the first action that the caller may not take."""
-        if call.service == "s3" and call.operation != "CreateBucket":
-            self._enter(call.principal, given)
+        inside = call.service == "s3" and call.operation != "CreateBucket"
+        if inside and "Bucket" in given:
+            self._enter(call.principal, given["Bucket"])
         for wanted in _WANTS.get(call.service, _by_name)(call, given):
+            if inside and wanted.resource.startswith(_BUCKETS):  # one that is copied from is another
+                self._enter(call.principal, wanted.resource.removeprefix(_BUCKETS).partition("/")[0])
             require(call, wanted)
 
-    def _enter(self, principal: Principal, given: Document) -> None:
+    def _enter(self, principal: Principal, bucket: str) -> None:
         """Raises NoSuchBucket: whether one is there is no secret, their names are shared by all accounts."""
-        source = [copying.source_of(given["CopySource"])[0]] if given.get("CopySource") else []
-        for name in [given["Bucket"], *source] if "Bucket" in given else ():
-            if self._buckets.side(name, principal) is None:
-                raise faults.no_such_bucket(name)
+        if self._buckets.side(bucket, principal) is None:
+            raise faults.no_such_bucket(bucket)
 
     def _side(self, request: Request, principal: Principal, action: str, resource: str) -> Side:
         if resource.startswith(_BUCKETS):
