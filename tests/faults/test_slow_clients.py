@@ -42,6 +42,7 @@ def test_stuck_uploads_delay_no_invocation(machine: Machine, endpoint: str) -> N
     """Not even those by keys that the edge has to ask for."""
     iam = machine.aws("iam")
     iam.create_user(UserName="caller")
+    iam.attach_user_policy(UserName="caller", PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
     keys = [iam.create_access_key(UserName="caller")["AccessKey"] for _ in range(2)]
     callers = [
         boto3.client(

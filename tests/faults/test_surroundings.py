@@ -10,11 +10,22 @@ from . import work
 from .machine import Machine
 
 
+DATA = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
+
+
 def make_role(machine: Machine, name: str) -> str:
-    """The ARN of a new role."""
+    """The ARN of a new role that may read and write all data."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "sagemaker.amazonaws.com"}}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return str(machine.aws("iam").create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"])
+    iam = machine.aws("iam")
+    arn = str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"])
+    iam.attach_role_policy(RoleName=name, PolicyArn=DATA)
+    return arn
+
+
+def delete_role(machine: Machine, name: str) -> None:
+    machine.aws("iam").detach_role_policy(RoleName=name, PolicyArn=DATA)
+    machine.aws("iam").delete_role(RoleName=name)
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -24,7 +35,7 @@ def test_role_is_deleted_while_a_job_runs(machine: Machine, restarted: bool) -> 
     arn = make_role(machine, name)
     work.train(machine, name, 1500, RoleArn=arn)
     work.reached(machine, name, "Training")
-    machine.aws("iam").delete_role(RoleName=name)
+    delete_role(machine, name)
     if restarted:  # the agent has to claim its instance anew
         machine.kill("control")
     described = work.ended(machine, name)
@@ -37,7 +48,7 @@ def test_role_is_deleted_before_an_endpoint_launches(machine: Machine) -> None:
     sagemaker = machine.aws("sagemaker")
     container = {"Image": work.IMAGE, "ModelDataUrl": f"s3://{work.BUCKET}/model.tar.gz"}
     sagemaker.create_model(ModelName="short", ExecutionRoleArn=arn, PrimaryContainer=container)
-    machine.aws("iam").delete_role(RoleName="short")
+    delete_role(machine, "short")
     variant = {"VariantName": "v", "ModelName": "short", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName="short", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="short", EndpointConfigName="short")
