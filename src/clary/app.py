@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from clary import __version__
 from clary.auth.gate import Gate
+from clary.backup.snapshots import Snapshots
 from clary.clock import Clock, SystemClock
 from clary.compute.link import AgentLink
 from clary.compute.local import LocalCompute
@@ -72,6 +73,7 @@ class ControlPlane:
     link: AgentLink
     loop: Loop
     objects: FilesystemStore
+    snapshots: Snapshots
     stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -84,6 +86,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         self.stopping.set()
+        self.snapshots.close()
         self.server.stop()
         self.loop.stop()
         self.link.close()
@@ -126,9 +129,11 @@ def build(settings: Settings) -> ControlPlane:
     origins = CrossOrigin(platform)
     router, codes = Router(Models()), tables.VALIDATION_CODES
     pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
-    questions = answering({**answers(platform, keyring, __version__), **invocations.answers(authority, keyring)})
+    snapshots = Snapshots(settings, stores, objects, root_key.fingerprint())
+    told = {**answers(platform, keyring, __version__), **invocations.answers(authority, keyring)}
+    questions = answering({**told, **snapshots.answers()})
     server = ControlServer(settings.run / "control.sock", pipeline, questions, _THREADS, room=room, turns=turns)
-    return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects)
+    return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects, snapshots)
 
 
 @contextlib.contextmanager
@@ -140,6 +145,20 @@ def accounts(settings: Settings) -> Iterator[Answer]:
         yield answering(account_answers(Accounts(records, settings, clock, secrets)))
     finally:
         records.close()
+
+
+@contextlib.contextmanager
+def snapshots(settings: Settings) -> Iterator[Answer]:
+    """Answers the questions about snapshots, of a home whose server does not run: the caller holds it meanwhile."""
+    with contextlib.ExitStack() as closing:
+        opened = []
+        for each in _DATABASES:
+            opened.append(_database(settings, *each))
+            closing.callback(opened[-1].close)
+        root_key = _opened(opened[0], settings, SystemClock())
+        taking = Snapshots(settings, Stores(*opened), FilesystemStore(settings.blobs), root_key.fingerprint())
+        closing.callback(taking.close)
+        yield answering(taking.answers())
 
 
 def _opened(records: Database, settings: Settings, clock: Clock) -> RootKey:

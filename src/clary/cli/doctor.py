@@ -31,6 +31,10 @@ class Finding:
 def command(given: argparse.Namespace) -> int:
     """Exit code 1 when something is missing."""
     settings = settings_of(given)
+    if given.deep:
+        from clary.cli import deep
+
+        return deep.check(settings, given.json)
     findings = list(_isolation(settings) if given.brief else _findings(settings))
     words = isolation.words(settings) if given.brief else "\n".join(map(_line, findings))
     printing.answer(given.json, {"findings": [asdict(finding) for finding in findings]}, words)

@@ -45,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     _doctor(_command(commands, "doctor", "say what this machine can do, and what is missing"))
     _logs(_command(commands, "logs", "print what a job or an endpoint printed"))
     _accounts(_command(commands, "accounts", "list the accounts of a server, or make those of a file"))
+    _backup(_command(commands, "backup", "write everything of a server into one file, while it runs"))
+    _restore(_command(commands, "restore", "make a fresh home of a backup"))
     _command(commands, "version", "print the version")
     return top
 
@@ -120,6 +122,15 @@ def _configure(command: argparse.ArgumentParser) -> None:
 
 def _doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--brief", action="store_true", help="only how well jobs are shut in here, in a line or two")
+    command.add_argument("--deep", action="store_true", help="instead, read every object and name what is not whole")
+
+
+def _backup(command: argparse.ArgumentParser) -> None:
+    command.add_argument("target", type=Path, metavar="FILE", help="what to write; of a folder: a new file in it")
+
+
+def _restore(command: argparse.ArgumentParser) -> None:
+    command.add_argument("source", type=Path, metavar="FILE", help="a file that `clary backup` wrote")
 
 
 def _logs(command: argparse.ArgumentParser) -> None:

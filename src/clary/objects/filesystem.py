@@ -25,7 +25,8 @@ _ASKED = 500  # names in one question of a sweep
 class FilesystemStore:
     """Blobs under `folder`: `incoming/` holds what is being written, `00/` to `ff/` what is committed.
 
-    A blob that is being read when it is deleted stays until its last reader is done (or the next sweep after a crash).
+    A blob that is being read when it is deleted stays until its last reader is done (or the next sweep after a crash);
+    while somebody holds the store, every deleted blob stays.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,6 +63,16 @@ class FilesystemStore:
         if self._pins.doom(blob):
             self._freeing.unlink(self._file(blob))
 
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Blobs that are deleted meanwhile keep their bytes until the last hold is over."""
+        self._pins.hold()
+        try:
+            yield
+        finally:
+            for blob in self._pins.let_go():
+                self._freeing.unlink(self._file(blob))
+
     def sweep(self, known: Callable[[Sequence[str]], Collection[str]], grace: float) -> int:
         """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs of which
         `known` (asked about many at once) does not return the name. Returns how many files went."""
@@ -73,7 +84,8 @@ class FilesystemStore:
                 gone = set(names).difference(known(names))
                 swept += len(gone)
                 for name in gone:
-                    self._file(name).unlink(missing_ok=True)
+                    if self._pins.doom(name):
+                        self._file(name).unlink(missing_ok=True)
         unfinished = _older(self._incoming, limit)
         for name in unfinished:
             (self._incoming / name).unlink(missing_ok=True)
@@ -90,11 +102,12 @@ class FilesystemStore:
 
 
 class _Pins:
-    """Which blobs are being read, and which of those are to go."""
+    """Which blobs are being read, how many hold all of them, and which are to go."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
         self._readers: dict[str, int] = {}
+        self._holds = 0
         self._doomed: set[str] = set()
 
     def add(self, blob: str) -> None:
@@ -109,17 +122,30 @@ class _Pins:
                 self._readers[blob] = left
                 return False
             del self._readers[blob]
-            doomed = blob in self._doomed
+            if self._holds or blob not in self._doomed:
+                return False
             self._doomed.discard(blob)
-            return doomed
+            return True
 
     def doom(self, blob: str) -> bool:
-        """Whether the blob may be deleted now; if not, its last reader does it."""
+        """Whether the blob may be deleted now; if not, its last reader does it, or the end of the last hold."""
         with self._mutex:
-            if blob not in self._readers:
+            if blob not in self._readers and not self._holds:
                 return True
             self._doomed.add(blob)
             return False
+
+    def hold(self) -> None:
+        with self._mutex:
+            self._holds += 1
+
+    def let_go(self) -> list[str]:
+        """The blobs that have to be deleted now."""
+        with self._mutex:
+            self._holds -= 1
+            free = [] if self._holds else [blob for blob in self._doomed if blob not in self._readers]
+            self._doomed.difference_update(free)
+            return free
 
 
 class _Reading:

@@ -1,0 +1,66 @@
+"""The asking end of a snapshot: of a running server over its control socket, or of a home that is held."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clary.server.questions import NotRunning, Refused
+
+Ask = Callable[[dict[str, Any]], dict[str, Any]]  # raises Refused, NotRunning
+Tell = Callable[[int, int], None]  # (done, of how many)
+
+_POLL = 0.05  # seconds between two looks at how far the copies are
+_KEEP = 10.0  # seconds between two signs of life
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Copies of databases, `<folder>/<name>.db`; the blobs that they name stay in the home until `end`. `facts`:
+    account, region, root_key (its fingerprint)."""
+
+    folder: Path
+    facts: dict[str, str]
+    _ask: Ask
+    _token: str
+
+    def end(self) -> None:
+        """Raises Refused when it was over before: then blobs may have gone."""
+        self._ask({"ask": "snapshot-end", "token": self._token})
+
+    def is_ready(self, tell: Tell) -> bool:
+        state = self._ask({"ask": "snapshot-state", "token": self._token})
+        tell(state["done"], state["total"])
+        return bool(state["ready"])
+
+
+@contextlib.contextmanager
+def snapshot(ask: Ask, databases: Sequence[str], tell: Tell) -> Iterator[Snapshot]:
+    """Of these databases. Leaving the block without an error checks that it held all the time. Raises Refused,
+    NotRunning."""
+    begun = ask({"ask": "snapshot", "databases": list(databases)})
+    taken = Snapshot(Path(begun["folder"]), begun["facts"], ask, begun["token"])
+    over = threading.Event()
+    try:
+        while not taken.is_ready(tell):
+            over.wait(_POLL)
+        threading.Thread(target=_keep, args=(taken, over), name="keep", daemon=True).start()
+        yield taken
+    except BaseException:
+        with contextlib.suppress(Refused, NotRunning):
+            taken.end()
+        raise
+    finally:
+        over.set()
+    taken.end()
+
+
+def _keep(taken: Snapshot, over: threading.Event) -> None:
+    """Says every few seconds that somebody is still there; what went wrong shows at the end."""
+    while not over.wait(_KEEP):
+        with contextlib.suppress(Refused, NotRunning):
+            taken.is_ready(lambda _done, _total: None)

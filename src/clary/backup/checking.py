@@ -1,0 +1,101 @@
+"""Every object of a home, read: whether its bytes are there, as many as were stored, and the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.backup import index
+from clary.backup.asking import Ask, Tell, snapshot
+from clary.backup.index import Index, Stored
+from clary.config import Settings
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An object whose bytes are not what was stored; `key` as text, what is not UTF-8 in it escaped."""
+
+    bucket: str
+    key: str
+    version: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How many objects and versions were read, how many bytes they have, and which are not whole."""
+
+    objects: int
+    size: int
+    faults: list[Fault]
+
+
+class _Bad(Exception):
+    """What is wrong with an object."""
+
+
+def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) -> Checked:
+    """Reads every object and every version. `copying` hears of the index's pages, `reading` of bytes. Raises Refused,
+    NotRunning, OSError."""
+    faults, done = list[Fault](), 0
+    with snapshot(ask, ["objects"], copying) as taken, index.opened(taken.folder / "objects.db") as found:
+        count, size = found.objects_size()
+        for stored in found.objects():
+            try:
+                _check(settings.blobs, found, stored)
+            except _Bad as bad:
+                key = stored.key.decode("utf-8", "backslashreplace")
+                faults.append(Fault(stored.bucket, key, stored.version, str(bad)))
+            done += stored.size
+            reading(done, size)
+    return Checked(count, size, faults)
+
+
+def _check(blobs: Path, found: Index, stored: Stored) -> None:
+    if stored.upload:
+        _check_parts(blobs, found, stored)
+    elif stored.blob:
+        _compare(_pieces(blobs, stored.blob), stored.size, stored.etag)
+    else:
+        _compare([stored.data or b""], stored.size, stored.etag)
+
+
+def _check_parts(blobs: Path, found: Index, stored: Stored) -> None:
+    parts = found.parts(stored.upload)
+    for part in parts:
+        try:
+            _compare(_pieces(blobs, part.blob), part.size, part.etag)
+        except _Bad as bad:
+            raise _Bad(f"part {part.number}: {bad}") from bad
+    size = sum(part.size for part in parts)
+    if size != stored.size:
+        raise _Bad(f"its parts have {size} bytes, not {stored.size}")
+    digests = b"".join(bytes.fromhex(part.etag) for part in parts)
+    if stored.etag != f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(parts)}":
+        raise _Bad("its parts are not those that it was made of")
+
+
+def _pieces(blobs: Path, blob: str) -> Iterator[bytes]:
+    try:
+        with (blobs / blob[:2] / blob).open("rb", buffering=0) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+    except FileNotFoundError as error:
+        raise _Bad("its bytes are missing") from error
+    except OSError as error:
+        raise _Bad(f"its bytes cannot be read ({error.strerror or error})") from error
+
+
+def _compare(pieces: Iterable[bytes], size: int, etag: str) -> None:
+    md5, length = hashlib.md5(usedforsecurity=False), 0
+    for piece in pieces:
+        md5.update(piece)
+        length += len(piece)
+    if length != size:
+        raise _Bad(f"it has {length} bytes, not {size}")
+    if md5.hexdigest() != etag:
+        raise _Bad("its bytes are not those that were stored")

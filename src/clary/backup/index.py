@@ -1,0 +1,77 @@
+"""What a copy of the object index names: read from the copy, a private file that no server has open."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOBS = """
+    SELECT blob, size FROM objects WHERE blob != '' UNION
+    SELECT blob, size FROM versions WHERE blob != '' UNION
+    SELECT blob, size FROM parts
+"""
+_OBJECT = "o.bucket, o.key, o.version, o.blob, o.upload, o.size, o.etag, c.data"
+_OBJECTS = f"""
+    SELECT {_OBJECT} FROM objects o LEFT JOIN contents c ON c.id = o.content UNION ALL
+    SELECT {_OBJECT} FROM versions o LEFT JOIN contents c ON c.id = o.content WHERE NOT o.marker
+"""
+_PARTS = "SELECT number, blob, size, etag FROM parts WHERE upload = ? ORDER BY number"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    number: int
+    blob: str
+    size: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object, or a version of one, and where its bytes are: a blob, the parts of an upload, or `data`."""
+
+    bucket: str
+    key: bytes
+    version: str
+    blob: str
+    upload: str
+    size: int
+    etag: str
+    data: bytes | None
+
+
+class Index:
+    """A connection to the copy; `opened` makes one."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def blobs(self) -> Iterator[str]:
+        for blob, _ in self._connection.execute(_BLOBS):
+            yield str(blob)
+
+    def sizes(self) -> tuple[int, int]:
+        """(how many blobs, their bytes)"""
+        count, size = self._connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM ({_BLOBS})").fetchone()
+        return int(count), int(size)
+
+    def objects(self) -> Iterator[Stored]:
+        for row in self._connection.execute(_OBJECTS):
+            yield Stored(*row)
+
+    def objects_size(self) -> tuple[int, int]:
+        """(how many objects and versions, their bytes)"""
+        count, size = self._connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM ({_OBJECTS})").fetchone()
+        return int(count), int(size)
+
+    def parts(self, upload: str) -> list[Part]:
+        return [Part(*row) for row in self._connection.execute(_PARTS, (upload,))]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Index]:
+    with closing(sqlite3.connect(path)) as connection:
+        yield Index(connection)

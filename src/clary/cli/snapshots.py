@@ -1,0 +1,51 @@
+"""Who answers about snapshots of a home: its server, or its databases while none runs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from clary.backup.asking import Ask
+from clary.cli.failure import Failure
+from clary.cli.server import find
+from clary.config import Settings
+from clary.server import home, questions
+
+
+@contextlib.contextmanager
+def asking(settings: Settings) -> Iterator[Ask]:
+    """Raises Failure for what the answers, the home or the disk refuse."""
+    try:
+        server = find(settings)
+        if server is not None:
+            yield functools.partial(questions.ask, server.control)
+        else:
+            with _closed(settings) as ask:
+                yield ask
+    except questions.NotRunning as error:
+        raise Failure(f"The server does not answer now ({error}). See {settings.logs}, and try again.") from error
+    except (questions.Refused, home.HomeError) as error:
+        raise Failure(str(error)) from error
+    except OSError as error:
+        raise Failure(f"{error.filename or settings.home}: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
+def _closed(settings: Settings) -> Iterator[Ask]:
+    """Of a home whose server does not run, and cannot start meanwhile."""
+    from clary import app  # it takes as long as a server's start
+
+    if not settings.database_url and not (settings.data / "records.db").exists():
+        raise Failure(f"There is no home in {settings.home}. Give its place with --home.")
+    home.prepare(settings)
+    with home.locked(settings), app.snapshots(settings) as answer:
+
+        def ask(question: dict[str, Any]) -> dict[str, Any]:
+            found = answer(question)
+            if "error" in found:
+                raise questions.Refused(found["error"])
+            return found
+
+        yield ask
