@@ -38,7 +38,7 @@ class Writer:
     """Writes an archive to `file`; it is whole after `finish`. Raises OSError."""
 
     def __init__(self, file: IO[bytes], facts: dict[str, Any], count: Count) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT, bufsize=_PIECE)  # noqa: SIM115
+        self._tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_PIECE)
         self._manifest = tempfile.TemporaryFile()  # noqa: SIM115 - both are open until `finish`
         self._count = count
         self._text(_FACTS, json.dumps({"format": FORMAT, **facts}).encode())

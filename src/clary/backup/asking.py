@@ -40,8 +40,8 @@ class Snapshot:
 
 @contextlib.contextmanager
 def snapshot(ask: Ask, databases: Sequence[str], tell: Tell) -> Iterator[Snapshot]:
-    """Of these databases. Leaving the block without an error checks that it held all the time. Raises Refused,
-    NotRunning."""
+    """Of these databases. Leaving the block checks that it held all the time: where it did not, that is the error.
+    Raises Refused, NotRunning."""
     begun = ask({"ask": "snapshot", "databases": list(databases)})
     taken = Snapshot(Path(begun["folder"]), begun["facts"], ask, begun["token"])
     over = threading.Event()
@@ -50,13 +50,9 @@ def snapshot(ask: Ask, databases: Sequence[str], tell: Tell) -> Iterator[Snapsho
             over.wait(_POLL)
         threading.Thread(target=_keep, args=(taken, over), name="keep", daemon=True).start()
         yield taken
-    except BaseException:
-        with contextlib.suppress(Refused, NotRunning):
-            taken.end()
-        raise
     finally:
         over.set()
-    taken.end()
+        taken.end()
 
 
 def _keep(taken: Snapshot, over: threading.Event) -> None:

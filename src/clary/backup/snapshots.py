@@ -55,13 +55,22 @@ class _Snapshot:
 
 
 class Snapshots:
-    """Answers the questions about snapshots; `close` ends the one under way. `fingerprint` is the root key's."""
+    """Answers the questions about snapshots; `close` ends the one under way. `fingerprint` is the root key's,
+    `patience` seconds."""
 
-    def __init__(self, settings: Settings, stores: Stores, objects: FilesystemStore, fingerprint: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stores: Stores,
+        objects: FilesystemStore,
+        fingerprint: str,
+        patience: float = PATIENCE,
+    ) -> None:
         self._settings = settings
         self._databases = dict(zip(DATABASES, (stores.records, stores.objects, stores.logs), strict=True))
         self._objects = objects
         self._fingerprint = fingerprint
+        self._patience = patience
         self._folder = settings.home / FOLDER
         self._mutex = threading.Lock()
         self._current: _Snapshot | None = None
@@ -116,8 +125,8 @@ class Snapshots:
         try:
             with self._objects.hold():  # before the moment of the copies: what they name is there
                 self._copy(current)
-                while not current.over.wait(1.0) and time.monotonic() - current.asked < PATIENCE:
-                    pass
+                while (left := current.asked + self._patience - time.monotonic()) > 0 and not current.over.wait(left):
+                    pass  # asked for meanwhile
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             with self._mutex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ from clary.backup.asking import Ask
 from clary.cli.failure import Failure
 from clary.cli.server import find
 from clary.config import Settings
+from clary.secrets.recognition import WrongRootKey
 from clary.server import home, questions
+from clary.store.errors import StoreTooNew
 
 
 @contextlib.contextmanager
@@ -26,8 +29,10 @@ def asking(settings: Settings) -> Iterator[Ask]:
                 yield ask
     except questions.NotRunning as error:
         raise Failure(f"The server does not answer now ({error}). See {settings.logs}, and try again.") from error
-    except (questions.Refused, home.HomeError) as error:
+    except (questions.Refused, home.HomeError, StoreTooNew, WrongRootKey) as error:
         raise Failure(str(error)) from error
+    except sqlite3.DatabaseError as error:
+        raise Failure(f"The databases cannot be read ({error}). Restore a backup into another home.") from error
     except OSError as error:
         raise Failure(f"{error.filename or settings.home}: {error.strerror or error}.") from error
 

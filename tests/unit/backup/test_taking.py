@@ -1,0 +1,130 @@
+"""Backups that are disturbed, on real databases and blobs."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clary.backup.asking import snapshot
+from clary.backup.restoring import CannotRestore, restore
+from clary.backup.snapshots import DATABASES, PATIENCE, Snapshots
+from clary.backup.taking import CannotBackUp, back_up
+from clary.config import Settings
+from clary.context import Stores
+from clary.objects.filesystem import FilesystemStore
+from clary.secrets import RootKey
+from clary.server.questions import Refused
+from clary.services.s3 import index
+from clary.services.s3.index import Entry
+from clary.store import schema
+from clary.store.engine import SqliteDatabase
+
+
+class Home:
+    """A home without its server, and what answers for it; `restart` is what a new control plane would be."""
+
+    def __init__(self, folder: Path, patience: float = PATIENCE) -> None:
+        self.settings = Settings.load({}, home=folder)
+        self.settings.data.mkdir(parents=True)
+        self._patience = patience
+        tables = (schema.RECORDS, schema.OBJECTS, schema.LOGS)
+        paths = [str(self.settings.data / f"{name}.db") for name in DATABASES]
+        self.databases = [SqliteDatabase(*each) for each in zip(paths, tables, strict=True)]
+        self.objects = FilesystemStore(self.settings.blobs)
+        self.restart()
+
+    def restart(self) -> None:
+        key = RootKey.load(self.settings).fingerprint()
+        self.snapshots = Snapshots(self.settings, Stores(*self.databases), self.objects, key, self._patience)
+
+    def ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        return self.snapshots.answers()[question["ask"]](question)
+
+    def put(self, key: bytes, data: bytes) -> str:
+        writer = self.objects.writer()
+        writer.write(data)
+        blob = writer.commit()
+        self.databases[1].write(lambda c: index.put(c, Entry("bucket", key, len(data), "", 0.0, blob=blob)))
+        return blob
+
+    def back_up(self, target: Path, writing: Any = lambda _done, _total: None) -> Any:
+        return back_up(self.settings, self.ask, target, lambda _done, _total: None, writing)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    with contextlib.closing(_Closing(Home(tmp_path / "home"))) as closing:
+        yield closing.home
+
+
+class _Closing:
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+    def close(self) -> None:
+        self.home.snapshots.close()
+        for each in self.home.databases:
+            each.close()
+
+
+def test_a_restart_meanwhile_leaves_no_file(home: Home, tmp_path: Path) -> None:
+    home.put(b"key", b"data" * 1000)
+    target = tmp_path / "out" / "all.tar"
+    target.parent.mkdir()
+
+    def restarted(_done: int, _total: int) -> None:
+        home.snapshots.close()
+        home.restart()
+
+    with pytest.raises(Refused, match="restarted meanwhile"):
+        home.back_up(target, restarted)
+    assert list(target.parent.iterdir()) == []
+    assert home.back_up(target).blobs == 1
+
+
+def test_one_at_a_time(home: Home, tmp_path: Path) -> None:
+    with snapshot(home.ask, DATABASES, lambda _done, _total: None), pytest.raises(Refused, match="under way"):
+        home.back_up(tmp_path / "all.tar")
+    home.back_up(tmp_path / "all.tar")
+
+
+def test_who_does_not_ask_loses_the_hold(tmp_path: Path) -> None:
+    with contextlib.closing(_Closing(Home(tmp_path / "home", patience=0.3))) as closing:
+        home = closing.home
+        blob = home.put(b"key", b"data")
+        begun = home.ask({"ask": "snapshot", "databases": ["objects"]})
+        holder = next(each for each in threading.enumerate() if each.name == "snapshot")
+        home.objects.delete(blob)
+        holder.join(10)
+        assert not Path(str(home.objects.path(blob))).exists()
+        with pytest.raises(Refused, match="let go"):
+            home.ask({"ask": "snapshot-end", "token": begun["token"]})
+        assert not Path(begun["folder"]).exists()
+
+
+def test_no_room(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(CannotBackUp, match="make room"):
+        home.back_up(tmp_path / "all.tar")
+
+
+def test_an_empty_folder_is_a_fresh_home(home: Home, tmp_path: Path) -> None:
+    """As a volume that is mounted there."""
+    blob = home.put(b"key", b"data" * 1000)
+    home.back_up(tmp_path / "all.tar")
+    again = Settings.load({}, home=tmp_path / "again")
+    again.home.mkdir()
+    inode = again.home.stat().st_ino
+    restore(again, tmp_path / "all.tar", lambda _done, _total: None)
+    assert again.home.stat().st_ino == inode
+    assert (again.blobs / blob[:2] / blob).read_bytes() == b"data" * 1000
+    assert sorted(path.name for path in again.home.iterdir()) == ["data", "lock", "objects", "secrets"]
+    with pytest.raises(CannotRestore, match="There is something"):
+        restore(again, tmp_path / "all.tar", lambda _done, _total: None)
