@@ -80,6 +80,13 @@ class Settings:
         0,
         25,
     )
+    encrypt_objects: int = _setting(
+        0,
+        "1: objects that come in are encrypted (SSE-S3) where neither the request nor the bucket says how. "
+        "0: they are kept as they are.",
+        0,
+        1,
+    )
     database_url: str = _setting(
         "",
         "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`.",

@@ -1,4 +1,7 @@
-"""Every object of a home, read: whether its bytes are there, as many as were stored, and the same."""
+"""Every object of a home, read: whether its bytes are there, as many as were stored, and the same.
+
+Of what is encrypted that they are as many: that they are the same is proven when the server reads them, with a key.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,9 @@ from pathlib import Path
 
 from clary.backup import index
 from clary.backup.asking import Ask, Tell, snapshot
-from clary.backup.index import Index, Stored
+from clary.backup.index import Index, Part, Stored
 from clary.config import Settings
+from clary.objects.encryption import encrypted_size
 
 _PIECE = 1 << 20
 
@@ -59,16 +63,16 @@ def _check(blobs: Path, found: Index, stored: Stored) -> None:
     if stored.upload:
         _check_parts(blobs, found, stored)
     elif stored.blob:
-        _compare(_pieces(blobs, stored.blob), stored.size, stored.etag)
-    else:
-        _compare([stored.data or b""], stored.size, stored.etag)
+        _compare(_pieces(blobs, stored.blob), stored, stored.encrypted)
+    elif stored.size or not stored.encrypted:  # of an empty one nothing is kept that could be encrypted
+        _compare([stored.data or b""], stored, stored.encrypted)
 
 
 def _check_parts(blobs: Path, found: Index, stored: Stored) -> None:
     parts = found.parts(stored.upload)
     for part in parts:
         try:
-            _compare(_pieces(blobs, part.blob), part.size, part.etag)
+            _compare(_pieces(blobs, part.blob), part, stored.encrypted)
         except _Bad as bad:
             raise _Bad(f"part {part.number}: {bad}") from bad
     size = sum(part.size for part in parts)
@@ -90,12 +94,13 @@ def _pieces(blobs: Path, blob: str) -> Iterator[bytes]:
         raise _Bad(f"its bytes cannot be read ({error.strerror or error})") from error
 
 
-def _compare(pieces: Iterable[bytes], size: int, etag: str) -> None:
+def _compare(pieces: Iterable[bytes], this: Stored | Part, encrypted: bool) -> None:
+    size = encrypted_size(this.size) if encrypted else this.size
     md5, length = hashlib.md5(usedforsecurity=False), 0
     for piece in pieces:
         md5.update(piece)
         length += len(piece)
     if length != size:
         raise _Bad(f"it has {length} bytes, not {size}")
-    if md5.hexdigest() != etag:
+    if not encrypted and md5.hexdigest() != this.etag:
         raise _Bad("its bytes are not those that were stored")

@@ -13,7 +13,7 @@ _BLOBS = """
     SELECT blob, size FROM versions WHERE blob != '' UNION
     SELECT blob, size FROM parts
 """
-_OBJECT = "o.bucket, o.key, o.version, o.blob, o.upload, o.size, o.etag, c.data"
+_OBJECT = "o.bucket, o.key, o.version, o.blob, o.upload, o.size, o.etag, c.data, o.encryption IS NOT NULL"
 _OBJECTS = f"""
     SELECT {_OBJECT} FROM objects o LEFT JOIN contents c ON c.id = o.content UNION ALL
     SELECT {_OBJECT} FROM versions o LEFT JOIN contents c ON c.id = o.content WHERE NOT o.marker
@@ -31,7 +31,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An object, or a version of one, and where its bytes are: a blob, the parts of an upload, or `data`."""
+    """An object, or a version of one, and where its bytes are: a blob, the parts of an upload, or `data`; as they were
+    put, or `encrypted`."""
 
     bucket: str
     key: bytes
@@ -41,6 +42,7 @@ class Stored:
     size: int
     etag: str
     data: bytes | None
+    encrypted: bool
 
 
 class Index:

@@ -39,7 +39,8 @@ bucket_settings = sa.Table(
 # (few bytes) a row of `contents` (`content`); an empty object has none of the three.
 # `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
 # type} or {}. `version` is "null" for what was put into a bucket that is not versioned. `acl` is {Owner, Grants}, NULL
-# where the bucket's owner alone has rights; `lock` is {Mode, RetainUntil, LegalHold} or some of these, NULL without.
+# where the bucket's owner alone has rights; `lock` is {Mode, RetainUntil, LegalHold} or some of these, NULL without;
+# `encryption` is what `services.s3.data_keys` says of it, NULL for bytes that are kept as they are.
 def _of_object() -> tuple[sa.Column[Any], ...]:
     """What is known of an object, or of a version of one, besides what tells it from others."""
     return (
@@ -56,6 +57,7 @@ def _of_object() -> tuple[sa.Column[Any], ...]:
         sa.Column("content", NUMBER),
         sa.Column("acl", _MAYBE),
         sa.Column("lock", _MAYBE),
+        sa.Column("encryption", _MAYBE),
     )
 
 
@@ -106,6 +108,7 @@ uploads = sa.Table(
     sa.Column("tags", sa.JSON, nullable=False),
     sa.Column("acl", _MAYBE),
     sa.Column("lock", _MAYBE),
+    sa.Column("encryption", _MAYBE),
     sa.Index("uploads_by_key", "bucket", "key", "id"),
 )
 

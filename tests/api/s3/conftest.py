@@ -22,6 +22,7 @@ from clary.objects.filesystem import FilesystemStore
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services.access.authority import Authority
+from clary.services.operation import Operations
 from clary.services.s3 import OPERATIONS
 from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Waiting
@@ -42,12 +43,12 @@ class TwoAccounts:
         return Credential(access_key, "secret", Principal("root", account, f"arn:aws:iam::{account}:root", account))
 
 
-def answering(platform: Platform) -> Callable[[Request], Response]:
-    """The real pipeline, of S3 alone."""
+def answering(platform: Platform, **others: Operations) -> Callable[[Request], Response]:
+    """The real pipeline, of S3 and what other services are given."""
     gate, waiting = Gate(TwoAccounts(), platform.clock, platform.settings), Waiting({}, 0, platform.clock)
     router, origins = Router(Models()), CrossOrigin(platform)
     authority = Authority(platform.stores.records, platform.stores.objects, platform.clock)
-    pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS}, {"s3": ""}, waiting, origins, authority)
+    pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS, **others}, {"s3": ""}, waiting, origins, authority)
 
     def answer(request: Request) -> Response:
         answer = pipeline(request)

@@ -150,7 +150,7 @@ def test_what_cannot_be_set(s3: Any, bucket: str) -> None:
 
 def test_what_is_not_built_is_refused_by_name(s3: Any, bucket: str) -> None:
     for name, call in {
-        "ServerSideEncryption": lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="AES256"),
+        "aws:kms:dsse": lambda: s3.put_object(Bucket=bucket, Key="k", Body=b"", ServerSideEncryption="aws:kms:dsse"),
         "Payer: Requester": lambda: s3.put_bucket_request_payment(
             Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"}
         ),

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Connection
 
+from clary.services.s3.index import Entry, find
 from clary.store import queues, records
 from clary.store.engine import Database
-from clary.store.migrations import identities
+from clary.store.migrations import encryption, identities
 from clary.store.migrations import queues as step
+from clary.store.objects_schema import objects
 from clary.store.records import Record
-from clary.store.schema import RECORDS
+from clary.store.schema import OBJECTS, RECORDS
 from databases import open_database
 
 
@@ -71,3 +73,19 @@ def test_jobs_that_wait_in_version_3_keep_their_places(database: Database) -> No
     database.write(step.add)
     found = database.read(lambda connection: queues.members(connection, "training-job", ("InProgress",), "job-slot"))
     assert [(each.name, each.until) for each in found] == [("free", None), ("long", 91.0), ("short", 32.0)]
+
+
+def test_objects_of_version_3_are_not_encrypted(tmp_path: Any, database_urls: Callable[[], str]) -> None:
+    database = open_database(database_urls(), tmp_path, OBJECTS)
+    here = {"bucket": "b", "key": b"k", "size": 0, "etag": "e", "modified": 0.0, "storage_class": "STANDARD"}
+    described: dict[str, Any] = {name: {} for name in ("checksum", "headers", "metadata", "tags")}
+
+    def fill(connection: Connection) -> None:
+        connection.execute(objects.insert().values(**here, **described))
+        for table in ("objects", "versions", "uploads"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN encryption")
+
+    database.write(fill)
+    database.write(encryption.add)
+    assert database.read(lambda connection: find(connection, "b", b"k")) == Entry(**here)
+    database.close()

@@ -2,7 +2,9 @@
 
 from clary.services.operation import Operations
 from clary.services.s3 import (
+    bucket_encryption,
     buckets,
+    completing,
     copying,
     cors,
     grants,
@@ -27,9 +29,11 @@ for _part in (
     copying,
     listings,
     multipart,
+    completing,
     inspection,
     tagging,
     settings,
+    bucket_encryption,
     cors,
     policies,
     locking,

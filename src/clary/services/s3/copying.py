@@ -17,6 +17,8 @@ from clary.services.s3 import (
     acl,
     checksums,
     conditions,
+    data_keys,
+    encryption_asked,
     entering,
     faults,
     index,
@@ -28,11 +30,12 @@ from clary.services.s3 import (
     user_metadata,
     writing,
 )
+from clary.services.s3.data_keys import Encryption
 from clary.services.s3.index import Bucket, Entry
 
 operations = Operations()
 
-SOURCE = ("CopySource", "ExpectedSourceBucketOwner", *conditions.COPY)
+SOURCE = ("CopySource", "ExpectedSourceBucketOwner", *conditions.COPY, *encryption_asked.SOURCE_MEMBERS)
 
 
 @operations.handles("CopyObject")
@@ -45,6 +48,7 @@ SOURCE = ("CopySource", "ExpectedSourceBucketOwner", *conditions.COPY)
     "TaggingDirective",
     *acl.OBJECT_MEMBERS,
     *lock.MEMBERS,
+    *encryption_asked.MEMBERS,
     *SOURCE,
     *options.SYSTEM_HEADERS,
     *conditions.WRITE,
@@ -52,7 +56,7 @@ SOURCE = ("CopySource", "ExpectedSourceBucketOwner", *conditions.COPY)
 def copy_object(call: Call, given: Document) -> Document:
     key = options.key_of(given)
     options.storage_class(given)
-    call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
+    asked = call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
     copied = opened(call, given, None)
     source = copied.entry
     if source.size > writing.LARGEST_PUT:
@@ -62,23 +66,27 @@ def copy_object(call: Call, given: Document) -> Document:
         )
     _check_changes_something(given, key, source)
     name = given.get("ChecksumAlgorithm") or source.checksum.get("algorithm")
-    written = writing.store(call.platform.objects, copied.data, checksums.algorithm(name) if name else None)
-    entry = _copied(call, given, source, written)
+    encryption = data_keys.begin(data_keys.Asker.of(call), given["Bucket"], key, asked)
+    wanted, cipher = checksums.algorithm(name) if name else None, encryption.cipher if encryption else None
+    written = writing.store(call.platform.objects, copied.data, wanted, cipher=cipher)
+    entry = _copied(call, given, source, written, encryption)
 
     told = writing.commit(call.platform, written, lambda connection: entering.enter(connection, call, given, entry))
     modified = datetime.fromtimestamp(entry.modified, UTC)
     shown = {"ETag": f'"{entry.etag}"', "LastModified": modified, **checksums.members(entry.checksum)}
-    return {"CopyObjectResult": shown, **copied.told, **told}
+    return {"CopyObjectResult": shown, **copied.told, **told, **data_keys.shown(entry.encryption, given)}
 
 
-def _copied(call: Call, given: Document, source: Entry, written: writing.Written) -> Entry:
+def _copied(
+    call: Call, given: Document, source: Entry, written: writing.Written, encryption: Encryption | None
+) -> Entry:
     new_metadata = _directive(given, "MetadataDirective") == "REPLACE"
     new_tags = _directive(given, "TaggingDirective") == "REPLACE"
     return Entry(
         given["Bucket"],
         options.key_of(given),
         written.size,
-        written.etag,
+        encryption.etag(written.etag) if encryption else written.etag,
         call.platform.clock.now(),
         blob=written.blob,
         data=written.data,
@@ -87,6 +95,7 @@ def _copied(call: Call, given: Document, source: Entry, written: writing.Written
         headers=options.system_headers(given) if new_metadata else source.headers,
         metadata=user_metadata.received(given) if new_metadata else source.metadata,
         tags=options.tags_of_header(given) if new_tags else source.tags,
+        encryption=encryption.stored if encryption else None,
     )
 
 
@@ -100,7 +109,8 @@ def _directive(given: Document, member: str) -> str:
 def _check_changes_something(given: Document, key: bytes, source: Entry) -> None:
     same = (given["Bucket"], key) == (source.bucket, source.key) and _version(given["CopySource"]) is None
     moved = "StorageClass" in given and given["StorageClass"] != source.storage_class
-    if same and not moved and _directive(given, "MetadataDirective") == "COPY":
+    encrypted = "ServerSideEncryption" in given or "SSECustomerAlgorithm" in given
+    if same and not moved and not encrypted and _directive(given, "MetadataDirective") == "COPY":
         raise faults.invalid_request(
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes."
@@ -119,6 +129,7 @@ class Source:
 def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
     """The source that `CopySource` names, its conditions checked, and the bytes of it that `span` names."""
     bucket, key = source_of(given["CopySource"])
+    asker, customer_key = data_keys.Asker.of(call), encryption_asked.customer_key(given, "CopySource")
 
     def find(connection: Connection) -> tuple[Bucket, Entry]:
         found = access.enter_source(connection, bucket, given)
@@ -129,9 +140,10 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
     while True:  # another round only when the source was replaced between finding and opening it
         found, entry = call.platform.stores.objects.read(find)
         start, length = ranges.of_copy(span, entry.size)
+        encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, customer_key)
         with suppress(FileNotFoundError):
             told = {"CopySourceVersionId": entry.version} if found.versioning else {}
-            return Source(entry, reader.pieces(call.platform, entry, start, length), told)
+            return Source(entry, reader.pieces(call.platform, entry, start, length, encryption), told)
 
 
 def source_of(header: str) -> tuple[str, str]:

@@ -7,15 +7,18 @@ import dataclasses
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document
-from clary.services.s3 import conditions, lifecycle, lock, ownership, versions
+from clary.services.s3 import conditions, encryption_asked, lifecycle, lock, ownership, versions
+from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Bucket, Entry
 
 
-def check(connection: Connection, call: Call, given: Document, key: bytes) -> None:
-    """Whether what `given` asks for may be written: to be asked before the bytes come in. Raises S3's errors."""
+def check(connection: Connection, call: Call, given: Document, key: bytes) -> Asked | None:
+    """Whether what `given` asks for may be written, and how it is to be encrypted: to be asked before the bytes come
+    in. Raises S3's errors."""
     bucket = conditions.may_write(connection, call, given, key)
     lock.check_asked(bucket, given, call.platform.clock.now())
     ownership.acl_of_new(connection, bucket, given, call.account)
+    return encryption_asked.asked(connection, call.platform.settings, bucket, given)
 
 
 def enter(connection: Connection, call: Call, given: Document, entry: Entry) -> tuple[Document, list[str]]:

@@ -51,7 +51,7 @@ class Bucket:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An object: a row of `objects`, see there. Times are epoch seconds, `etag` is without its quotes. `data` are the
-    bytes of a small object, given to `put` and found by `find_whole` alone."""
+    bytes of a small object (encrypted, where the object is), given to `put` and found by `find_whole` alone."""
 
     bucket: str
     key: bytes
@@ -69,6 +69,7 @@ class Entry:
     content: int | None = None
     acl: dict[str, Any] | None = None
     lock: dict[str, Any] | None = None
+    encryption: dict[str, Any] | None = None
     data: bytes = b""
 
 
@@ -92,6 +93,7 @@ class Upload:
     tags: dict[str, str]
     acl: dict[str, Any] | None = None
     lock: dict[str, Any] | None = None
+    encryption: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +167,7 @@ def find_whole(connection: Connection, bucket: str, key: bytes) -> Entry | None:
 def put(connection: Connection, entry: Entry) -> list[str]:
     """Enters the object in place of what was there."""
     freed = remove(connection, entry.bucket, entry.key)
-    content = None
-    if entry.data:
-        content = _ENTER_CONTENT.insert(connection, {"new_data": entry.data})
+    content = _ENTER_CONTENT.insert(connection, {"new_data": entry.data}) if entry.data else None
     _ENTER.run(connection, {**{name: getattr(entry, name) for name in _ENTRY}, "content": content})
     return freed
 

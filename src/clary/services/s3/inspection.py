@@ -8,7 +8,19 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, checksums, faults, index, listings, multipart, objects, options, versions
+from clary.services.s3 import (
+    access,
+    checksums,
+    data_keys,
+    encryption_asked,
+    faults,
+    index,
+    listings,
+    multipart,
+    objects,
+    options,
+    versions,
+)
 from clary.services.s3.index import Bucket, Entry, Part, Upload
 
 operations = Operations()
@@ -135,7 +147,9 @@ def _upload(call: Call, upload: Upload, key: str) -> Document:
 
 
 @operations.handles("GetObjectAttributes")
-@options.understands("MaxParts", "ObjectAttributes", "PartNumberMarker", "VersionId")
+@options.understands(
+    "MaxParts", "ObjectAttributes", "PartNumberMarker", "VersionId", *encryption_asked.CUSTOMER_MEMBERS
+)
 def get_object_attributes(call: Call, given: Document) -> Document:
     asked = set(given["ObjectAttributes"])
     if not asked <= _ATTRIBUTES:
@@ -147,6 +161,7 @@ def get_object_attributes(call: Call, given: Document) -> Document:
         return bucket, entry, index.list_parts(connection, entry.upload) if entry.upload else []
 
     bucket, entry, parts = call.platform.stores.objects.read(work)
+    data_keys.prove(entry.bucket, entry.key, entry.encryption, encryption_asked.customer_key(given))
     known: dict[str, Any] = {
         "ETag": entry.etag,
         "Checksum": checksums.members(entry.checksum),

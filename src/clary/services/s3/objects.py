@@ -16,6 +16,8 @@ from clary.services.s3 import (
     acl,
     checksums,
     conditions,
+    data_keys,
+    encryption_asked,
     entering,
     faults,
     index,
@@ -33,7 +35,15 @@ from clary.services.s3.index import Entry, Part
 operations = Operations()
 
 _OVERRIDES = {f"Response{name}": name for name in options.SYSTEM_HEADERS}
-_READ = ("VersionId", "Range", "PartNumber", "ChecksumMode", *conditions.READ, *_OVERRIDES)
+_READ = (
+    "VersionId",
+    "Range",
+    "PartNumber",
+    "ChecksumMode",
+    *conditions.READ,
+    *encryption_asked.CUSTOMER_MEMBERS,
+    *_OVERRIDES,
+)
 _MOST_DELETES = 1000
 
 Search = Callable[[Connection, str, bytes], Entry | None]
@@ -50,6 +60,7 @@ Search = Callable[[Connection, str, bytes], Entry | None]
     "Tagging",
     *acl.OBJECT_MEMBERS,
     *lock.MEMBERS,
+    *encryption_asked.MEMBERS,
     *options.SYSTEM_HEADERS,
     *conditions.WRITE,
     *checksums.MEMBERS,
@@ -57,22 +68,29 @@ Search = Callable[[Connection, str, bytes], Entry | None]
 def put_object(call: Call, given: Document) -> Document:
     key = options.key_of(given)
     described = options.description(given)
-    call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
-    written = writing.receive(call, given)
+    asked = call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
+    encryption = data_keys.begin(data_keys.Asker.of(call), given["Bucket"], key, asked)
+    written = writing.receive(call, given, cipher=encryption.cipher if encryption else None)
     entry = Entry(
         given["Bucket"],
         key,
         written.size,
-        written.etag,
+        encryption.etag(written.etag) if encryption else written.etag,
         call.platform.clock.now(),
         blob=written.blob,
         data=written.data,
         checksum=written.checksum,
+        encryption=encryption.stored if encryption else None,
         **described,
     )
 
     told = writing.commit(call.platform, written, lambda connection: entering.enter(connection, call, given, entry))
-    return {"ETag": f'"{entry.etag}"', **checksums.members(entry.checksum), **told}
+    return {
+        "ETag": f'"{entry.etag}"',
+        **checksums.members(entry.checksum),
+        **told,
+        **data_keys.shown(entry.encryption, given),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +118,21 @@ def get_object(call: Call, given: Document) -> Document:
 @options.understands(*_READ)
 def head_object(call: Call, given: Document) -> Document:
     view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
+    entry, key = view.entry, encryption_asked.customer_key(given)
+    data_keys.prove(entry.bucket, entry.key, entry.encryption, key)
     return _described(view, given)
 
 
 def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
+    asker, key = data_keys.Asker.of(call), encryption_asked.customer_key(given)
     while True:  # another round only when the object was replaced between finding and opening it
         view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given, index.find_whole))
-        if view.entry.data:
-            return view, view.entry.data[view.start : view.start + view.length]
+        entry = view.entry
+        if entry.data and entry.encryption is None and key is None:
+            return view, entry.data[view.start : view.start + view.length]
+        encryption = data_keys.resume(asker, entry.bucket, entry.key, entry.encryption, key)
         with suppress(FileNotFoundError):
-            return view, reader.pieces(call.platform, view.entry, view.start, view.length)
+            return view, reader.pieces(call.platform, entry, view.start, view.length, encryption)
 
 
 def _view(connection: Connection, call: Call, given: Document, search: Search = index.find) -> _View:
@@ -160,6 +183,7 @@ def _described(view: _View, given: Document) -> Document:
     if entry.storage_class != "STANDARD":
         result["StorageClass"] = entry.storage_class
     result.update(view.told)
+    result.update(data_keys.shown(entry.encryption, given))
     if entry.tags:
         result["TagCount"] = len(entry.tags)
     if view.partial:

@@ -8,16 +8,21 @@ from itertools import chain
 
 from sqlalchemy.engine import Connection
 
+from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.objects.base import FileBody, Joined
-from clary.services.s3 import access, entering, faults, index, options, writing
+from clary.objects.encrypted import Cipher
+from clary.services.s3 import access, data_keys, encryption_asked, entering, faults, index, options, writing
+from clary.services.s3.data_keys import Encryption
+from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Entry
 
 _ATTEMPTS = 20  # how often an object may be replaced between finding and opening it
 
 
 def open_object(platform: Platform, account: str, bucket: str, key: str) -> tuple[int, str, Iterator[bytes]]:
-    """(size, etag, pieces) of an object of `account`. Raises ServiceError: NoSuchBucket, NoSuchKey, AccessDenied."""
+    """(size, etag, pieces) of an object of `account`. Raises ServiceError: NoSuchBucket, NoSuchKey, AccessDenied,
+    and what there is about its key."""
 
     def find(connection: Connection) -> Entry:
         access.bucket_of(connection, account, bucket)
@@ -26,10 +31,12 @@ def open_object(platform: Platform, account: str, bucket: str, key: str) -> tupl
             raise faults.no_such_key(key)
         return entry
 
+    asker = _owner(platform, account)
     for _ in range(_ATTEMPTS):
         entry = platform.stores.objects.read(find)
+        encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, None)
         with suppress(FileNotFoundError):
-            return entry.size, entry.etag, pieces(platform, entry, 0, entry.size)
+            return entry.size, entry.etag, pieces(platform, entry, 0, entry.size, encryption)
     raise faults.no_such_key(key)
 
 
@@ -38,17 +45,22 @@ def put_object(
 ) -> str:
     """Stores `data` in a bucket of `account`; returns the ETag. Raises ServiceError as `open_object` does."""
     name = options.key_bytes(key)
-    platform.stores.objects.read(lambda connection: access.bucket_of(connection, account, bucket))
-    written = writing.store(platform.objects, iter([data]))
+
+    def asked(connection: Connection) -> Asked | None:
+        return encryption_asked.asked(connection, platform.settings, access.bucket_of(connection, account, bucket), {})
+
+    encryption = data_keys.begin(_owner(platform, account), bucket, name, platform.stores.objects.read(asked))
+    written = writing.store(platform.objects, iter([data]), cipher=encryption.cipher if encryption else None)
     entry = Entry(
         bucket,
         name,
         written.size,
-        written.etag,
+        encryption.etag(written.etag) if encryption else written.etag,
         platform.clock.now(),
         blob=written.blob,
         data=written.data,
         headers={"ContentType": content_type},
+        encryption=encryption.stored if encryption else None,
     )
 
     def work(connection: Connection) -> tuple[str, list[str]]:
@@ -58,13 +70,30 @@ def put_object(
     return writing.commit(platform, written, work)
 
 
-def pieces(platform: Platform, entry: Entry, start: int, length: int) -> Iterator[bytes]:
+def _owner(platform: Platform, account: str) -> data_keys.Asker:
+    return data_keys.Asker(platform, Principal("root", account, f"arn:aws:iam::{account}:root", account))
+
+
+def pieces(platform: Platform, entry: Entry, start: int, length: int, encryption: Encryption | None) -> Iterator[bytes]:
     """`length` bytes of an object (`index.find_whole`) from `start` on. Raises FileNotFoundError at once when it was
-    replaced meanwhile; once this returned, replacing and deleting the object do not disturb it."""
+    replaced meanwhile; once this returned, replacing and deleting the object do not disturb it. Raises Damaged, at once
+    when it is about the first of the bytes, where what is encrypted is not what was written."""
+    if encryption is None:
+        return _pieces(platform, entry, start, length, None)
+    return _begun(_pieces(platform, entry, start, length, encryption.cipher))
+
+
+def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(pieces, b"")
+    return chain((first,), pieces) if first else iter(())
+
+
+def _pieces(platform: Platform, entry: Entry, start: int, length: int, cipher: Cipher | None) -> Iterator[bytes]:
     if entry.blob:
-        return platform.objects.read(entry.blob, start, length)
+        return _of_blob(platform, cipher, entry.blob, entry.size, start, length)
     if not entry.upload:
-        return iter((entry.data[start : start + length],) if length else ())
+        data = _of_data(cipher, entry, start, length)
+        return iter((data,) if data else ())
     end = start + length
     parts = platform.stores.objects.read(lambda connection: index.list_parts(connection, entry.upload))
     if sum(part.size for part in parts) != entry.size:
@@ -73,8 +102,28 @@ def pieces(platform: Platform, entry: Entry, start: int, length: int) -> Iterato
     for part in parts:
         low, high = max(start, part.at), min(end, part.at + part.size)
         if low < high:
-            readings.append(platform.objects.read(part.blob, low - part.at, high - low))
+            own = cipher and cipher.of(part_name(entry.upload, part.number))
+            readings.append(_of_blob(platform, own, part.blob, part.size, low - part.at, high - low))
     return _one_after_another(readings)
+
+
+def part_name(upload: str, number: int) -> str:
+    """What the encrypted bytes of a part are bound to."""
+    return f"{upload}/{number}"
+
+
+def _of_data(cipher: Cipher | None, entry: Entry, start: int, length: int) -> bytes:
+    if cipher is None or not entry.data:
+        return entry.data[start : start + length]
+    return cipher.decrypt(entry.data, entry.size, start, length)
+
+
+def _of_blob(
+    platform: Platform, cipher: Cipher | None, blob: str, size: int, start: int, length: int
+) -> Iterator[bytes]:
+    if cipher is None:
+        return platform.objects.read(blob, start, length)
+    return cipher.read(platform.objects, blob, size, start, length)
 
 
 def _one_after_another(readings: list[Iterator[bytes]]) -> Iterator[bytes]:

@@ -11,10 +11,6 @@ from clary.services.s3.index import Bucket
 operations = Operations()
 
 _ABSENT = {
-    "GetBucketEncryption": (
-        "ServerSideEncryptionConfigurationNotFoundError",
-        "The server side encryption configuration was not found",
-    ),
     "GetBucketWebsite": (
         "NoSuchWebsiteConfiguration",
         "The specified bucket does not have a website configuration",

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 from clary.context import Platform
 from clary.errors import ServiceError
 from clary.objects.base import ObjectStore
+from clary.objects.encrypted import Cipher
 from clary.services.operation import Call
 from clary.services.s3 import checksums, faults
 from clary.services.s3.hashing import Beside
@@ -33,8 +34,8 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Bytes that are in no index yet: a blob that is durable, or the `data` themselves when they are few. `etag` is the
-    MD5 in hexadecimal."""
+    """Bytes that are in no index yet: a blob that is durable, or the `data` themselves when they are few, encrypted or
+    not. `size`, `etag` (the MD5 in hexadecimal) and `checksum` are of the bytes as they came."""
 
     blob: str
     data: bytes
@@ -43,8 +44,9 @@ class Written:
     checksum: checksums.Stored
 
 
-def receive(call: Call, given: Mapping[str, Any], small: int = SMALL) -> Written:
-    """The request's body, stored. Raises S3's errors, and keeps nothing, when it is not what its headers say."""
+def receive(call: Call, given: Mapping[str, Any], small: int = SMALL, cipher: Cipher | None = None) -> Written:
+    """The request's body, stored; encrypted where there is a `cipher`. Raises S3's errors, and keeps nothing, when it
+    is not what its headers say."""
     body: Body = given.get("Body") or BytesBody()
     if isinstance(body, (bytes, bytearray)):
         body = BytesBody(bytes(body))
@@ -69,7 +71,7 @@ def receive(call: Call, given: Mapping[str, Any], small: int = SMALL) -> Written
             checksums.check(announced.algorithm, value, checksum)
 
     pieces = iter(lambda: body.read(_PIECE), b"")
-    return store(call.platform.objects, pieces, wanted, verify, small, body)
+    return store(call.platform.objects, pieces, wanted, verify, small, body, cipher)
 
 
 def store(
@@ -79,14 +81,16 @@ def store(
     verify: Verify = lambda _size, _md5, _checksum: None,
     small: int = SMALL,
     source: Body | None = None,
+    cipher: Cipher | None = None,
 ) -> Written:
     """Hashes `pieces` and writes them to a blob, unless they are `small` bytes or less. `verify(size, md5, checksum)`
-    may raise before anything is kept. `source` is the body that they are read from, if from one alone."""
+    may raise before anything is kept. `source` is the body that they are read from, if from one
+    alone; `cipher` encrypts what is kept."""
     first, pieces = _beginning(pieces, small + 1)
     if len(first) <= small:
-        return _small(first, wanted, verify)
+        return _small(first, wanted, verify, cipher)
     try:
-        return _large(objects, chain((first,), pieces), wanted, verify, source)
+        return _large(objects, chain((first,), pieces), wanted, verify, source, cipher)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise faults.disk_full() from error
@@ -101,7 +105,7 @@ def _beginning(pieces: Iterator[bytes], size: int) -> tuple[bytes, Iterator[byte
     return first, pieces
 
 
-def _small(data: bytes, wanted: checksums.Algorithm | None, verify: Verify) -> Written:
+def _small(data: bytes, wanted: checksums.Algorithm | None, verify: Verify, cipher: Cipher | None) -> Written:
     digest = hashlib.md5(data, usedforsecurity=False)
     checksum = b""
     if wanted is not None:
@@ -109,7 +113,8 @@ def _small(data: bytes, wanted: checksums.Algorithm | None, verify: Verify) -> W
         extra.update(data)
         checksum = extra.digest()
     verify(len(data), digest.digest(), checksum)
-    return Written("", data, len(data), digest.hexdigest(), checksums.stored(wanted, checksum) if wanted else {})
+    kept = cipher.encrypt(data) if cipher and data else data
+    return Written("", kept, len(data), digest.hexdigest(), checksums.stored(wanted, checksum) if wanted else {})
 
 
 def _large(
@@ -118,9 +123,10 @@ def _large(
     wanted: checksums.Algorithm | None,
     verify: Verify,
     source: Body | None,
+    cipher: Cipher | None,
 ) -> Written:
     md5, extra, size = Beside(hashlib.md5(usedforsecurity=False)), wanted.new() if wanted else None, 0
-    writer = objects.writer()
+    writer = cipher.writer(objects.writer()) if cipher else objects.writer()
     try:
         for piece in pieces:
             md5.update(piece)
