@@ -9,7 +9,6 @@ import pytest
 from . import work
 from .machine import Machine
 
-
 DATA = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
 
 
