@@ -30,6 +30,7 @@ _LISTED = {
 }
 _OWN = frozenset({"AccessKey", "User", "LoginProfile", "SSHPublicKey", "SigningCertificate", "MFADevices"})
 _FREE = frozenset({"GetCallerIdentity", "GetSessionToken"})  # nobody needs to be allowed these
+_RENAMING = {"UpdateUser": "User", "UpdateGroup": "Group"}
 _KEYS = {
     "iam:policyarn": "PolicyArn",
     "iam:permissionsboundary": "PermissionsBoundary",
@@ -44,6 +45,10 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
         keys["aws:tagkeys"] = tuple(given["TagKeys"])
     resource = _resource(call, given)
     yield Wanted(f"iam:{call.operation}", resource, keys)
+    if call.operation.startswith("Create") and given.get("Tags"):
+        yield Wanted(f"iam:Tag{call.operation.removeprefix('Create')}", resource, keys)
+    if call.operation in _RENAMING:
+        yield Wanted(f"iam:{call.operation}", _renamed(call, given, resource), keys)
     if call.operation == "AddRoleToInstanceProfile":
         role = _entity(call, {"RoleName": given["RoleName"]})
         yield Wanted("iam:PassRole", role or "*", {"iam:passedtoservice": ("ec2.amazonaws.com",)})
@@ -65,6 +70,8 @@ def _resource(call: Call, given: Document) -> str:
     found = _entity(call, entities)
     if found is not None:
         return found
+    if call.operation == "GetAccessKeyLastUsed":
+        return _owner(call, given["AccessKeyId"])
     for member in _ARNS:
         if given.get(member):
             return str(given[member])
@@ -73,6 +80,16 @@ def _resource(call: Call, given: Document) -> str:
     if call.principal.kind == "user" and any(name in call.operation for name in _OWN):
         return call.principal.arn
     return "*"
+
+
+def _renamed(call: Call, given: Document, resource: str) -> str:
+    """The ARN that the user or group at `resource` is to have. Whoever may change one may not so take the name, and
+    what is let do by name, of another."""
+    noun = _RENAMING[call.operation]
+    kind, _, rest = resource.split(":", 5)[5].partition("/")
+    path, _, name = f"/{rest}".rpartition("/")
+    path, name = given.get("NewPath") or f"{path}/", given.get(f"New{noun}Name") or name
+    return f"arn:aws:iam::{call.account}:{kind}{path}{name}"
 
 
 def _is_inline(operation: str, member: str) -> bool:
@@ -94,3 +111,11 @@ def _entity(call: Call, given: Mapping[str, Any]) -> str | None:
                 return found.arn
         return f"arn:aws:iam::{call.account}:{kind}{given.get('Path') or '/'}{name}"
     return None
+
+
+def _owner(call: Call, key: str) -> str:
+    """The ARN of whose access key it is; "*" for a key that is nobody's of this account."""
+    found = call.platform.stores.records.read(
+        functools.partial(records.find, kind="iam-access-key", account=call.account, region=_REGION, name=key)
+    )
+    return "*" if found is None or found.parent is None else found.parent
