@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from api.kms.refused import code, refusal
 from clary.auth.policy import Caller, Identity, parse
 from clary.auth.principals import Principal
@@ -189,3 +191,49 @@ def test_services_ask_for_their_callers(aws: Clients, platform: Platform) -> Non
             raise AssertionError("bob got the key")
     managed = envelope.generate(platform, ann.principal, "alias/aws/s3", {}, caller=user(allow()))
     assert len(managed[0]) == 32
+
+
+def test_a_grant_gives_on_no_more_than_it_gives(aws: Clients) -> None:
+    root, narrow = aws(), {"EncryptionContextSubset": {"a": "b"}}
+    key = root.create_key()["KeyMetadata"]["KeyId"]
+    arn = f"arn:aws:iam::{ACCOUNT}:user/ann"
+    root.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["CreateGrant", "Encrypt"], Constraints=narrow)
+    ann = aws(caller=user())
+
+    def passed_on(*operations: str, **constraints: Any) -> str:
+        given = {"KeyId": key, "GranteePrincipal": arn, "Operations": list(operations)}
+        if constraints:
+            given["Constraints"] = constraints
+        try:
+            ann.create_grant(**given)
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "made"
+
+    denied = "AccessDeniedException"
+    assert passed_on("Decrypt", **narrow) == passed_on("Encrypt", "Decrypt", **narrow) == denied
+    assert passed_on("Encrypt") == passed_on("Encrypt", EncryptionContextSubset={"a": "c"}) == denied
+    assert (
+        passed_on("Encrypt", **narrow) == passed_on("Encrypt", EncryptionContextEquals={"a": "b", "c": "d"}) == "made"
+    )
+    assert code(ann.decrypt, KeyId=key, CiphertextBlob=_sealed(root, key), EncryptionContext={"a": "b"}) == denied
+    exact = {"EncryptionContextEquals": {"x": "y"}}
+    root.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["CreateGrant", "Decrypt"], Constraints=exact)
+    assert passed_on("Decrypt", EncryptionContextSubset={"x": "y"}) == denied
+    assert passed_on("Decrypt", EncryptionContextEquals={"x": "y", "z": "z"}) == denied
+    assert passed_on("Decrypt", **exact) == "made"
+
+
+def _sealed(root: Any, key: str) -> bytes:
+    blob: bytes = root.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext={"a": "b"})["CiphertextBlob"]
+    return blob
+
+
+def test_the_alias_asked_by_is_all_of_its_name(aws: Clients) -> None:
+    root = aws()
+    key = root.create_key()["KeyMetadata"]["KeyId"]
+    for name in ("alias/mine", "alias/x/alias/mine"):
+        root.create_alias(AliasName=name, TargetKeyId=key)
+    ann = aws(caller=user(allow("kms:Encrypt", Condition={"StringEquals": {"kms:RequestAlias": "alias/mine"}})))
+    assert ann.encrypt(KeyId="alias/mine", Plaintext=b"x")
+    assert code(ann.encrypt, KeyId="alias/x/alias/mine", Plaintext=b"x") == "AccessDeniedException"

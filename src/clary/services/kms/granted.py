@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -13,15 +14,22 @@ from clary.store.records import Record
 
 
 def granted(
-    connection: Connection, key: Record, principal: Principal, operation: str, context: Mapping[str, str] | None
+    connection: Connection,
+    key: Record,
+    principal: Principal,
+    operation: str,
+    context: Mapping[str, str] | None,
+    made: Mapping[str, Any] | None = None,
 ) -> bool:
     """Whether a grant of the key lets `principal` do `operation` (a name of grants: ReEncryptFrom, not ReEncrypt).
-    `context` is the request's encryption context; None for operations that have none."""
+    `context` is the request's encryption context; None for operations that have none. `made` are the
+    terms of a grant that is to be made by this one: it gives nothing that this one does not."""
     names = _names(principal)
     return any(
         each.document["GranteePrincipal"] in names
         and operation in each.document["Operations"]
         and _meets(each.document.get("Constraints") or {}, context)
+        and (made is None or _within(each.document, made))
         for each in paging.children(connection, GRANT, key)
     )
 
@@ -50,3 +58,13 @@ def _meets(constraints: Mapping[str, Mapping[str, str]], context: Mapping[str, s
     if subset is not None and not subset.items() <= context.items():
         return False
     return equal is None or dict(equal) == dict(context)
+
+
+def _within(grant: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    """Whether `made` lets nobody do what `grant` does not: no further operation, no further encryption context."""
+    outer, inner = grant.get("Constraints") or {}, made.get("Constraints") or {}
+    subset, equal = outer.get("EncryptionContextSubset"), outer.get("EncryptionContextEquals")
+    narrow, exact = inner.get("EncryptionContextSubset"), inner.get("EncryptionContextEquals")
+    if not set(made["Operations"]) <= set(grant["Operations"]) or (equal is not None and exact != equal):
+        return False
+    return not subset or any(each is not None and subset.items() <= each.items() for each in (narrow, exact))

@@ -83,8 +83,9 @@ def _granted(connection: Connection, asker: Asker, key: Record, ask: Ask) -> boo
     """By a grant, within what the caller's boundary and session leave him."""
     assert asker.caller is not None
     mine = asker.caller.identity
+    made = asker.given if asker.operation == "CreateGrant" else None
     return decide(ask, Standing((_EVERYTHING,), mine.boundary, mine.session)).allowed and granted.granted(
-        connection, key, ask.principal, asker.operation, asker.context
+        connection, key, ask.principal, asker.operation, asker.context, made
     )
 
 
@@ -105,7 +106,7 @@ def _keys(asker: Asker, key: Record) -> Keys:
     found = request_keys(asker.given)
     found |= {name: _values(key.document[member]) for name, member in _OF_KEYS.items()}
     found["kms:calleraccount"] = (asker.account,)
-    _, alias, name = str(asker.given.get("KeyId", "")).rpartition("alias/")
+    _, alias, name = str(asker.given.get("KeyId", "")).partition("alias/")  # the name may hold another
     if alias:
         found["kms:requestalias"] = (alias + name,)
     if asker.service:
