@@ -25,9 +25,10 @@ def _number(value: int) -> str:
 
 
 class Issuer:
-    """`published` are the keys that it shows; `url` is where it is."""
+    """`published` are the keys that it shows; `url` is where it is, `asked` how often it was asked."""
 
     url = ""
+    asked = 0
 
     def __init__(self) -> None:
         self.rsa = rsa.generate_private_key(65537, 2048)
@@ -39,6 +40,7 @@ class Issuer:
         ]
 
     def answer(self, request: Request) -> Response:
+        self.asked += 1
         documents = {
             "/.well-known/openid-configuration": {"issuer": self.url, "jwks_uri": f"{self.url}/keys"},
             "/keys": {"keys": self.published},

@@ -103,3 +103,18 @@ def test_an_issuer_that_does_not_answer(sts: Any, idp: Issuer, role: str) -> Non
     )
     assert (code, status) == ("InvalidIdentityToken", 400)
     assert message.startswith("Couldn't retrieve verification key from your identity provider")
+
+
+def test_the_issuer_is_asked_only_for_roles_that_trust_it(
+    aws: Callable[..., Any], sts: Any, idp: Issuer, role: str
+) -> None:
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    other = aws("iam").create_role(RoleName="other", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    token = idp.token(**claims(idp))
+    for arn in (other, f"{role}-missing"):
+        given = {"RoleArn": arn, "RoleSessionName": "me", "WebIdentityToken": token}
+        assert refusal(sts.assume_role_with_web_identity, **given)[0] == "AccessDenied"
+    assert idp.asked == 0
+    sts.assume_role_with_web_identity(RoleArn=role, RoleSessionName="me", WebIdentityToken=token)
+    assert idp.asked == 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Ask, MalformedPolicy, Standing, decide, parse
+from clary.auth.policy import Ask, MalformedPolicy, Policy, Standing, decide, parse
 from clary.auth.principals import Principal
 from clary.contract.instance import Credentials
 from clary.errors import ServiceError
@@ -23,6 +23,7 @@ from clary.store.records import Record
 
 operations = Operations()
 
+_ACTION = "sts:AssumeRoleWithWebIdentity"
 _LEEWAY_SECONDS = 60.0  # by which an issuer's clock may be ahead
 _TAGS = "https://aws.amazon.com/tags"
 _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
@@ -80,19 +81,43 @@ def _answer(vouched: _Vouched, session: Principal) -> Document:
 
 def _trusting(connection: Connection, arn: str, principal: Principal, keys: Mapping[str, Sequence[str]]) -> Record:
     """The role, if it lets in whom the provider vouches for. Raises AccessDenied."""
-    role = records.by_arn(connection, arn)
-    if role is not None and (role.kind, role.account) == (shapes.ROLE, principal.account):
-        try:
-            policy = parse(role.document["AssumeRolePolicyDocument"], arn)
-        except MalformedPolicy:
-            policy = None
+    role = _role(connection, arn, principal.account)
+    if role is not None:
+        policy = _trust(role)
         standing = Standing(resource=policy, resource_account=role.account, resource_decides=True)
-        actions = ["sts:AssumeRoleWithWebIdentity"]
+        actions = [_ACTION]
         actions += ["sts:TagSession"] * ("aws:tagkeys" in keys)
         actions += ["sts:SetSourceIdentity"] * ("sts:sourceidentity" in keys)
         if all(decide(Ask(principal, action, arn, keys), standing).allowed for action in actions):
             return role
-    raise errors.denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+    raise _denied()
+
+
+def _role(connection: Connection, arn: str, account: str) -> Record | None:
+    role = records.by_arn(connection, arn)
+    return role if role is not None and (role.kind, role.account) == (shapes.ROLE, account) else None
+
+
+def _trust(role: Record) -> Policy | None:
+    try:
+        return parse(role.document["AssumeRolePolicyDocument"], role.arn)
+    except MalformedPolicy:
+        return None
+
+
+def _require_named(call: Call, arn: str, provider: Record) -> None:
+    """That the role's trust names the provider: else nobody's token has its issuer asked. Raises AccessDenied."""
+    role = call.platform.stores.records.read(lambda connection: _role(connection, arn, provider.account))
+    policy = None if role is None else _trust(role)
+    somebody = Principal("federated", provider.account, provider.arn, "")
+    for statement in policy.about(_ACTION) if policy is not None else ():
+        if statement.allow and statement.whom is not None and statement.whom.reach(somebody, allow=True):
+            return
+    raise _denied()
+
+
+def _denied() -> ServiceError:
+    return errors.denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
 
 
 def _vouched(call: Call, given: Document) -> _Vouched:
@@ -103,6 +128,7 @@ def _vouched(call: Call, given: Document) -> _Vouched:
         message = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
         raise _invalid(message) from None
     provider = _provider(call, given["RoleArn"], token)
+    _require_named(call, given["RoleArn"], provider)
     try:
         json_web_tokens.verify(token, issuers.keys(provider.document["Url"]))
     except issuers.IssuerSilent:
