@@ -122,7 +122,7 @@ def sweep(
         return [each for each in pool.map(call, tasks) if each is not None]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def furnished(server: WholeServer) -> WholeServer:
     """One of each thing in THERE."""
     server.client("s3").create_bucket(Bucket="sweep")

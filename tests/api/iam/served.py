@@ -32,6 +32,7 @@ from clary.wire.models import Models
 from clary.wire.router import Router
 from databases import open_database
 
+MODELS = Models()  # of all servers: they are large
 TABLES = {"iam": iam.OPERATIONS, "sts": sts.OPERATIONS}
 
 
@@ -43,7 +44,7 @@ class Server:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = SystemClock()
-        self.router = Router(Models())
+        self.router = Router(MODELS)
         self.open()
 
     def open(self) -> None:

@@ -32,6 +32,7 @@ from clary.wire.models import Models
 from clary.wire.router import Router
 from databases import open_database
 
+MODELS = Models()  # of all servers: they are large
 MAIN, ALT = "123456789012", "210987654321"
 
 
@@ -46,7 +47,7 @@ class TwoAccounts:
 def answering(platform: Platform, **others: Operations) -> Callable[[Request], Response]:
     """The real pipeline, of S3 and what other services are given."""
     gate, waiting = Gate(TwoAccounts(), platform.clock, platform.settings), Waiting({}, 0, platform.clock)
-    router, origins = Router(Models()), CrossOrigin(platform)
+    router, origins = Router(MODELS), CrossOrigin(platform)
     authority = Authority(platform.stores.records, platform.stores.objects, platform.clock)
     pipeline = Pipeline(platform, router, gate, {"s3": OPERATIONS, **others}, {"s3": ""}, waiting, origins, authority)
 
