@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -178,6 +181,62 @@ def test_lists_of_versions(aws: Aws, s3: Any, listed: str) -> None:
     s3.put_object_acl(Bucket=listed, Key="k", VersionId=first, ACL="private")
     with refused("AccessDenied", 403):
         anonymous.get_object(Bucket=listed, Key="k", VersionId=first)
+
+
+def status(server: SimpleNamespace, method: str, target: str, **headers: str) -> int:
+    """What somebody without a key is answered who words the request himself."""
+    connection = HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+    try:
+        connection.request(method, target, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    finally:
+        connection.close()
+
+
+def test_the_list_that_counts_is_of_the_version_that_is_served(s3: Any, server: SimpleNamespace, listed: str) -> None:
+    s3.put_bucket_versioning(Bucket=listed, VersioningConfiguration={"Status": "Enabled"})
+    public = s3.put_object(Bucket=listed, Key="k", Body=b"1", ACL="public-read")["VersionId"]
+    private = s3.put_object(Bucket=listed, Key="k", Body=b"2")["VersionId"]
+    elsewhere = f"x/y?versionId={public}"
+    assert status(server, "GET", f"/{listed}/k?versionId={public}") == 200
+    assert status(server, "GET", f"/{listed}/k", x_amz_copy_source=elsewhere) == 403
+    assert status(server, "GET", f"/{listed}/k?versionId={private}&versionId={public}") == 403
+    assert status(server, "GET", f"/{listed}/k?version%49d={private}&versionId={public}") == 403
+    assert status(server, "GET", f"/{listed}/k?version%49d={private}", x_amz_copy_source=elsewhere) == 403
+    s3.put_object(Bucket=listed, Key="k", Body=b"3", ACL="public-read")
+    assert status(server, "GET", f"/{listed}/k?version%49d={private}") == 403
+    assert status(server, "GET", f"/{listed}/k?versionId=&version%49d={private}") == 403
+
+
+def test_what_lets_write_into_a_bucket_lets_nobody_set_lists_of_what_is_there(
+    aws: Aws, s3: Any, server: SimpleNamespace, listed: str
+) -> None:
+    alt, whoever = aws("s3", key="ALT"), {"x_amz_acl": "public-read"}
+    s3.put_object(Bucket=listed, Key="k", Body=b"data")
+    s3.put_bucket_acl(Bucket=listed, ACL="public-read-write")
+    for more in ({}, {"x_amz_copy_source": "x/y?versionId=zz"}):
+        assert status(server, "PUT", f"/{listed}/k?acl", **whoever, **more) == 403
+        assert status(server, "GET", f"/{listed}/k", **more) == 403
+    for given in ({"Key": "none"}, {"Key": "k", "VersionId": "none"}):
+        with refused("AccessDenied", 403):
+            alt.put_object_acl(Bucket=listed, ACL="public-read", **given)
+    alt.put_object(Bucket=listed, Key="k", Body=b"new", ACL="public-read")  # a new object, with a list of its own
+    assert status(server, "GET", f"/{listed}/k") == 200
+
+
+def test_a_copy_is_judged_by_the_version_that_it_reads(aws: Aws, s3: Any, listed: str) -> None:
+    alt = aws("s3", key="ALT")
+    alt.create_bucket(Bucket="copies-of-versions")
+    s3.put_bucket_versioning(Bucket=listed, VersioningConfiguration={"Status": "Enabled"})
+    public = s3.put_object(Bucket=listed, Key="k", Body=b"1", ACL="public-read")["VersionId"]
+    private = s3.put_object(Bucket=listed, Key="k", Body=b"2")["VersionId"]
+    copy = {"Bucket": "copies-of-versions", "Key": "k", "CopySource": f"{listed}/k"}
+    alt.copy_object(**{**copy, "CopySource": f"{listed}/k?versionId={public}"})
+    for source in (copy["CopySource"], f"{listed}/k?versionId={private}"):
+        with refused("AccessDenied", 403):
+            alt.copy_object(**{**copy, "CopySource": source})
 
 
 def test_a_list_in_the_body(s3: Any, listed: str) -> None:

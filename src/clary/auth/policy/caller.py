@@ -36,10 +36,21 @@ class Side:
     decides: bool = False
 
 
-Sides = Callable[[Principal, str, str], Side]  # (principal, action, resource)
+@dataclass(frozen=True, slots=True)
+class Version:
+    """Which of a resource's versions a question is about: the current one, unless `id` names another or it is one that
+    is yet to be made."""
+
+    id: str | None = None
+    new: bool = False
 
 
-def nobodys(_principal: Principal, _action: str, _resource: str) -> Side:
+CURRENT = Version()
+NEW = Version(new=True)
+Sides = Callable[[Principal, str, str, Version], Side]  # (principal, action, resource, version)
+
+
+def nobodys(_principal: Principal, _action: str, _resource: str, _version: Version) -> Side:
     """The side of resources that have no policies of their own."""
     return Side()
 
@@ -77,14 +88,16 @@ class Caller:
     context: Context = field(default_factory=dict)
     sides: Sides = nobodys
 
-    def decide(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Decision:
+    def decide(
+        self, action: str, resource: str = "*", context: Context = _NOTHING, version: Version = CURRENT
+    ) -> Decision:
         """Whether he may; `context` are further keys of this question."""
-        return decide(self.ask(action, resource, context), self._standing(action, resource))
+        return decide(self.ask(action, resource, context), self._standing(action, resource, version))
 
     def ask(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Ask:
         keys = self.context if context is _NOTHING else _Both(context, self.context)
         return Ask(self.principal, action, resource, keys)
 
-    def _standing(self, action: str, resource: str) -> Standing:
-        side, mine = self.sides(self.principal, action, resource), self.identity
+    def _standing(self, action: str, resource: str, version: Version) -> Standing:
+        side, mine = self.sides(self.principal, action, resource, version), self.identity
         return Standing(mine.policies, mine.boundary, mine.session, side.policy, side.account, side.decides)

@@ -7,10 +7,9 @@ behind a ciphertext) ask `Call.caller` themselves.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Mapping, Set
 
-from clary.auth.policy import Caller, Side
+from clary.auth.policy import Caller, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.errors import ServiceError
@@ -72,7 +71,7 @@ class Authority:
     def caller(self, principal: Principal, request: Request, region: str) -> Caller:
         identity = self._identities.of(principal)
         context = RequestContext(principal, request, region, self._clock.now(), identity.facts)
-        return Caller(principal, identity, context, functools.partial(self._side, request))
+        return Caller(principal, identity, context, self._side)
 
     def perform(self, call: Call, given: Document, handler: Handler) -> Result:
         """The operation's answer, once it is authorised. Raises ServiceError."""
@@ -100,13 +99,13 @@ class Authority:
         if self._buckets.side(bucket, principal) is None:
             raise faults.no_such_bucket(bucket)
 
-    def _side(self, request: Request, principal: Principal, action: str, resource: str) -> Side:
+    def _side(self, principal: Principal, action: str, resource: str, version: Version) -> Side:
         if resource.startswith(_BUCKETS):
             name, _, key = resource.removeprefix(_BUCKETS).partition("/")
             # One that is to be created is nobody's yet; of all others it is known that they are there.
             if action == "s3:CreateBucket":
                 return Side()
-            return self._buckets.side(name, principal, action, key, functools.partial(s3.version_of, request)) or Side()
+            return self._buckets.side(name, principal, action, key, version) or Side()
         if action.lower().startswith(_ASSUMING):
             return self._records.read(lambda connection: passing.trust(connection, resource))
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""
@@ -120,10 +119,10 @@ def _by_name(call: Call, _given: Document) -> Iterable[Wanted]:
 
 def require(call: Call, wanted: Wanted) -> None:
     """Raises the service's denial."""
-    decision = call.caller.decide(wanted.action, wanted.resource, wanted.context)
+    decision = call.caller.decide(wanted.action, wanted.resource, wanted.context, wanted.version)
     if not decision.allowed:
         ask = call.caller.ask(wanted.action, wanted.resource, wanted.context)
-        owner = call.caller.sides(call.principal, wanted.action, wanted.resource).account
+        owner = call.caller.sides(call.principal, wanted.action, wanted.resource, wanted.version).account
         raise denied(call.service, ask, decision, owner in ("", call.principal.account))
 
 

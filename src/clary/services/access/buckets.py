@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Policy, Side
+from clary.auth.policy import CURRENT, Policy, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.services.s3 import acl, bucket_settings, index, ownership, policies, seeking
@@ -19,7 +18,6 @@ from clary.store.engine import Database
 
 FRESH_SECONDS = 1.0  # how late a change that another server made to the same database may be noticed
 _KEPT = 4096
-Version = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +51,10 @@ class Buckets:
             self._known.pop(name, None)
 
     def side(
-        self, name: str, principal: Principal, action: str = "", key: str = "", version: Version = lambda: None
+        self, name: str, principal: Principal, action: str = "", key: str = "", version: Version = CURRENT
     ) -> Side | None:
-        """Of the bucket, or of an object where `action` is about one: the version of it that `version` says, which is
-        asked only where that matters. None when there is no such bucket."""
+        """Of the bucket, or of that version of an object where `action` is about one. None when there is no such
+        bucket."""
         found = self._of(name)
         if found is None:
             return None
@@ -64,16 +62,14 @@ class Buckets:
         policy = found.policy if home or not found.restricted else None
         if not found.lists:
             return Side(found.account, policy)
-        if key and action in acl.OBJECT_ACTIONS:
-            return self._of_object(found, policy, key, version())
+        if key and action in acl.OBJECT_ACTIONS and not version.new:  # a new one has no list yet
+            return self._of_object(found, policy, key, version.id)
         return Side(found.account, found.listed if policy is None else found.both)
 
     def _of_object(self, found: _Known, policy: Policy | None, key: str, version: str | None) -> Side:
         """Objects that are another account's are no business of the bucket's policy, but for what it denies."""
         entry = self._database.read(lambda connection: seeking.present(connection, found.bucket, key, version))
-        if entry is None:  # to be written with a list of its own
-            return Side(found.account, found.listed if policy is None else found.both)
-        listed = entry.acl
+        listed = entry.acl if entry else None
         if listed is None:
             return Side(found.account, policy)
         if policy is not None and listed["Owner"] != found.account:

@@ -8,13 +8,12 @@ from urllib.parse import parse_qsl
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Context
+from clary.auth.policy import NEW, Context, Version
 from clary.services.access.context import Keys, Later
 from clary.services.access.wanted import Wanted, keys_of
 from clary.services.operation import Call, Document
 from clary.services.s3 import copying, index, seeking
 from clary.services.s3.index import Entry
-from clary.wire.messages import Request
 
 _BUCKET = "arn:aws:s3:::{}"
 # Where an action is not named after its operation.
@@ -128,13 +127,6 @@ def action_of(operation: str, versioned: bool = False) -> str:
     return f"s3:{_VERSIONED.get(name, name) if versioned else name}"
 
 
-def version_of(request: Request) -> str | None:
-    """The version that a request is about: of its own object or, of a copy, of the source."""
-    if "versionId=" in request.query:
-        return dict(parse_qsl(request.query)).get("versionId")
-    return (request.headers.get("x-amz-copy-source") or "").partition("?versionId=")[2] or None
-
-
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     """Of DeleteObjects nothing here: each of its keys is asked for by itself (`services.s3.access.check_delete`)."""
     operation = call.operation
@@ -146,10 +138,11 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
         yield Wanted(action_of(operation), "*", keys)
         return
     resource = bucket_arn(bucket) if key is None else object_arn(bucket, key)
-    versioned = given.get("VersionId") is not None
+    version = Version(given.get("VersionId"))
+    versioned = version.id is not None
     if operation == "GetObjectAttributes":
-        yield Wanted(action_of("GetObject", versioned), resource, keys)
-    yield Wanted(action_of(operation, versioned), resource, keys)
+        yield Wanted(action_of("GetObject", versioned), resource, keys, version)
+    yield Wanted(action_of(operation, versioned), resource, keys, version)
     yield from _more(operation, given, resource, keys)
     if given.get("CopySource"):
         yield _source(call, given)
@@ -159,7 +152,7 @@ def _more(operation: str, given: Document, resource: str, keys: Context) -> Iter
     """What certain members ask for besides."""
     if operation in ("PutObject", "CopyObject", "CreateMultipartUpload"):
         if any(given.get(member) is not None for member in _ACL_MEMBERS):
-            yield Wanted("s3:PutObjectAcl", resource, keys)
+            yield Wanted("s3:PutObjectAcl", resource, keys, NEW)
         if given.get("Tagging"):
             yield Wanted("s3:PutObjectTagging", resource, keys)
         if given.get("ObjectLockMode"):
@@ -180,9 +173,9 @@ def _source(call: Call, given: Document) -> Wanted:
     """The reading of what is copied."""
     source: str = given["CopySource"]
     bucket, key = copying.source_of(source)[:2]
-    version = source.partition("?versionId=")[2] or None
+    version = copying.version_of(source)
     keys = _Keys(call, given, bucket, key, version)
-    return Wanted(action_of("GetObject", version is not None), object_arn(bucket, key), keys)
+    return Wanted(action_of("GetObject", version is not None), object_arn(bucket, key), keys, Version(version))
 
 
 class _Keys(Later):

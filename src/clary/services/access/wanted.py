@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from clary.auth.policy import Context
+from clary.auth.policy import CURRENT, Context, Version
 from clary.services.operation import Call, Document
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One action on one resource (an ARN, or "*" for actions about none); `context` are the condition keys that the
-    request gives it, lower-cased. An operation that wants several needs all of them."""
+    request gives it, lower-cased; `version` is the one of the resource that the operation will use. An operation that
+    wants several needs all of them."""
 
     action: str
     resource: str = "*"
     context: Context = field(default_factory=dict)
+    version: Version = CURRENT
 
 
 Wants = Callable[[Call, Document], Iterable[Wanted]]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import denial
+from clary.auth.policy import CURRENT, denial
 from clary.auth.principals import canonical_id
 from clary.errors import ServiceError
 from clary.services.operation import Call
@@ -53,7 +53,7 @@ def owner(account: str) -> dict[str, str]:
 
 def owner_of(call: Call, bucket: str) -> dict[str, str]:
     """The owner of a bucket that the call may enter."""
-    return owner(call.caller.sides(call.principal, "s3:ListBucket", f"arn:aws:s3:::{bucket}").account)
+    return owner(call.caller.sides(call.principal, "s3:ListBucket", f"arn:aws:s3:::{bucket}", CURRENT).account)
 
 
 def check_delete(call: Call, bucket: str, each: Mapping[str, Any], bypass: bool) -> None:

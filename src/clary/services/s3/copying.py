@@ -107,7 +107,7 @@ def _directive(given: Document, member: str) -> str:
 
 
 def _check_changes_something(given: Document, key: bytes, source: Entry) -> None:
-    same = (given["Bucket"], key) == (source.bucket, source.key) and _version(given["CopySource"]) is None
+    same = (given["Bucket"], key) == (source.bucket, source.key) and version_of(given["CopySource"]) is None
     moved = "StorageClass" in given and given["StorageClass"] != source.storage_class
     encrypted = "ServerSideEncryption" in given or "SSECustomerAlgorithm" in given
     if same and not moved and not encrypted and _directive(given, "MetadataDirective") == "COPY":
@@ -133,7 +133,7 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
 
     def find(connection: Connection) -> tuple[Bucket, Entry]:
         found = access.enter_source(connection, bucket, given)
-        entry = seeking.seek(connection, found, key, _version(given["CopySource"]), index.find_whole)
+        entry = seeking.seek(connection, found, key, version_of(given["CopySource"]), index.find_whole)
         conditions.check_copy(given, entry)
         return found, entry
 
@@ -158,5 +158,6 @@ def source_of(header: str) -> tuple[str, str]:
     return unquote(bucket), unquote(key, errors="strict")
 
 
-def _version(header: str) -> str | None:
+def version_of(header: str) -> str | None:
+    """Which version of it; None for the current one."""
     return header.partition("?versionId=")[2] or None
