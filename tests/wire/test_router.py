@@ -12,7 +12,7 @@ from clary.errors import ServiceError
 from clary.wire import protocols
 from clary.wire.messages import BytesBody, Headers, Request
 from clary.wire.models import SERVICES, TRAITS, Models
-from clary.wire.router import FORM_LIMIT, Route, Router, RoutingError
+from clary.wire.router import FORM_LIMIT, Route, Router, RoutingError, credential_scope
 
 ROUTER = Router(Models(), s3_suffixes=("s3.localhost",))
 GRANITE = "GraniteServiceVersion20100801"
@@ -107,6 +107,11 @@ def test_operations(method: str, target: str, scope: str, headers: dict[str, str
         ("b.s3.eu-west-1.amazonaws.com", "/k", "b", "k"),
         ("b.s3-eu-west-1.amazonaws.com", "/k/l", "b", "k/l"),
         ("b.s3.dualstack.eu-west-1.amazonaws.com", "/k", "b", "k"),
+        ("b.s3-fips.dualstack.us-gov-west-1.amazonaws.com", "/k", "b", "k"),
+        ("s3.s3.s3.amazonaws.com", "/k", "s3.s3", "k"),
+        ("b.s3.cn-north-1.amazonaws.com.cn", "/k", "b", "k"),
+        ("b.s3-.amazonaws.com", "/b/k", "b", "k"),
+        ("b.s3..amazonaws.com", "/b/k", "b", "k"),
         ("b.s3.localhost:7467", "//k", "b", "/k"),
         ("h", "/b/../x/..%2f//y/", "b", "../x/..///y/"),
         ("h", "/b/a+b%20c%00%C3%A9", "b", "a+b c\0é"),
@@ -149,12 +154,60 @@ def test_an_uploads_body_is_not_touched() -> None:
         (request("PATCH", "/b/k", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("DELETE", "/b/k?acl", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("GET", "//k", "s3"), "InvalidBucketName", "rest-xml"),
+        (request("GET", "/b/k", "s3", host="s3" + "-a" * 25_000 + "!"), "InvalidHostHeader", "rest-xml"),
     ],
 )
 def test_requests_that_mean_nothing(given: Request, code: str, protocol: str) -> None:
     with pytest.raises(RoutingError) as caught:
         ROUTER.route(given)
     assert (caught.value.code, caught.value.protocol) == (code, protocol)
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("host", ["s3" + "-a" * 126 + "!", "s3" + ".a" * 126 + "!", "a" * 255, "s3." * 85])
+def test_a_host_that_is_hard_to_refuse(host: str) -> None:
+    assert route("GET", "/b/k", host=host).labels == {"Bucket": "b", "Key": "k"}
+    assert ROUTER.bucket_of(f"{host * 200}.amazonaws.com!") == ""
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("credential", ["/a" * 25_000, "/a/" * 17_000, "Credential=" * 5_000, ",Credential=/" * 5_000])
+def test_a_credential_that_names_no_scope(credential: str) -> None:
+    given = request("GET", "/b/k", Authorization=f"AWS4-HMAC-SHA256 Credential={credential}, Signature=0")
+    assert credential_scope(given) == ""
+
+
+@pytest.mark.parametrize(
+    ("authorization", "scope"),
+    [
+        ("AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1/sts/aws4_request, SignedHeaders=host", "sts"),
+        ("AWS4-HMAC-SHA256 SignedHeaders=host,Credential=A/20260101/eu-west-1/iam/aws4_request", "iam"),
+        ("AWS4-HMAC-SHA256 Credential=A/sts/aws4_request", ""),
+        ("AWS4-HMAC-SHA256 Credential=A/20260101/eu-west-1//aws4_request", ""),
+        ("AWS A:signature", "s3"),
+        ("Basic eDp5", ""),
+    ],
+)
+def test_the_scope_of_a_credential(authorization: str, scope: str) -> None:
+    assert credential_scope(request("GET", "/", Authorization=authorization)) == scope
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    ("header", "items"),
+    [
+        ("ETag,Checksum , ObjectSize", ["ETag", "Checksum", "ObjectSize"]),
+        ('"a, b" ,c,"d\\"e","f"g', ["a, b", "c", 'd"e', '"f"g']),
+        ("a,,b,", ["a", "", "b"]),
+        ("a" + " " * 50_000 + "a", ["a" + " " * 50_000 + "a"]),
+        ('"' + " " * 50_000, ['"']),
+        ('"a,' * 17_000, ['"a'] * 17_000),
+        ('"' + "\\" * 50_000 + "a", ['"' + "\\" * 50_000 + "a"]),
+    ],
+)
+def test_a_list_in_a_header(header: str, items: list[str]) -> None:
+    found = route("GET", "/b/k?attributes", "s3", x_amz_object_attributes=header)
+    assert protocols.parse(found)["ObjectAttributes"] == items
 
 
 def test_a_key_that_is_not_utf_8() -> None:

@@ -16,8 +16,8 @@ from clary.wire.messages import Headers
 from clary.wire.scalars import Malformed, MalformedArgument
 
 Text = Callable[[str], Any]
-_DATE_LIST = re.compile(r"\s*([A-Za-z]{3}, [^,]+|[^,]+?)\s*(?:,|$)")
-_LIST_ITEM = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^,]*?))\s*(?:,|$)')
+_QUOTED_ITEM = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*(?:,|$)')
+_DAY_NAME = re.compile(r"[A-Za-z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +95,30 @@ def _utf8(text: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    parts = []
-    for found in _LIST_ITEM.finditer(text):
-        if found.end() == found.start():
-            break
-        quoted, plain = found.groups()
-        parts.append(plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
+    """At its commas, those within quotes excepted; in time proportional to its length, whatever it holds."""
+    parts, at = [], 0
+    while at < len(text):
+        if quoted := _QUOTED_ITEM.match(text, at):
+            parts.append(re.sub(r"\\(.)", r"\1", quoted[1]))
+            at = quoted.end()
+            continue
+        comma = text.find(",", at)
+        end = comma if comma >= 0 else len(text)
+        parts.append(text[at:end].strip())
+        at = end + 1
     return parts
 
 
 def _split_dates(text: str) -> list[str]:
-    return [found[1] for found in _DATE_LIST.finditer(text)]
+    """At its commas, but for the one after the name of a day."""
+    parts: list[str] = []
+    for piece in text.split(","):
+        date = piece.strip()
+        if date and parts and piece.startswith(" ") and _DAY_NAME.fullmatch(parts[-1]):
+            parts[-1] += f", {date}"
+        elif date:
+            parts.append(date)
+    return parts
 
 
 def _prefixed(headers: Headers, prefix: str) -> dict[str, str]:

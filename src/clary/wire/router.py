@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from urllib.parse import unquote
 
 from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
@@ -21,11 +22,12 @@ from clary.wire.scalars import Malformed
 FORM_LIMIT = 1024 * 1024  # bytes of a query request's body: it is read before the caller is known
 _FORM = "application/x-www-form-urlencoded"
 _RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/?]+)")
-_SCOPE = re.compile(r"Credential=[^,/]*/[^,]*?/([^/,]+)/aws4_request")
 _AWS_HOST = re.compile(
     r"(?P<name>.+?)(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?"
 )
-_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+_HOST_LIMIT = 255  # characters that a name of the DNS may have
+_S3_LABEL = re.compile(r"s3(?:-[a-z0-9-]+)?")
+_LABEL = re.compile(r"[a-z0-9-]+")
 _RUNTIME = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
 
 
@@ -100,6 +102,9 @@ class Router:
             raise RoutingError(code, str(error), 400, "s3", "query" if query else "rest-xml") from None
 
     def _route(self, request: Request) -> Route:
+        if len(request.host) > _HOST_LIMIT:
+            message = f"The Host header names more than {_HOST_LIMIT} characters."
+            raise RoutingError("InvalidHostHeader", message, 400, "s3", "rest-xml")
         query = _query(request)
         scope = credential_scope(request)
         form: tuple[tuple[str, str], ...] = ()
@@ -188,23 +193,42 @@ class Router:
         for suffix in self._suffixes:
             if host.endswith("." + suffix):
                 return host[: -len(suffix) - 1]
-        found = _S3_HOST.fullmatch(host)
-        return (found["bucket"] or "") if found else ""
+        return _before_s3(host)
+
+
+def _before_s3(host: str) -> str:
+    """The bucket in one of AWS's names: what stands before the last label that means S3. A label at a time, because
+    one expression for the whole name takes exponential time to refuse some."""
+    name = host.removesuffix(".cn").removesuffix(".amazonaws.com")
+    if host not in (f"{name}.amazonaws.com", f"{name}.amazonaws.com.cn"):
+        return ""
+    labels = name.split(".")
+    while labels and _LABEL.fullmatch(labels[-1]):
+        if _S3_LABEL.fullmatch(labels.pop()):
+            return ".".join(labels)
+    return ""
 
 
 def credential_scope(request: Request) -> str:
     """The service in a SigV4 credential scope, "" when the request has none."""
     authorization = request.headers.get("authorization")
     if authorization:
-        found = _SCOPE.search(authorization)
-        if found:
-            return found[1]
-        return "s3" if authorization.startswith("AWS ") else ""
+        return _scope_named(authorization) or ("s3" if authorization.startswith("AWS ") else "")
     if "X-Amz-Credential=" in request.query:
         credential = request.query.partition("X-Amz-Credential=")[2].partition("&")[0]
         parts = unquote(credential).split("/")
         return parts[-2] if len(parts) >= 5 else ""
     return "s3" if "AWSAccessKeyId=" in request.query else ""
+
+
+def _scope_named(authorization: str) -> str:
+    """The part before `/aws4_request` in `Credential=KEY/DATE/REGION/SERVICE/aws4_request`."""
+    for part in authorization.split(","):
+        parts = part.partition("Credential=")[2].split("/")
+        for service, end in pairwise(parts[2:]):
+            if service and end.startswith("aws4_request"):
+                return service
+    return ""
 
 
 def route_in(model: ServiceModel, service: str, protocol: Protocol, request: Request) -> Route:
