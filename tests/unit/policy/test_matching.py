@@ -80,6 +80,9 @@ def test_an_action_without_a_resource_needs_the_star() -> None:
         ("arn:aws:s3:::b/${aws:username}/*", "arn:aws:s3:::b/bob/k", False),
         ("arn:aws:s3:::b/${aws:missing}/*", "arn:aws:s3:::b//k", False),
         ("arn:aws:s3:::b/${aws:missing, 'all'}/*", "arn:aws:s3:::b/all/k", True),
+        ("arn:aws:s3:::b/${ aws:missing ,'a, b' }", "arn:aws:s3:::b/a, b", True),
+        ("arn:aws:s3:::b/${ aws:username }", "arn:aws:s3:::b/ann", True),
+        ("arn:aws:s3:::b/${aws:missing, all}", "arn:aws:s3:::b/all", False),
         ("arn:aws:s3:::b/${aws:username, 'all'}/*", "arn:aws:s3:::b/all/k", False),
         ("arn:aws:s3:::b/${wild}/k", "arn:aws:s3:::b/anything/k", False),
         ("arn:aws:s3:::b/${wild}/k", "arn:aws:s3:::b/*/k", True),
@@ -192,3 +195,11 @@ def test_no_pattern_takes_long() -> None:
     started = time.perf_counter()
     assert not permits(allow(Resource="arn:aws:s3:::" + "a*" * 200 + "b"), resource="arn:aws:s3:::" + "a" * 20_000)
     assert time.perf_counter() - started < 1
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "inside", [" " * 50_000 + ",x", " " * 50_000 + "a, 'b", "a" + " " * 50_000 + "b", "," * 50_000]
+)
+def test_no_variable_takes_long_to_read(inside: str) -> None:
+    assert not permits(allow(Resource="arn:aws:s3:::b/${" + inside + "}"), resource="arn:aws:s3:::b/k")

@@ -39,7 +39,7 @@ Resolved = tuple[str | Wild, ...]
 
 _WILD = re.compile(r"[*?]")
 _WITH_VARIABLES = re.compile(r"\$\{[^{}]*\}|[*?]")
-_VARIABLE = re.compile(r"\s*([^,]*?)\s*(?:,\s*'([^']*)'\s*)?")
+_DEFAULT = re.compile(r"'([^']*)'")
 _COMPONENTS = 6  # of an ARN
 
 
@@ -85,8 +85,11 @@ def _piece(found: str, wildcards: bool) -> str | Wild | Variable:
     inner = found[2:-1]
     if inner in ("*", "?", "$"):
         return inner
-    named = _VARIABLE.fullmatch(inner)
-    return Variable(named[1].lower(), named[2]) if named else Variable(inner, None)
+    key, comma, text = inner.partition(",")
+    default = _DEFAULT.fullmatch(text.strip())
+    if comma and default is None:
+        return Variable(inner, None)  # no key is written so: it matches nothing
+    return Variable(key.strip().lower(), default[1] if default else None)
 
 
 def _without_variables(pieces: Sequence[str | Wild | Variable]) -> Resolved | None:
