@@ -12,6 +12,7 @@ from clary.services.iam import (
     generation,
     inline_policies,
     policies,
+    references,
     shapes,
     tags,
 )
@@ -113,6 +114,7 @@ def delete_role(call: Call, given: Document) -> Document:
             raise errors.conflict("Cannot delete entity, must remove roles from instance profile first.")
         entities.check_deletable(record)
         records.delete(connection, record)
+        references.pin(connection, record)
         return {}
 
     return generation.write(call, work)

@@ -7,7 +7,7 @@ import uuid
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import entities, errors, generation, roles, shapes
+from clary.services.iam import entities, errors, generation, references, roles, shapes
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
 from clary.store.records import Record
@@ -82,6 +82,7 @@ def delete_service_linked_role(call: Call, given: Document) -> Document:
         if not path.startswith(entities.SERVICE_PATH):
             raise errors.bad_input(f"Role {role.name} is not a service-linked role.")
         records.delete(connection, role)
+        references.pin(connection, role)
         task = f"task{path}{role.name}/{uuid.uuid4()}"
         where = (call.account, shapes.REGION, _task_arn(call.account, task), None)
         records.insert(connection, Record(_TASK, *where, "SUCCEEDED", now, now, {}))

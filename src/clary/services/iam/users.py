@@ -12,6 +12,7 @@ from clary.services.iam import (
     generation,
     inline_policies,
     policies,
+    references,
     root_key,
     shapes,
     tags,
@@ -121,6 +122,7 @@ def update_user(call: Call, given: Document) -> Document:
         old = find(connection, call.account, given["UserName"])
         new = entities.renamed(call, connection, entities.USER, old, given)
         access_keys.hand_over(connection, old, new)
+        references.follow(connection, old, new)
         return {}
 
     return generation.write(call, work)
@@ -138,6 +140,7 @@ def delete_user(call: Call, given: Document) -> Document:
             raise errors.conflict("Cannot delete entity, must remove users from group first.")
         entities.check_deletable(record)
         records.delete(connection, record)
+        references.pin(connection, record)
         return {}
 
     return generation.write(call, work)
