@@ -10,10 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from api.s3.faults import refused
 from clary.clock import Clock
-from clary.services.s3 import lifecycle_sweep, version_listings
+from clary.services.s3 import bucket_settings, index, lifecycle_sweep, version_listings
 
 DAY = 86_400
 BIG = bytes(128 * 1024)
@@ -94,6 +95,9 @@ def test_a_configuration_comes_and_goes(s3: Any, bucket: str) -> None:
     [
         ({}, "InvalidRequest", "At least one action"),
         ({"Expiration": {"Days": 0}}, "InvalidArgument", "'Days' for Expiration action must be a positive integer"),
+        ({"Expiration": {"Days": 999_999_999}}, "InvalidArgument", "'Days' for Expiration action must be"),
+        ({"Transitions": [{"Days": 999_999_999, "StorageClass": "GLACIER"}]}, "InvalidArgument", "must be at most"),
+        ({"NoncurrentVersionExpiration": {"NoncurrentDays": 999_999_999}}, "InvalidArgument", "of at most 1000000"),
         ({"Expiration": {"Days": 1, "ExpiredObjectDeleteMarker": True}}, "MalformedXML", ""),
         ({"Expiration": {"Date": datetime(2030, 1, 1, 1, tzinfo=UTC)}}, "InvalidArgument", "at midnight GMT"),
         ({"Expiration": {"Days": 1}, "Status": "enabled"}, "MalformedXML", ""),
@@ -141,6 +145,20 @@ def test_the_end_is_told(s3: Any, bucket: str) -> None:
     assert 'rule-id="tagged%20one"' in s3.get_object(Bucket=bucket, Key="k")["Expiration"]
     s3.delete_bucket_lifecycle(Bucket=bucket)
     assert "Expiration" not in s3.head_object(Bucket=bucket, Key="k")
+
+
+def test_an_end_beyond_the_calendar(s3: Any, bucket: str, server: SimpleNamespace) -> None:
+    """Days were not always bounded."""
+    rule = {"ID": "far", "Status": "Enabled", "Filter": {}, "Expiration": {"Days": 999_999_999}}
+
+    def work(connection: Connection) -> None:
+        found = index.find_bucket(connection, bucket)
+        assert found is not None
+        bucket_settings.enter(connection, found, "Lifecycle", {"Rules": [rule], "Smallest": "varies_by_storage_class"})
+
+    server.platform.stores.objects.write(work)
+    told = s3.put_object(Bucket=bucket, Key="k", Body=b"")["Expiration"]
+    assert told == 'expiry-date="Fri, 31 Dec 9999 00:00:00 GMT", rule-id="far"'
 
 
 def test_objects_expire(s3: Any, bucket: str, server: SimpleNamespace) -> None:

@@ -18,6 +18,7 @@ from clary.services.s3.index import Bucket, Entry
 operations = Operations()
 
 NAME = "Lifecycle"
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 SMALLEST, VARIES = "all_storage_classes_128K", "varies_by_storage_class"
 
 
@@ -77,4 +78,5 @@ def shown(connection: Connection, bucket: Bucket, entry: Entry) -> Document:
     if not due:
         return {}
     when, name = min(due)
-    return {"Expiration": f'expiry-date="{formatdate(when, usegmt=True)}", rule-id="{quote(name)}"'}
+    # A rule of a home from before days were bounded may point beyond the calendar.
+    return {"Expiration": f'expiry-date="{formatdate(min(when, _LAST), usegmt=True)}", rule-id="{quote(name)}"'}

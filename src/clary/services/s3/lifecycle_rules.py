@@ -28,6 +28,7 @@ _ACTIONS = (
 _MOST_RULES = 1000
 _LONGEST_ID = 255
 _MOST_KEPT = 100
+_MOST_DAYS = 1_000_000  # so that what falls due has a date: the calendar ends with the year 9999
 _INFREQUENT = ("STANDARD_IA", "ONEZONE_IA")
 _SMALLEST_MOVED = 128 * 1024  # bytes; smaller objects stay where they are, unless a rule says which sizes it is about
 
@@ -103,6 +104,8 @@ def _check_transition(moved: Rule) -> None:
         _check_date(moved["Date"])
     elif moved["Days"] < 0:
         raise _invalid("'Days' in Transition action must be nonnegative")
+    elif moved["Days"] > _MOST_DAYS:
+        raise _invalid(f"'Days' in Transition action must be at most {_MOST_DAYS}")
     _check_class(moved, "Days")
 
 
@@ -128,6 +131,8 @@ def _check_days(days: Any, member: str, action: str) -> None:
         raise faults.malformed_xml()
     if days <= 0:
         raise _invalid(f"'{member}' for {action} action must be a positive integer")
+    if days > _MOST_DAYS:
+        raise _invalid(f"'{member}' for {action} action must be a positive integer of at most {_MOST_DAYS}")
 
 
 def _check_date(date: Any) -> None:
