@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from api.access.people import Person, allow, document, refusal, role
 from whole_server import WholeServer
 
@@ -48,3 +50,17 @@ def test_of_policies_given(server: WholeServer) -> None:
     assert refusal(
         iam.simulate_principal_policy, PolicySourceArn="arn:aws:iam::123456789012:role/r", ActionNames=["a:b"]
     )[0] == ("NoSuchEntity")
+
+
+def test_of_a_resource_with_an_owner(server: WholeServer) -> None:
+    asked: dict[str, Any] = {
+        "PolicyInputList": [document(allow("s3:GetObject"))],
+        "ActionNames": ["s3:GetObject"],
+        "ResourcePolicy": document({**allow("s3:PutObject"), "Principal": "*"}),
+    }
+    simulate = server.client("iam").simulate_custom_policy
+    for owner, decision in (("123456789012", "allowed"), ("222222222222", "implicitDeny")):
+        found = simulate(**asked, ResourceOwner=f"arn:aws:iam::{owner}:root")["EvaluationResults"]
+        assert found[0]["EvalDecision"] == decision
+    for owner in ("222222222222", "arn:aws:iam::root", "arn:aws:iam::2:root"):
+        assert refusal(simulate, **asked, ResourceOwner=owner)[0] == "InvalidInput"

@@ -94,10 +94,18 @@ def _simulation(
 ) -> _Simulation:
     boundaries = _inputs(given.get("PermissionsBoundaryPolicyInputList"), "PermissionsBoundaryPolicyInputList")
     resource = _inputs([given["ResourcePolicy"]], "ResourcePolicy")[0] if given.get("ResourcePolicy") else None
-    owner = (given.get("ResourceOwner") or f"arn:aws:iam::{call.account}:root").split(":")[4]
+    owner = _owner(given.get("ResourceOwner") or f"arn:aws:iam::{call.account}:root")
     principal = Principal("user", call.account, given.get("CallerArn") or arn, "")
     limits = boundaries[0] if boundaries else boundary
     return _Simulation(principal, Standing(policies, limits, None, resource, owner if resource else ""), context)
+
+
+def _owner(arn: str) -> str:
+    """The account in an account's ARN. Raises InvalidInput."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn" or not (parts[4].isascii() and parts[4].isdigit() and len(parts[4]) == 12):
+        raise errors.bad_input("Invalid Input ResourceOwner must be an ARN such as arn:aws:iam::123456789012:root")
+    return parts[4]
 
 
 def _inputs(texts: Sequence[str] | None, member: str = "PolicyInputList") -> list[Policy]:
