@@ -110,6 +110,8 @@ def test_list_buckets_pages_and_filters(aws: Aws) -> None:
     assert [len(page["Buckets"]) for page in pages] == [2, 2, 1]
     assert [each["Name"] for page in pages for each in page["Buckets"]] == names
     assert [each["Name"] for each in s3.list_buckets(BucketRegion="ap-south-1")["Buckets"]] == names
+    with refused("InvalidRequest", 400):
+        s3.list_buckets(Prefix="paged\0")
     with refused("InvalidArgument", 400):
         s3.list_buckets(Prefix="other", ContinuationToken=pages[0]["ContinuationToken"])
 

@@ -87,6 +87,8 @@ def _region(endpoint: str, constraint: str | None) -> str:
 @options.understands("BucketRegion", "ContinuationToken", "MaxBuckets", "Prefix")
 def list_buckets(call: Call, given: Document) -> Document:
     prefix, region = given.get("Prefix", ""), given.get("BucketRegion", "")
+    if any(character < " " for character in prefix):
+        raise faults.invalid_request("Argument prefix must not hold control characters")  # XML has none to tell it by
     most = int(given.get("MaxBuckets", _MOST_BUCKETS))
     if not 1 <= most <= _MOST_BUCKETS:
         message = f"Argument max-buckets must be an integer between 1 and {_MOST_BUCKETS}"
