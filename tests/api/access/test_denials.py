@@ -87,6 +87,23 @@ def test_each_key_of_many_is_asked_for(server: WholeServer, bucket: str) -> None
     assert [(each["Key"], each["Code"]) for each in answer["Errors"]] == [("seen", "AccessDenied")]
 
 
+def test_each_key_of_many_is_asked_for_as_if_alone(server: WholeServer, bucket: str) -> None:
+    root = server.client("s3")
+    for key, kind in (("old", "draft"), ("new", "final")):
+        root.put_object(Bucket=bucket, Key=key, Body=b"", Tagging=f"kind={kind}")
+    drafts = allow("s3:DeleteObject*", Condition={"StringEquals": {"s3:ExistingObjectTag/kind": "draft"}})
+    version = {"StringEquals": {"s3:VersionId": "null"}}
+    person = Person(server, drafts, {**allow("s3:DeleteObjectVersion", Condition=version), "Effect": "Deny"})
+    keys = [{"Key": "old", "VersionId": "null"}, {"Key": "new"}, {"Key": "old"}]
+    answer = person.client("s3").delete_objects(Bucket=bucket, Delete={"Objects": keys})
+    assert answer["Deleted"] == [{"Key": "old"}]
+    assert [each["Key"] for each in answer["Errors"]] == ["old", "new"]
+    signed = {"StringEquals": {"s3:authType": "REST-HEADER", "s3:signatureversion": "AWS4-HMAC-SHA256"}}
+    person.may({**allow("s3:DeleteObject", Condition=signed), "Effect": "Deny"}, allow("s3:DeleteObject"))
+    answer = person.client("s3").delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "new"}]})
+    assert [each["Code"] for each in answer["Errors"]] == ["AccessDenied"]
+
+
 def test_a_copy_reads_its_source(server: WholeServer, bucket: str) -> None:
     person = Person(server, allow("s3:PutObject"))
     asked = {"Bucket": bucket, "Key": "copy", "CopySource": {"Bucket": bucket, "Key": "seen"}}

@@ -23,6 +23,8 @@ def test_another_account_comes_in_by_the_buckets_policy(aws: Callable[..., Any])
     assert theirs.get_object(Bucket=bucket, Key="k")["Body"].read() == b"data"
     assert refusal(theirs.put_object, Bucket=bucket, Key="k", Body=b"")[0] == "AccessDenied"
     assert refusal(theirs.delete_bucket_policy, Bucket=bucket)[0] == "AccessDenied"
+    errors = theirs.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "k"}]})["Errors"]
+    assert errors == [{"Key": "k", "Code": "AccessDenied", "Message": "Access Denied"}]
     assert refusal(theirs.get_object, Bucket=bucket, Key="k", ExpectedBucketOwner=ALT)[0] == "AccessDenied"
     assert theirs.get_object(Bucket=bucket, Key="k", ExpectedBucketOwner=MAIN)
     owners = [client.list_objects(Bucket=bucket)["Contents"][0]["Owner"]["ID"] for client in (mine, theirs)]

@@ -16,7 +16,7 @@ from clary.errors import ServiceError
 from clary.services.access import iam, logs, passing, s3, sagemaker
 from clary.services.access.buckets import Buckets
 from clary.services.access.context import RequestContext
-from clary.services.access.denials import denied
+from clary.services.access.denials import require
 from clary.services.access.identities import FRESH_SECONDS, Identities
 from clary.services.access.wanted import Wanted, Wants
 from clary.services.operation import Call, Document, Handler, Result
@@ -115,15 +115,6 @@ class Authority:
 def _by_name(call: Call, _given: Document) -> Iterable[Wanted]:
     """Of services whose actions are named as their operations and whose resources are not told apart."""
     return (Wanted(f"{call.service}:{call.operation}"),)
-
-
-def require(call: Call, wanted: Wanted) -> None:
-    """Raises the service's denial."""
-    decision = call.caller.decide(wanted.action, wanted.resource, wanted.context, wanted.version)
-    if not decision.allowed:
-        ask = call.caller.ask(wanted.action, wanted.resource, wanted.context)
-        owner = call.caller.sides(call.principal, wanted.action, wanted.resource, wanted.version).account
-        raise denied(call.service, ask, decision, owner in ("", call.principal.account))
 
 
 def _as_told(call: Call, given: Document, error: ServiceError) -> ServiceError:

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from clary.auth.policy import Ask, Decision, denial
 from clary.errors import ServiceError
+from clary.services.access.wanted import Wanted
+from clary.services.operation import Call
 
 _XML = frozenset({"iam", "sts", "sns", "cloudwatch"})
 
 
-def denied(service: str, ask: Ask, decision: Decision, home: bool = True) -> ServiceError:
+def require(call: Call, wanted: Wanted) -> None:
+    """Raises the service's denial."""
+    decision = call.caller.decide(wanted.action, wanted.resource, wanted.context, wanted.version)
+    if not decision.allowed:
+        ask = call.caller.ask(wanted.action, wanted.resource, wanted.context)
+        owner = call.caller.sides(call.principal, wanted.action, wanted.resource, wanted.version).account
+        raise _denied(call.service, ask, decision, owner in ("", call.principal.account))
+
+
+def _denied(service: str, ask: Ask, decision: Decision, home: bool) -> ServiceError:
     """`home`: whether the resource is of the caller's own account. S3 tells nobody else why."""
     if service in ("s3", "s3control"):
         told = home and ask.principal.kind != "anonymous"

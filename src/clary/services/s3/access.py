@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import CURRENT, denial
+from clary.auth.policy import CURRENT
 from clary.auth.principals import canonical_id
-from clary.errors import ServiceError
+from clary.services.access.denials import require
+from clary.services.access.wanted import Wanted
 from clary.services.operation import Call
 from clary.services.s3 import faults, index
+from clary.services.s3.condition_keys import RequestKeys
 from clary.services.s3.index import Bucket
 
 
@@ -59,11 +61,9 @@ def owner_of(call: Call, bucket: str) -> dict[str, str]:
 def check_delete(call: Call, bucket: str, each: Mapping[str, Any], bypass: bool) -> None:
     """Whether the caller may delete one of the keys (with or without a VersionId) of DeleteObjects, which is authorised
     key by key, and pass by its retention. Raises AccessDenied."""
-    actions = ["s3:DeleteObject" if each.get("VersionId") is None else "s3:DeleteObjectVersion"]
-    resource = f"arn:aws:s3:::{bucket}/{each['Key']}"
+    key, version = each["Key"], each.get("VersionId")
+    members = {name: value for name, value in (("VersionId", version), ("IfMatch", each.get("ETag"))) if value}
+    keys, resource = RequestKeys(call, members, bucket, key, version), f"arn:aws:s3:::{bucket}/{key}"
+    actions = ["s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"]
     for action in [*actions, "s3:BypassGovernanceRetention"] if bypass else actions:
-        decision = call.caller.decide(action, resource)
-        if not decision.allowed:
-            known = call.principal.kind != "anonymous"
-            words = denial(call.caller.ask(action, resource), decision, quoted=True) if known else "Access Denied"
-            raise ServiceError("AccessDenied", words, 403)
+        require(call, Wanted(action, resource, keys))

@@ -229,14 +229,16 @@ def delete_objects(call: Call, given: Document) -> Document:
                 raise faults.not_implemented(f"Delete.Objects.{member}")
 
     bypass = bool(given.get("BypassGovernanceRetention"))
+    refused = [_refusal(call, given["Bucket"], each, bypass) for each in wanted]
 
     def work(connection: Connection) -> tuple[Document, list[str]]:
         bucket = access.enter(connection, call, given)
         deleted, errors, freed = [], [], list[str]()
-        for each in wanted:
+        for each, refusal in zip(wanted, refused, strict=True):
             shown = {name: each[name] for name in ("Key", "VersionId") if name in each}
             try:
-                access.check_delete(call, bucket.name, each, bypass)
+                if refusal is not None:
+                    raise refusal
                 done = _delete_one(connection, call, bucket, each, bypass)
                 freed += done.freed
                 deleted.append({**shown, **_marked(done)})
@@ -248,6 +250,15 @@ def delete_objects(call: Call, given: Document) -> Document:
     writing.discard(call.platform, freed)
     quiet = {"Deleted"} if given["Delete"].get("Quiet") else set()
     return {name: value for name, value in result.items() if value and name not in quiet}
+
+
+def _refusal(call: Call, bucket: str, each: Document, bypass: bool) -> ServiceError | None:
+    """Why one of the keys may not be deleted by the caller."""
+    try:
+        access.check_delete(call, bucket, each, bypass)
+    except ServiceError as error:
+        return error
+    return None
 
 
 def _delete_one(
