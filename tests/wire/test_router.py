@@ -171,7 +171,9 @@ def test_a_host_that_is_hard_to_refuse(host: str) -> None:
 
 
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("credential", ["/a" * 25_000, "/a/" * 17_000, "Credential=" * 5_000, ",Credential=/" * 5_000])
+@pytest.mark.parametrize(
+    "credential", ["/a" * 25_000, "/a/" * 17_000, "Credential=" * 5_000, "Credential=/a/" * 10_000]
+)
 def test_a_credential_that_names_no_scope(credential: str) -> None:
     given = request("GET", "/b/k", Authorization=f"AWS4-HMAC-SHA256 Credential={credential}, Signature=0")
     assert credential_scope(given) == ""
