@@ -111,6 +111,38 @@ def test_a_copy_reads_its_source(server: WholeServer, bucket: str) -> None:
     assert (code, told) == ("AccessDenied", words(person, "s3:GetObject", f'"arn:aws:s3:::{bucket}/seen"'))
 
 
+def test_a_copy_that_carries_tags_reads_and_writes_them(server: WholeServer, bucket: str) -> None:
+    server.client("s3").put_object(Bucket=bucket, Key="tagged", Body=b"", Tagging="kind=secret")
+    person = Person(server, allow("s3:GetObject", "s3:PutObject"))
+    s3, copy = person.client("s3"), {"Bucket": bucket, "Key": "copied"}
+    tagged = {**copy, "CopySource": {"Bucket": bucket, "Key": "tagged"}}
+    s3.copy_object(**copy, CopySource={"Bucket": bucket, "Key": "seen"})
+    s3.copy_object(**tagged, TaggingDirective="REPLACE")
+    reading = words(person, "s3:GetObjectTagging", f'"arn:aws:s3:::{bucket}/tagged"')
+    assert refusal(s3.copy_object, **tagged) == ("AccessDenied", 403, reading)
+    open_only = {"StringEquals": {"s3:RequestObjectTag/kind": "open"}}
+    may = allow("s3:GetObject", "s3:PutObject", "s3:GetObjectTagging")
+    person.may(may, allow("s3:PutObjectTagging", Condition=open_only))
+    writing = words(person, "s3:PutObjectTagging", f'"arn:aws:s3:::{bucket}/copied"')
+    for more in ({}, {"Tagging": "kind=open"}, {"Tagging": "kind=open", "TaggingDirective": "COPY"}):
+        assert refusal(s3.copy_object, **tagged, **more) == ("AccessDenied", 403, writing)
+    s3.copy_object(**tagged, Tagging="kind=open", TaggingDirective="REPLACE")
+    person.may(may, allow("s3:PutObjectTagging"))
+    s3.copy_object(**tagged)
+
+
+def test_a_bucket_that_is_made_with_a_list(server: WholeServer) -> None:
+    person, name = Person(server, allow("s3:CreateBucket", "s3:PutBucketOwnershipControls")), unique("b")
+    s3, asked = person.client("s3"), {"Bucket": name, "ObjectOwnership": "ObjectWriter"}
+    grant = f'id="{server.client("s3").list_buckets()["Owner"]["ID"]}"'
+    told = words(person, "s3:PutBucketAcl", f'"arn:aws:s3:::{name}"')
+    for more in ({"GrantRead": grant}, {"GrantWrite": grant}, {"ACL": "authenticated-read"}):
+        assert refusal(s3.create_bucket, **asked, **more) == ("AccessDenied", 403, told)
+    s3.create_bucket(**asked, ACL="private")
+    person.may(allow("s3:CreateBucket", "s3:PutBucketOwnershipControls", "s3:PutBucketAcl"))
+    s3.create_bucket(**{**asked, "Bucket": unique("b")}, GrantRead=grant)
+
+
 def test_conditions_on_what_is_asked(server: WholeServer, bucket: str) -> None:
     listing = allow("s3:ListBucket", Condition={"StringLike": {"s3:prefix": "open/*"}})
     here = allow("s3:GetObject", Condition={"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}})

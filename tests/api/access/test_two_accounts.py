@@ -15,6 +15,8 @@ def test_another_account_comes_in_by_the_buckets_policy(aws: Callable[..., Any])
     mine, theirs, bucket = aws("s3"), aws("s3", key="ALT"), unique("b")
     mine.create_bucket(Bucket=bucket)
     mine.put_object(Bucket=bucket, Key="k", Body=b"data")
+    again = {"Bucket": bucket, "ACL": "authenticated-read", "ObjectOwnership": "ObjectWriter"}
+    assert refusal(theirs.create_bucket, **again)[:2] == ("BucketAlreadyExists", 409)
     assert refusal(theirs.get_object, Bucket=bucket, Key="k") == ("AccessDenied", 403, "Access Denied")
     assert refusal(theirs.get_object, Bucket=bucket, Key="none") == ("AccessDenied", 403, "Access Denied")
     resource = f"arn:aws:s3:::{bucket}"

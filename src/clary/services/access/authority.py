@@ -103,7 +103,7 @@ class Authority:
         if resource.startswith(_BUCKETS):
             name, _, key = resource.removeprefix(_BUCKETS).partition("/")
             # One that is to be created is nobody's yet; of all others it is known that they are there.
-            if action == "s3:CreateBucket":
+            if version.new and not key:
                 return Side()
             return self._buckets.side(name, principal, action, key, version) or Side()
         if action.lower().startswith(_ASSUMING):

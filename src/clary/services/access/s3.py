@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from clary.auth.policy import NEW, Context, Version
 from clary.services.access.wanted import Wanted
 from clary.services.operation import Call, Document
-from clary.services.s3 import copying
+from clary.services.s3 import condition_keys, copying
 from clary.services.s3.condition_keys import RequestKeys
 
 _BUCKET = "arn:aws:s3:::{}"
@@ -80,7 +80,8 @@ _VERSIONED = {
     "PutObjectTagging": "PutObjectVersionTagging",
     "DeleteObjectTagging": "DeleteObjectVersionTagging",
 }
-_ACL_MEMBERS = ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP")
+_GRANT_MEMBERS = ("GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP")
+_ACL_MEMBERS = ("ACL", *_GRANT_MEMBERS)
 
 
 def object_arn(bucket: str, key: str) -> str:
@@ -102,20 +103,22 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     operation = call.operation
     if operation == "DeleteObjects":
         return
+    if operation == "CopyObject" and given.get("TaggingDirective") != "REPLACE":
+        given = {name: value for name, value in given.items() if name != "Tagging"}  # nobody looks at it
     bucket, key = given.get("Bucket"), given.get("Key")
     keys = RequestKeys(call, given, bucket or "", key or "", given.get("VersionId"))
     if bucket is None:
         yield Wanted(action_of(operation), "*", keys)
         return
     resource = bucket_arn(bucket) if key is None else object_arn(bucket, key)
-    version = Version(given.get("VersionId"))
+    version = NEW if operation == "CreateBucket" else Version(given.get("VersionId"))
     versioned = version.id is not None
     if operation == "GetObjectAttributes":
         yield Wanted(action_of("GetObject", versioned), resource, keys, version)
     yield Wanted(action_of(operation, versioned), resource, keys, version)
     yield from _more(operation, given, resource, keys)
     if given.get("CopySource"):
-        yield _source(call, given)
+        yield from _source(call, given, resource)
 
 
 def _more(operation: str, given: Document, resource: str, keys: Context) -> Iterator[Wanted]:
@@ -130,19 +133,30 @@ def _more(operation: str, given: Document, resource: str, keys: Context) -> Iter
         if given.get("ObjectLockLegalHoldStatus"):
             yield Wanted("s3:PutObjectLegalHold", resource, keys)
     if operation == "CreateBucket":
+        if given.get("ACL", "private") != "private" or any(given.get(member) for member in _GRANT_MEMBERS):
+            yield Wanted("s3:PutBucketAcl", resource, keys, NEW)
         if given.get("ObjectLockEnabledForBucket"):
-            yield Wanted("s3:PutBucketObjectLockConfiguration", resource, keys)
-            yield Wanted("s3:PutBucketVersioning", resource, keys)
+            yield Wanted("s3:PutBucketObjectLockConfiguration", resource, keys, NEW)
+            yield Wanted("s3:PutBucketVersioning", resource, keys, NEW)
         if given.get("ObjectOwnership"):
-            yield Wanted("s3:PutBucketOwnershipControls", resource, keys)
+            yield Wanted("s3:PutBucketOwnershipControls", resource, keys, NEW)
     if given.get("BypassGovernanceRetention"):
         yield Wanted("s3:BypassGovernanceRetention", resource, keys)
 
 
-def _source(call: Call, given: Document) -> Wanted:
-    """The reading of what is copied."""
+def _source(call: Call, given: Document, target: str) -> Iterator[Wanted]:
+    """The reading of what is copied and, where they come along, of its tags, which are then written."""
     source: str = given["CopySource"]
     bucket, key = copying.source_of(source)[:2]
     version = copying.version_of(source)
     keys = RequestKeys(call, given, bucket, key, version)
-    return Wanted(action_of("GetObject", version is not None), object_arn(bucket, key), keys, Version(version))
+    versioned, resource = version is not None, object_arn(bucket, key)
+    yield Wanted(action_of("GetObject", versioned), resource, keys, Version(version))
+    if call.operation != "CopyObject" or given.get("TaggingDirective") == "REPLACE":
+        return
+    tags = condition_keys.tags_of(call, bucket, key, version)
+    if tags:
+        yield Wanted(action_of("GetObjectTagging", versioned), resource, keys, Version(version))
+        written = {**given, "Tagging": {"TagSet": [{"Key": name, "Value": value} for name, value in tags.items()]}}
+        here = RequestKeys(call, written, given["Bucket"], given["Key"], None)
+        yield Wanted("s3:PutObjectTagging", target, here, NEW)

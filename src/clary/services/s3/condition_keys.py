@@ -55,13 +55,20 @@ class RequestKeys(Later):
         return self._tags.get(key, default) if key.startswith(_EXISTING) else super().get(key, default)
 
 
-def _existing(call: Call, name: str, key: str, version: str | None) -> Keys:
+def _existing(call: Call, bucket: str, key: str, version: str | None) -> Keys:
+    tags = tags_of(call, bucket, key, version)
+    return {f"{_EXISTING}{name.lower()}": (value,) for name, value in tags.items()}
+
+
+def tags_of(call: Call, name: str, key: str, version: str | None) -> Mapping[str, str]:
+    """Those of the object that is there, whoever asks."""
+
     def work(connection: Connection) -> Entry | None:
         bucket = index.find_bucket(connection, name)
         return None if bucket is None or not key else seeking.present(connection, bucket, key, version)
 
     found = call.platform.stores.objects.read(work)
-    return {f"{_EXISTING}{tag.lower()}": (value,) for tag, value in found.tags.items()} if found else {}
+    return found.tags if found else {}
 
 
 def _context(call: Call, given: Mapping[str, Any]) -> Keys:
