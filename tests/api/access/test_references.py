@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.access.people import Person, allow, role, unique
+from api.access.people import ACCOUNT, Person, allow, document, role, unique
 from whole_server import WholeServer
 
 ASSUMING = allow("sts:AssumeRole")
@@ -93,6 +93,25 @@ def test_nobody_comes_in_by_the_name_of_one_who_is_gone(person: Named, by_renami
         key = person.iam.create_access_key(UserName=person.name)["AccessKey"]
         next_one.keys = (key["AccessKeyId"], key["SecretAccessKey"])
     assert not any(person.comes_in(next_one.keys))
+
+
+def test_bucket_policies_too(server: WholeServer) -> None:
+    s3, person, bucket = server.client("s3"), Person(server), unique("b")
+    s3.create_bucket(Bucket=bucket)
+    user_id = person.iam.get_user(UserName=person.name)["User"]["UserId"]
+    policy = document(allow("s3:GetObject", on=f"arn:aws:s3:::{bucket}/*", Principal={"AWS": [person.arn]}))
+    s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+
+    def named() -> list[str]:
+        found: list[str] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]["Principal"]["AWS"]
+        return found
+
+    new = unique("renamed")
+    person.iam.update_user(UserName=person.name, NewUserName=new)
+    assert named() == [f"arn:aws:iam::{ACCOUNT}:user/{new}"]
+    person.iam.delete_access_key(UserName=new, AccessKeyId=person.keys[0])
+    person.iam.delete_user(UserName=new)
+    assert named() == [user_id]
 
 
 def test_of_a_role_that_is_made_again(server: WholeServer) -> None:

@@ -50,7 +50,8 @@ class Server:
     def open(self) -> None:
         database = open_database(self.settings.database_url, self.settings.data, schema.RECORDS)
         first_start.provision(database, self.settings, self.clock)
-        stores = Stores(database, cast(Any, None), cast(Any, None))
+        objects = open_database(self.settings.database_url, self.settings.data, schema.OBJECTS)
+        stores = Stores(database, objects, cast(Any, None))
         nothing, root = cast(Any, None), RootKey.load(self.settings)
         self.platform = Platform(self.settings, self.clock, stores, nothing, nothing, nothing, lambda: None, root)
         used = LastUses(database, self.clock).note
@@ -68,8 +69,12 @@ class Server:
 
     def reopen(self) -> None:
         """As a restart of the server would."""
-        self.platform.stores.records.close()
+        self.close()
         self.open()
+
+    def close(self) -> None:
+        self.platform.stores.records.close()
+        self.platform.stores.objects.close()
 
 
 @pytest.fixture
@@ -79,7 +84,7 @@ def server(tmp_path: Path, database_urls: Callable[[], str]) -> Iterator[Server]
     server = Server(settings)
     with port(server.answer) as server.url:
         yield server
-    server.platform.stores.records.close()
+    server.close()
 
 
 @pytest.fixture(scope="session")

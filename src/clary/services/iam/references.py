@@ -1,4 +1,4 @@
-"""The users and roles that trust policies, key policies and grants name as principals.
+"""The users and roles that trust policies, key policies, grants and bucket policies name as principals.
 
 A principal is the one that was meant, not whoever has his name later. So what names one follows him to his new name,
 and when he is gone it keeps his unique id, which nobody ever has again.
@@ -14,6 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.services.iam import shapes
+from clary.services.operation import Call
+from clary.services.s3 import bucket_settings, index
+from clary.services.s3.policies import POLICY
 from clary.store import records
 from clary.store.records import FIELDS, Record
 from clary.store.schema import records as table
@@ -29,7 +32,30 @@ def follow(connection: Connection, old: Record, new: Record) -> None:
 
 def pin(connection: Connection, gone: Record) -> None:
     """That user or role is deleted."""
-    _replace(connection, gone.arn, gone.document.get("RoleId") or gone.document["UserId"])
+    _replace(connection, gone.arn, _id(gone))
+
+
+def _id(record: Record) -> str:
+    return str(record.document.get("RoleId") or record.document["UserId"])
+
+
+def in_buckets(call: Call, old: Record, new: Record | None) -> None:
+    """`follow`, or `pin` where there is no `new`, for bucket policies: these are in another database, so it is done
+    after the commit. It counts as soon as servers look at the bucket again, within a second."""
+    given = _id(old) if new is None else new.arn
+
+    def work(connection: Connection) -> None:
+        for name in bucket_settings.having(connection, POLICY):
+            bucket = index.find_bucket(connection, name)
+            text = None if bucket is None else bucket_settings.find(connection, bucket, POLICY)
+            if bucket is None or text is None:
+                continue
+            policy = _policy(text, lambda each: given if each == old.arn else each)
+            if policy != text:
+                bucket_settings.enter(connection, bucket, POLICY, policy)
+
+    if old.arn != given:
+        call.platform.stores.objects.write(work)
 
 
 def _replace(connection: Connection, old: str, new: str) -> None:

@@ -108,16 +108,17 @@ def list_roles(call: Call, given: Document) -> Document:
 
 @operations.handles("DeleteRole")
 def delete_role(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
+    def work(connection: Connection) -> Record:
         record = find(connection, call.account, given["RoleName"])
         if any(record.name in each.document["Roles"] for each in _profiles(connection, call.account)):
             raise errors.conflict("Cannot delete entity, must remove roles from instance profile first.")
         entities.check_deletable(record)
         records.delete(connection, record)
         references.pin(connection, record)
-        return {}
+        return record
 
-    return generation.write(call, work)
+    references.in_buckets(call, generation.write(call, work), None)
+    return {}
 
 
 def _profiles(connection: Connection, account: str) -> list[Record]:

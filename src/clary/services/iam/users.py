@@ -118,19 +118,20 @@ def list_users(call: Call, given: Document) -> Document:
 
 @operations.handles("UpdateUser")
 def update_user(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
+    def work(connection: Connection) -> tuple[Record, Record]:
         old = find(connection, call.account, given["UserName"])
         new = entities.renamed(call, connection, entities.USER, old, given)
         access_keys.hand_over(connection, old, new)
         references.follow(connection, old, new)
-        return {}
+        return old, new
 
-    return generation.write(call, work)
+    references.in_buckets(call, *generation.write(call, work))
+    return {}
 
 
 @operations.handles("DeleteUser")
 def delete_user(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
+    def work(connection: Connection) -> Record:
         record = find(connection, call.account, given["UserName"])
         if access_keys.of_user(connection, record):
             raise errors.conflict("Cannot delete entity, must delete access keys first.")
@@ -141,9 +142,10 @@ def delete_user(call: Call, given: Document) -> Document:
         entities.check_deletable(record)
         records.delete(connection, record)
         references.pin(connection, record)
-        return {}
+        return record
 
-    return generation.write(call, work)
+    references.in_buckets(call, generation.write(call, work), None)
+    return {}
 
 
 inline_policies.serve(operations, entities.USER)
