@@ -26,10 +26,9 @@ connection, 100 jobs a page (10 with StatusEquals, of which the smaller has few)
 last or the first fifth of the jobs, *next page* is the third one. NameContains looks for a name
 that no job has, which is its worst case: every name is looked at."""
 WHERE = """Every order has an index that holds what can be filtered by beside it, and a page is read from where it
-begins; so the number of jobs does not matter. A bound on LastModifiedTime in the order of creation, or the
-other way round, passes over what was created within the longest lifetime of any job (from its creation to
-its last change, an index of its own) of the bound: ten seconds here, up to weeks' jobs elsewhere. What has
-to be searched is NameContains, which looks at every name in such an index."""
+begins; so the number of jobs does not matter. A bound on one time in the order of the other begins within the longest
+lifetime that a job of the account has had, which an index knows: LastModifiedTimeAfter in the order of creation took
+31 times as long before. What has to be searched still grows: NameContains looks at every name in such an index."""
 
 Form = Callable[[int], dict[str, Any]]
 
