@@ -27,8 +27,8 @@ PIECE = 1 << 20
 ABOUT = """One object of 256 MB over one connection, with presigned URLs: what comes back is compared before it is
 measured, and the ETag of every put is its MD5. Clary answers a put when the bytes are on the disk and entered;
 moto_server keeps them in memory. MD5 is the hash that S3's ETag asks for, over the same bytes in memory, on one core.
-The client sends from memory and throws away what it receives; its own CPU time is apart. The objects
-are not encrypted; AES-GCM is the rate of encrypting the same bytes in memory, which encryption at rest adds at least."""
+The client sends from memory and throws away what it receives; its own CPU time is apart. The objects are not
+encrypted; AES-GCM is the rate of encrypting the same bytes in memory, which encryption at rest adds at least."""
 WHERE = """A get: the control plane finds the object and names its file; the edge has the kernel send it. Neither
 process reads a byte. Its rate was between 2.5 and 5.2 GB/s in different runs, nginx's steadier; why
 is open. A put: the edge writes what it receives into a file that the control plane has named, and the control plane
