@@ -48,6 +48,6 @@ class S3Machine(RuleBasedStateMachine):
         return files, rows or 0
 
     def teardown(self) -> None:
-        assert sweep.sweep(self.platform.objects, self.platform.stores.objects, grace=-1) == 0  # type: ignore[arg-type]
+        assert sweep.sweep(self.platform.objects, self.platform.stores.objects, grace=-1) == 0  # type: ignore[arg-type] # the file system store
         self.platform.stores.objects.close()
         self._folder.cleanup()

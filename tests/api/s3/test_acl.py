@@ -248,6 +248,6 @@ def test_a_list_in_the_body(s3: Any, listed: str) -> None:
     assert grants(s3.get_bucket_acl(Bucket=listed)) == {(canonical_id(ALT), "READ_ACP")}
     with refused("AccessDenied", 403):
         s3.put_bucket_acl(Bucket=listed, AccessControlPolicy={**policy, "Owner": {"ID": canonical_id(ALT)}})
-    policy["Grants"][0]["Permission"] = "EVERYTHING"  # type: ignore[index]
+    policy["Grants"][0]["Permission"] = "EVERYTHING"  # type: ignore[index] # plain JSON
     with refused("MalformedXML", 400):
         s3.put_bucket_acl(Bucket=listed, AccessControlPolicy=policy)

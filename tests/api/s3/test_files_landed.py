@@ -148,7 +148,7 @@ def test_a_signature_over_other_bytes(server: WholeServer) -> None:
     s3 = server.client("s3", config=Config(s3={"payload_signing_enabled": True}))
 
     def forge(request: object, **_: object) -> None:
-        request.body = LARGE[:-1] + bytes([LARGE[-1] ^ 1])  # type: ignore[attr-defined]
+        request.body = LARGE[:-1] + bytes([LARGE[-1] ^ 1])  # type: ignore[attr-defined] # botocore has no types
 
     s3.meta.events.register("before-send.s3.PutObject", forge)
     with pytest.raises(s3.exceptions.ClientError, match=r"SHA256|BadDigest"):
@@ -185,7 +185,7 @@ def test_a_process_that_is_killed_meanwhile(server: WholeServer, name: str) -> N
             assert first in ([], [b"HTTP/1.1 503 Service Unavailable"])
             raise OSError("closed")  # an answer, or an orderly end, is as good
     for each in ("control", "edge-0"):
-        wait_until(lambda each=each: processes.recorded(server.settings.run / f"{each}.pid"), what=f"no {each}")  # type: ignore[misc]
+        wait_until(lambda each=each: processes.recorded(server.settings.run / f"{each}.pid"), what=f"no {each}")  # type: ignore[misc] # mypy does not see the default
     wait_until(lambda: not landing(server), what="the edge keeps the file open")
     assert kept(server, "killed") is None
     assert server.client("s3").put_object(Bucket=BUCKET, Key="again", Body=LARGE)

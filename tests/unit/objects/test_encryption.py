@@ -128,7 +128,7 @@ def test_another_key_context_or_size_opens_nothing() -> None:
     file = encrypted(content(100))
     for given_ in ({"key": bytes(32)}, {"context": b"blob 2"}, {"context": b""}):
         with pytest.raises(Damaged):
-            opened(file, 100, **given_)  # type: ignore[arg-type]
+            opened(file, 100, **given_)  # type: ignore[arg-type] # of several types
     for size in (0, 99, 101, FRAME, FRAME + 100):
         with pytest.raises(Damaged):
             opened(file, size)

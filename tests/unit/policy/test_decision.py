@@ -19,7 +19,7 @@ def ask(principal: Principal, standing: Standing, action: str = "s3:GetObject") 
 
 
 def bucket(*statements: dict[str, object], account: str = HOME, **sides: object) -> Standing:
-    return Standing(resource=policy(*statements), resource_account=account, **sides)  # type: ignore[arg-type]
+    return Standing(resource=policy(*statements), resource_account=account, **sides)  # type: ignore[arg-type] # of several types
 
 
 def verdict(decision: Decision) -> tuple[bool, str, str]:
@@ -54,7 +54,7 @@ def test_an_explicit_deny_anywhere_wins(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "side"), [("boundary", {"boundary": NOTHING}), ("session", {"session": [NOTHING]})])
 def test_boundary_and_session_policies_narrow(kind: str, side: dict[str, Policy]) -> None:
-    assert verdict(ask(SESSION, Standing([ALL], **side))) == (False, "implicit", kind)  # type: ignore[arg-type]
+    assert verdict(ask(SESSION, Standing([ALL], **side))) == (False, "implicit", kind)  # type: ignore[arg-type] # of several types
 
 
 def test_no_session_policy_and_an_empty_list_of_them_differ() -> None:

@@ -100,8 +100,8 @@ def test_variables(pattern: str, resource: str, fits: bool) -> None:
 def test_the_old_version_has_no_variables() -> None:
     old = {"version": "2008-10-17", "context": {"aws:username": ["ann"]}}
     pattern = "arn:aws:s3:::b/${aws:username}"
-    assert not permits(allow(Resource=pattern), resource="arn:aws:s3:::b/ann", **old)  # type: ignore[arg-type]
-    assert permits(allow(Resource=pattern), resource=pattern, **old)  # type: ignore[arg-type]
+    assert not permits(allow(Resource=pattern), resource="arn:aws:s3:::b/ann", **old)  # type: ignore[arg-type] # of several types
+    assert permits(allow(Resource=pattern), resource=pattern, **old)  # type: ignore[arg-type] # of several types
 
 
 CONDITIONS = [
