@@ -14,6 +14,7 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, create_request_object, prepare_request_dict
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 from botocore.model import OperationModel
 from botocore.serialize import create_serializer
 
@@ -122,25 +123,35 @@ def sweep(
         return [each for each in pool.map(call, tasks) if each is not None]
 
 
+def make(create: Callable[..., Any], **given: Any) -> None:
+    """Unless another sweep has made it."""
+    try:
+        create(**given)
+    except ClientError as error:
+        if "exist" not in str(error):
+            raise
+
+
 @pytest.fixture(scope="session")
 def furnished(server: WholeServer) -> WholeServer:
     """One of each thing in THERE."""
-    server.client("s3").create_bucket(Bucket="sweep")
-    server.client("s3").put_object(Bucket="sweep", Key="there", Body=b"something")
-    server.client("iam").create_user(UserName="sweep")
+    s3, iam, kms, logs, sagemaker = map(server.client, ("s3", "iam", "kms", "logs", "sagemaker"))
+    make(s3.create_bucket, Bucket="sweep")
+    s3.put_object(Bucket="sweep", Key="there", Body=b"something")
+    make(iam.create_user, UserName="sweep")
     trust = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = server.client("iam").create_role(RoleName="sweep", AssumeRolePolicyDocument=document)["Role"]["Arn"]
-    key = server.client("kms").create_key()["KeyMetadata"]["KeyId"]
-    server.client("kms").create_alias(AliasName="alias/sweep", TargetKeyId=key)
-    logs, sagemaker = server.client("logs"), server.client("sagemaker")
-    logs.create_log_group(logGroupName="sweep")
-    logs.create_log_stream(logGroupName="sweep", logStreamName="sweep")
+    make(iam.create_role, RoleName="sweep", AssumeRolePolicyDocument=document)
+    role = iam.get_role(RoleName="sweep")["Role"]["Arn"]
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    make(kms.create_alias, AliasName="alias/sweep", TargetKeyId=key)
+    make(logs.create_log_group, logGroupName="sweep")
+    make(logs.create_log_stream, logGroupName="sweep", logStreamName="sweep")
     image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
     container = {"Image": image, "ModelDataUrl": "s3://sweep/model.tar.gz"}
-    sagemaker.create_model(ModelName="sweep", ExecutionRoleArn=role, PrimaryContainer=container)
+    make(sagemaker.create_model, ModelName="sweep", ExecutionRoleArn=role, PrimaryContainer=container)
     variant = {"VariantName": "a", "ModelName": "sweep", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="sweep", ProductionVariants=[variant])
+    make(sagemaker.create_endpoint_config, EndpointConfigName="sweep", ProductionVariants=[variant])
     return server
 
 

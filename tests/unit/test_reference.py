@@ -21,6 +21,8 @@ from clary.wire.models import Models
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "compatibility.md"
 
+MODELS = Models()
+
 
 def test_the_committed_pages_are_current() -> None:
     assert main([str(ROOT / "docs" / "reference"), "--check"]) == 0
@@ -68,7 +70,7 @@ def test_s3_operations_say_what_they_understand() -> None:
 
 @pytest.mark.parametrize(("service", "operation"), RECORDED)
 def test_recorded_options_exist(service: str, operation: str) -> None:
-    model = Models().service(service).operation_model(operation)
+    model = MODELS.service(service).operation_model(operation)
     assert tables.OPERATIONS[service].find(operation) is not None
     for path in RECORDED[service, operation]:
         shape = model.input_shape
@@ -92,7 +94,7 @@ def test_no_option_of_a_built_operation_is_overlooked(service: str) -> None:
         f"{operation}: {path}"
         for operation, _ in tables.OPERATIONS[service]
         if operation != "SimulatePrincipalPolicy"  # refused as a whole
-        for path, name in members(Models().service(service).operation_model(operation).input_shape, "")
+        for path, name in members(MODELS.service(service).operation_model(operation).input_shape, "")
         if name not in code and not covered(path, refused.get(operation, []), RECORDED.get((service, operation), {}))
     ]
     assert not overlooked
