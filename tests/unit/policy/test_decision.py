@@ -9,7 +9,7 @@ from clary.auth.principals import ANONYMOUS, Principal
 from unit.policy.people import AWAY, HOME, OTHER, ROOT, SAGEMAKER, SESSION, STRANGER, USER, allow, deny, policy
 
 OBJECT = "arn:aws:s3:::bucket/key"
-ROLE = f"arn:aws:iam::{HOME}:role/path/work"
+ROLE = f"arn:aws:iam::{HOME}:role/path/train"
 ALL = policy(allow())
 NOTHING = policy(allow(Action="iam:ListUsers"))
 

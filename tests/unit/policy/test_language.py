@@ -113,7 +113,12 @@ def test_the_keys_that_a_policy_looks_at() -> None:
             "Null": {"aws:TokenIssueTime": "true"},
         },
     )
-    assert policy(looking).keys() == {"aws:username", "s3:prefix", "aws:principaltag/team", "aws:tokenissuetime"}
+    assert policy(looking).condition_keys() == {
+        "aws:username",
+        "s3:prefix",
+        "aws:principaltag/team",
+        "aws:tokenissuetime",
+    }
 
 
 def test_the_same_text_is_read_once() -> None:

@@ -13,7 +13,7 @@ from clary.auth.principals import Principal
 from unit.policy import oracle
 from unit.policy.people import AWAY, EVERYBODY, HOME, OTHER, SESSION, STRANGER, USER
 
-ROLE = f"arn:aws:iam::{HOME}:role/path/work"
+ROLE = f"arn:aws:iam::{HOME}:role/path/train"
 ACTIONS = ["s3:GetObject", "s3:PutObject", "iam:GetUser", "S3:getobject"]
 ACTION_PATTERNS = ["*", "s3:*", "s3:Get*", "s3:getobject", "s3:?etObject", "iam:*", "s3:*Object", "s3:PutObject"]
 RESOURCES = ["arn:aws:s3:::b/k", "arn:aws:s3:::b/ann/k", "arn:aws:s3:::b/*", "arn:aws:s3:::c", "*"]

@@ -91,7 +91,7 @@ class Policy:
             self._known[action] = known
         return known
 
-    def keys(self) -> set[str]:
+    def condition_keys(self) -> set[str]:
         """The condition keys that its conditions and variables look at, lower-cased."""
         found: set[str] = set()
         for statement in self.statements:

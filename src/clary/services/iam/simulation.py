@@ -81,7 +81,7 @@ def get_context_keys_for_principal_policy(call: Call, given: Document) -> Docume
 
 
 def _keys(policies: Sequence[Policy]) -> list[str]:
-    return sorted({key for policy in policies for key in policy.keys()})  # noqa: SIM118
+    return sorted({key for policy in policies for key in policy.condition_keys()})
 
 
 def _simulation(
@@ -189,5 +189,5 @@ def _missing(simulation: _Simulation, action: str) -> set[str]:
     """The keys that a policy about the action looks at and nobody gave."""
     sides = simulation.standing
     policies = [*sides.identity, *(each for each in (sides.boundary, sides.resource) if each is not None)]
-    looked_at = {key for policy in policies if policy.about(action) for key in policy.keys()}  # noqa: SIM118
+    looked_at = {key for policy in policies if policy.about(action) for key in policy.condition_keys()}
     return looked_at - simulation.context.keys() - _PROVIDED

@@ -133,7 +133,7 @@ def _attached(connection: Connection, standing: Standing, key: Record) -> Keys:
 @lru_cache(maxsize=4096)
 def _asks_for(policy: Policy) -> frozenset[str]:
     """Of the keys that hang on a KMS key, those that the policy looks at."""
-    return frozenset(key.partition("/")[0] for key in policy.keys()) & {_TAGS, _ALIASES}  # noqa: SIM118
+    return frozenset(key.partition("/")[0] for key in policy.condition_keys()) & {_TAGS, _ALIASES}
 
 
 def request_keys(given: Any) -> Keys:
