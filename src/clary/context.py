@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clary.clock import Clock
 from clary.compute.base import Compute
 from clary.config import Settings
 from clary.images.base import Images
 from clary.objects.base import ObjectStore
-from clary.secrets import RootKey
+from clary.secrets import KeptDataKeys, RootKey
 from clary.store.engine import Database
 
 
@@ -36,3 +36,4 @@ class Platform:
     compute: Compute
     wake: Callable[[], None]
     secrets: RootKey
+    data_keys: KeptDataKeys = field(default_factory=KeptDataKeys)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 
 from api.kms.refused import code, refusal
@@ -14,6 +15,7 @@ from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.errors import ServiceError
 from clary.services.kms import envelope
+from clary.services.kms.envelope import Behalf
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 Clients = Callable[..., Any]
@@ -175,22 +177,22 @@ def test_services_ask_for_their_callers(aws: Clients, platform: Platform) -> Non
     key = aws().create_key()["KeyMetadata"]
     through = {"StringEquals": {"kms:ViaService": "s3.us-east-1.amazonaws.com"}}
     ann = user(allow(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"], Condition=through))
-    plaintext, blob, _ = envelope.generate(platform, ann.principal, key["Arn"], {"a": "b"}, caller=ann)
-    assert envelope.unwrap(platform, ann.principal, blob, {"a": "b"}, caller=ann) == plaintext
+    anns, context = Behalf(platform, ann.principal, ann), {"a": "b"}
+    made, _ = envelope.generate(anns, key["Arn"], context, kept=True)
+    for kept in (True, False):
+        assert envelope.unwrap(anns, made.sealed, context, kept=kept) == made.plaintext
     assert code(aws(caller=ann).generate_data_key, KeyId=key["Arn"], KeySpec="AES_256") == "AccessDeniedException"
-    bob = user(name="bob")
-    for ask in (
-        lambda: envelope.generate(platform, bob.principal, key["Arn"], {}, caller=bob),
-        lambda: envelope.unwrap(platform, bob.principal, blob, {"a": "b"}, caller=bob),
-    ):
-        try:
-            ask()
-        except ServiceError as error:
-            assert error.code == "AccessDeniedException"
-        else:
-            raise AssertionError("bob got the key")
-    managed = envelope.generate(platform, ann.principal, "alias/aws/s3", {}, caller=user(allow()))
-    assert len(managed[0]) == 32
+    bobs = Behalf(platform, user(name="bob").principal, user(name="bob"))
+    for kept in (True, False):  # nor what is in memory since others asked
+        for ask in (
+            lambda kept=kept: envelope.generate(bobs, key["Arn"], context, kept=kept),
+            lambda kept=kept: envelope.unwrap(bobs, made.sealed, context, kept=kept),
+        ):
+            with pytest.raises(ServiceError) as caught:
+                ask()
+            assert caught.value.code == "AccessDeniedException"
+    managed, _ = envelope.generate(Behalf(platform, ann.principal, user(allow())), "alias/aws/s3", {})
+    assert len(managed.plaintext) == 32
 
 
 def test_a_grant_gives_on_no_more_than_it_gives(aws: Clients) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -22,6 +24,7 @@ from clary.objects.filesystem import FilesystemStore
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services.access.authority import Authority
+from clary.services.kms import OPERATIONS as KMS
 from clary.services.operation import Operations
 from clary.services.s3 import OPERATIONS
 from clary.services.s3.cors import CrossOrigin
@@ -77,6 +80,17 @@ def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[],
     platform.stores.objects.close()
 
 
+@contextmanager
+def serving_with_kms(home: Path, urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
+    """As `server`, with KMS beside S3."""
+    platform, records = build(home, urls()), open_database(urls(), home, schema.RECORDS)
+    platform = replace(platform, stores=replace(platform.stores, records=records))
+    with port(answering(platform, kms=KMS)) as url:
+        yield SimpleNamespace(url=url, platform=platform)
+    platform.stores.objects.close()
+    records.close()
+
+
 Aws = Callable[..., Any]
 
 
@@ -100,6 +114,11 @@ def aws(server: SimpleNamespace) -> Aws:
 @pytest.fixture
 def s3(aws: Aws) -> Any:
     return aws("s3")
+
+
+@pytest.fixture
+def kms(aws: Aws) -> Any:
+    return aws("kms")
 
 
 @pytest.fixture

@@ -20,15 +20,12 @@ from botocore.exceptions import IncompleteReadError, ResponseStreamingError
 from sqlalchemy.engine import Connection
 
 from api.port import port
-from api.s3.conftest import MAIN, answering, build
+from api.s3.conftest import MAIN, answering, build, serving_with_kms
 from api.s3.faults import refused
 from clary.objects.encryption import FRAME, HEAD, TAG
-from clary.services.kms import OPERATIONS as KMS
 from clary.services.s3 import reader
 from clary.services.s3.writing import SMALL
-from clary.store import schema
 from clary.store.objects_schema import contents
-from databases import open_database
 
 CUSTOMER_KEY, OTHER_KEY = os.urandom(32), os.urandom(32)
 CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY}
@@ -46,19 +43,9 @@ Members = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    home = tmp_path_factory.mktemp("home")
-    platform, records = build(home), open_database("", home, schema.RECORDS)
-    platform = dataclasses.replace(platform, stores=dataclasses.replace(platform.stores, records=records))
-    with port(answering(platform, kms=KMS)) as url:
-        yield SimpleNamespace(url=url, platform=platform)
-    platform.stores.objects.close()
-    records.close()
-
-
-@pytest.fixture
-def kms(aws: Any) -> Any:
-    return aws("kms")
+def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
+    with serving_with_kms(tmp_path_factory.mktemp("home"), database_urls) as made:
+        yield made
 
 
 @pytest.fixture(params=[SSE_S3, SSE_KMS, CUSTOMER], ids=["s3", "kms", "customer"])

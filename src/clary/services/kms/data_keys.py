@@ -20,27 +20,24 @@ _SIZES = {"AES_256": 32, "AES_128": 16}
 
 
 @operations.handles("GenerateDataKey")
+@operations.handles("GenerateDataKeyWithoutPlaintext")
 def generate_data_key(call: Call, given: Document) -> Document:
     refuse("GenerateDataKey", given, _NO_ENCLAVES)
     plaintext, answer = _data_key(call, given)
-    return {"Plaintext": plaintext, **answer}
-
-
-@operations.handles("GenerateDataKeyWithoutPlaintext")
-def generate_data_key_without_plaintext(call: Call, given: Document) -> Document:
-    return _data_key(call, given)[1]
+    return answer | _in_the_clear(call, {"Plaintext": plaintext})
 
 
 @operations.handles("GenerateDataKeyPair")
+@operations.handles("GenerateDataKeyPairWithoutPlaintext")
 def generate_data_key_pair(call: Call, given: Document) -> Document:
     refuse("GenerateDataKeyPair", given, _NO_ENCLAVES)
     private, answer = _pair(call, given)
-    return {"PrivateKeyPlaintext": private, **answer}
+    return answer | _in_the_clear(call, {"PrivateKeyPlaintext": private})
 
 
-@operations.handles("GenerateDataKeyPairWithoutPlaintext")
-def generate_data_key_pair_without_plaintext(call: Call, given: Document) -> Document:
-    return _pair(call, given)[1]
+def _in_the_clear(call: Call, members: Document) -> Document:
+    """Those members of the answer, where the operation tells them."""
+    return {} if call.operation.endswith("WithoutPlaintext") else members
 
 
 @operations.handles("GenerateRandom")

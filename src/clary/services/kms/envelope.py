@@ -4,17 +4,22 @@ A service asks on behalf of a principal. With its `caller` (`Call.caller`) it is
 kms:GenerateDataKey and kms:Decrypt, with kms:ViaService and the encryption context as condition keys; without, it has
 been decided before. Errors are KMS's own (AccessDeniedException, DisabledException, KMSInvalidStateException,
 NotFoundException, InvalidKeyUsageException), which services translate into theirs.
+
+A `kept` data key is one for many things: it is made and opened once in `clary.secrets.kept.SECONDS`, as S3's bucket
+keys are. Its KMS key has to be usable, and the principal allowed to use it, each time nevertheless.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.context import Platform
-from clary.services.kms import ciphertext, keys, managed
+from clary.secrets import DataKey
+from clary.services.kms import ciphertext, keys, managed, material
 from clary.services.kms.asking import Asker
 from clary.services.kms.encryption import named_by
 from clary.services.kms.specs import ENCRYPT, SYMMETRIC
@@ -22,46 +27,55 @@ from clary.services.kms.specs import ENCRYPT, SYMMETRIC
 _BYTES = 32
 
 
-def generate(
-    platform: Platform,
-    principal: Principal,
-    key_id: str,
-    context: Mapping[str, str],
-    *,
-    service: str = "s3",
-    region: str = "",
-    account: str = "",
-    caller: Caller | None = None,
-) -> tuple[bytes, bytes, str]:
-    """(a new data key of 32 bytes, the blob that `unwrap` opens, the ARN of the key that encrypts it).
+@dataclass(frozen=True, slots=True)
+class Behalf:
+    """On whose behalf a service asks, and where keys are looked up: by default in the principal's account and this
+    server's region."""
+
+    platform: Platform
+    principal: Principal
+    caller: Caller | None = None
+    service: str = "s3"
+    region: str = ""
+    account: str = ""
+
+    def asker(self, operation: str, context: Mapping[str, str]) -> Asker:
+        where, owner = self.region or self.platform.settings.region, self.account or self.principal.account
+        now = self.platform.clock.now()
+        return Asker(self.principal, owner, where, operation, now, self.caller, self.service, context=context)
+
+
+def generate(behalf: Behalf, key_id: str, context: Mapping[str, str], *, kept: bool = False) -> tuple[DataKey, str]:
+    """(a data key of 32 bytes, whose `sealed` form `unwrap` opens; the ARN of the KMS key that encrypts it).
 
     `key_id` is a key's or an alias's id or ARN; `alias/aws/<service>` makes the AWS managed key when it is not there
-    yet. It is looked up in `account` and `region`, by default those of the principal and of this server. `service` is
-    who asks. Raises ServiceError."""
-    where, owner = region or platform.settings.region, account or principal.account
-    asker = Asker(principal, owner, where, "GenerateDataKey", platform.clock.now(), caller, service, context=context)
+    yet. Raises ServiceError."""
+    platform, asker = behalf.platform, behalf.asker("GenerateDataKey", context)
     managed.ensure(platform, asker.account, asker.region, key_id)
     record = platform.stores.records.read(lambda connection: keys.usable(connection, asker, key_id, ENCRYPT))
     keys.require_algorithm(record, SYMMETRIC)
-    plaintext = os.urandom(_BYTES)
-    return plaintext, ciphertext.encrypt(platform.secrets, record, plaintext, context), record.arn
+
+    def made() -> DataKey:
+        plaintext = os.urandom(_BYTES)
+        return DataKey(plaintext, ciphertext.encrypt(platform.secrets, record, plaintext, context))
+
+    if not kept:
+        return made(), record.arn
+    name = (record.arn, material.current(record)["Id"], ciphertext.bound(context))
+    return platform.data_keys.get(name, platform.clock.monotonic(), made), record.arn
 
 
-def unwrap(
-    platform: Platform,
-    principal: Principal,
-    blob: bytes,
-    context: Mapping[str, str],
-    *,
-    service: str = "s3",
-    region: str = "",
-    account: str = "",
-    caller: Caller | None = None,
-) -> bytes:
-    """The data key. `context` has to be the one that it was generated with. Raises ServiceError; a blob that was
+def unwrap(behalf: Behalf, sealed: bytes, context: Mapping[str, str], *, kept: bool = False) -> bytes:
+    """The data key. `context` has to be the one that it was generated with. Raises ServiceError; a sealed key that was
     changed, or has another context, raises InvalidCiphertextException."""
-    where, owner = region or platform.settings.region, account or principal.account
-    asker = Asker(principal, owner, where, "Decrypt", platform.clock.now(), caller, service, context=context)
-    read = ciphertext.read(blob)
+    platform, asker = behalf.platform, behalf.asker("Decrypt", context)
+    read = ciphertext.read(sealed)
     record = platform.stores.records.read(lambda connection: named_by(connection, asker, read))
-    return ciphertext.decrypt(platform.secrets, record, read, context)
+
+    def opened() -> DataKey:
+        return DataKey(ciphertext.decrypt(platform.secrets, record, read, context), sealed)
+
+    if not kept:
+        return opened().plaintext
+    name = (sealed, ciphertext.bound(context))
+    return platform.data_keys.get(name, platform.clock.monotonic(), opened).plaintext

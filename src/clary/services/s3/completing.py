@@ -47,10 +47,10 @@ def complete_multipart_upload(call: Call, given: Document) -> Document:
     if not 1 <= len(wanted) <= 10_000:
         raise faults.malformed_xml()
 
-    customer_key = encryption_asked.customer_key(given)
+    _require_key(call, given)
 
     def work(connection: Connection) -> tuple[Entry, Document, list[str]]:
-        return _complete(connection, call, given, wanted, customer_key)
+        return _complete(connection, call, given, wanted)
 
     entry, told, freed = call.platform.stores.objects.write(work)
     writing.discard(call.platform, freed)
@@ -65,8 +65,20 @@ def complete_multipart_upload(call: Call, given: Document) -> Document:
     }
 
 
+def _require_key(call: Call, given: Document) -> None:
+    """Whoever completes an upload has to be able to use its KMS key, and a client's key that is sent has to be its own.
+    The key of an upload never changes, so that it is asked about before the transaction. Raises S3's errors."""
+    name, customer_key = options.key_of(given), encryption_asked.customer_key(given)
+    upload = call.platform.stores.objects.read(
+        lambda connection: index.find_upload(connection, given["Bucket"], name, given["UploadId"])
+    )
+    if upload is None or (customer_key is None and data_keys.by_customer(upload.encryption)):
+        return
+    data_keys.prove(data_keys.Asker.of(call), upload.bucket, upload.key, upload.encryption, customer_key, kms=True)
+
+
 def _complete(
-    connection: Connection, call: Call, given: Document, wanted: Sequence[Document], customer_key: bytes | None
+    connection: Connection, call: Call, given: Document, wanted: Sequence[Document]
 ) -> tuple[Entry, Document, list[str]]:
     """(the object, what the answer says of it besides, freed blobs)."""
     bucket = access.enter(connection, call, given)
@@ -74,8 +86,6 @@ def _complete(
     if done is not None:
         return done, entering.told_of_new(connection, bucket, done), []
     upload = find_upload(connection, call, given)
-    if customer_key is not None:
-        data_keys.prove(upload.bucket, upload.key, upload.encryption, customer_key)
     present = index.find(connection, upload.bucket, upload.key)
     conditions.check_write(given, given["Key"], present)
     chosen = _chosen(upload, wanted, index.list_parts(connection, upload.id))

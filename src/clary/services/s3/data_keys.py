@@ -1,8 +1,12 @@
 """The keys of encrypted objects: each has one of its own, which its row holds sealed.
 
 Sealed under the server's root key (SSE-S3), by KMS (SSE-KMS), or under a key that the client alone has (SSE-C) and that
-is kept nowhere: that it opens the seal is what shows that it is the right one. What the row holds (`Stored`):
-{Algorithm, Key}, of SSE-KMS {KeyId, Context, BucketKey} besides. A seal is bound to the bucket and key of its object.
+is kept nowhere: that it opens the seal is what shows that it is the right one. A seal is bound to the bucket and key of
+its object. With an S3 Bucket Key, what KMS sealed is a key of the bucket, shared by the objects that came within one
+window of time (clary.secrets.kept); the object's own is derived from it.
+
+What the row holds (`Stored`): {Algorithm, Key}, of SSE-KMS {KeyId, Context, BucketKey} besides, with a bucket key the
+{Salt} of the derivation.
 """
 
 from __future__ import annotations
@@ -15,6 +19,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from clary.auth.policy import Caller
 from clary.auth.principals import ANONYMOUS, Principal
 from clary.context import Platform
@@ -23,13 +30,14 @@ from clary.objects.encrypted import Cipher
 from clary.objects.encryption import Damaged
 from clary.secrets.sealing import SealBroken, SealingKey
 from clary.services.kms import envelope
+from clary.services.kms.envelope import Behalf
 from clary.services.operation import Call
 from clary.services.s3 import faults
 from clary.services.s3.encryption_asked import AES256, CUSTOMER, KMS, Asked
 
 Stored = dict[str, Any]
 
-_KEY_BYTES = 32
+_KEY_BYTES, _SALT_BYTES = 32, 32
 _ARN = "aws:s3:arn"  # the encryption context that S3 itself gives
 
 
@@ -44,6 +52,10 @@ class Asker:
     @classmethod
     def of(cls, call: Call) -> Asker:
         return cls(call.platform, call.principal, call.caller)
+
+    def behalf(self, region: str) -> Behalf:
+        """Towards KMS; `region` is where the key is."""
+        return Behalf(self.platform, self.principal, self.caller, region=region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ def resume(
         return None
     about, sealed = _about(bucket, key), base64.b64decode(stored["Key"])
     if stored["Algorithm"] == KMS:
-        plain = _opened_by_kms(asker, stored, sealed)
+        plain = _opened_by_kms(asker, stored, sealed, about)
     elif customer_key is not None:
         plain = _opened_by_customer(customer_key, sealed, about)
     else:
@@ -90,16 +102,31 @@ def resume(
     return Encryption(dict(stored), Cipher(plain, about))
 
 
-def prove(bucket: str, key: bytes, stored: Mapping[str, Any] | None, customer_key: bytes | None) -> None:
-    """What HEAD asks: a client's key has to be right, the others are not needed. Raises as `resume` does."""
-    check_customers(stored, customer_key)
-    if stored is not None and customer_key is not None:
-        _opened_by_customer(customer_key, base64.b64decode(stored["Key"]), _about(bucket, key))
+def prove(
+    asker: Asker,
+    bucket: str,
+    key: bytes,
+    stored: Mapping[str, Any] | None,
+    customer_key: bytes | None,
+    *,
+    kms: bool = False,
+) -> None:
+    """What is asked of who is not given the bytes: a client's key has to be right; with `kms` also that he may decrypt
+    with the KMS key. Raises as `resume` does."""
+    if customer_key is not None or (kms and stored is not None and stored["Algorithm"] == KMS):
+        resume(asker, bucket, key, stored, customer_key)
+    else:
+        check_customers(stored, None)
+
+
+def by_customer(stored: Mapping[str, Any] | None) -> bool:
+    """Whether it takes a key of the client to read it."""
+    return stored is not None and stored["Algorithm"] == CUSTOMER
 
 
 def check_customers(stored: Mapping[str, Any] | None, customer_key: bytes | None) -> None:
     """Raises InvalidRequest unless a client's key comes with the request exactly where there has to be one."""
-    needed = stored is not None and stored["Algorithm"] == CUSTOMER
+    needed = by_customer(stored)
     if needed and customer_key is None:
         raise faults.invalid_request(
             "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to "
@@ -113,11 +140,13 @@ def shown(stored: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[st
     """As members of an answer to a request of the members `given`."""
     if stored is None:
         return {}
-    if stored["Algorithm"] == CUSTOMER:
+    if by_customer(stored):
         return {name: given[name] for name in ("SSECustomerAlgorithm", "SSECustomerKeyMD5") if name in given}
     told: dict[str, Any] = {"ServerSideEncryption": stored["Algorithm"]}
     if stored["Algorithm"] == KMS:
         told["SSEKMSKeyId"] = stored["KeyId"]
+        if "SSEKMSEncryptionContext" in given:
+            told["SSEKMSEncryptionContext"] = given["SSEKMSEncryptionContext"]
         if stored["BucketKey"]:
             told["BucketKeyEnabled"] = True
     return told
@@ -132,26 +161,28 @@ def _by_kms(asker: Asker, bucket: str, key: bytes, asked: Asked) -> Encryption:
     if asked.context.get(_ARN, resource) != resource:
         raise faults.invalid_argument(f"The encryption context's {_ARN} is not this object's.", _ARN, resource)
     context = {**asked.context, _ARN: resource}
+    about, salt = _about(bucket, key), os.urandom(_SALT_BYTES)
     with _kms_errors(asker):
-        plain, blob, arn = envelope.generate(
-            asker.platform,
-            asker.principal,
-            asked.key_id or "alias/aws/s3",
-            context,
-            region=asked.region,
-            caller=asker.caller,
-        )
-    sealed = base64.b64encode(blob).decode()
+        behalf = asker.behalf(asked.region)
+        made, arn = envelope.generate(behalf, asked.key_id or "alias/aws/s3", context, kept=asked.bucket_key)
+    sealed = base64.b64encode(made.sealed).decode()
     stored = {"Algorithm": KMS, "Key": sealed, "KeyId": arn, "Context": context, "BucketKey": asked.bucket_key}
-    return Encryption(stored, Cipher(plain, _about(bucket, key)))
+    if not asked.bucket_key:
+        return Encryption(stored, Cipher(made.plaintext, about))
+    stored["Salt"] = base64.b64encode(salt).decode()
+    return Encryption(stored, Cipher(_derived(made.plaintext, salt, about), about))
 
 
-def _opened_by_kms(asker: Asker, stored: Mapping[str, Any], sealed: bytes) -> bytes:
-    region = stored["KeyId"].split(":")[3]
+def _opened_by_kms(asker: Asker, stored: Mapping[str, Any], sealed: bytes, about: bytes) -> bytes:
+    region, salt = stored["KeyId"].split(":")[3], stored.get("Salt")
     with _kms_errors(asker):
-        return envelope.unwrap(
-            asker.platform, asker.principal, sealed, stored["Context"], region=region, caller=asker.caller
-        )
+        plain = envelope.unwrap(asker.behalf(region), sealed, stored["Context"], kept=salt is not None)
+    return plain if salt is None else _derived(plain, base64.b64decode(salt), about)
+
+
+def _derived(bucket_key: bytes, salt: bytes, about: bytes) -> bytes:
+    """The key of one object."""
+    return HKDF(SHA256(), _KEY_BYTES, salt, about).derive(bucket_key)
 
 
 def _opened_by_customer(customer_key: bytes, sealed: bytes, about: bytes) -> bytes:

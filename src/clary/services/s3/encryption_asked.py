@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -35,7 +36,8 @@ _KEY_BYTES = 32
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`algorithm` is AES256, KMS, or CUSTOMER with the `customer_key`. `key_id` is "" for the AWS managed key, `region`
-    is where keys are looked up, `context` what the client adds to the encryption context."""
+    is where keys are looked up, `context` what the client adds to the encryption context, `bucket_key` whether the
+    object's key is made of one that the bucket's objects share."""
 
     algorithm: str
     region: str = ""
@@ -47,19 +49,14 @@ class Asked:
 
 def asked(connection: Connection, settings: Settings, bucket: Bucket, given: Mapping[str, Any]) -> Asked | None:
     """None for what is to be kept as it is. Raises S3's errors."""
-    by_request = _of_request(bucket, given)
-    if by_request is not None:
-        return by_request
-    rule = default(connection, settings, bucket)
+    by_request, rule = _of_request(bucket, given), default(connection, settings, bucket)
+    bucket_key = bool(given.get("BucketKeyEnabled", (rule or {}).get("BucketKeyEnabled")))
+    if by_request is not None:  # what it does not say of bucket keys is as the bucket is set to
+        return dataclasses.replace(by_request, bucket_key=bucket_key)
     if rule is None:
         return None
     applied = rule["ApplyServerSideEncryptionByDefault"]
-    return Asked(
-        applied["SSEAlgorithm"],
-        bucket.region,
-        applied.get("KMSMasterKeyID", ""),
-        bucket_key=given.get("BucketKeyEnabled", rule.get("BucketKeyEnabled", False)),
-    )
+    return Asked(applied["SSEAlgorithm"], bucket.region, applied.get("KMSMasterKeyID", ""), bucket_key=bucket_key)
 
 
 def default(connection: Connection, settings: Settings, bucket: Bucket) -> dict[str, Any] | None:
@@ -83,8 +80,7 @@ def _of_request(bucket: Bucket, given: Mapping[str, Any]) -> Asked | None:
         _refuse_without_kms(given, algorithm)
         return None if algorithm is None else Asked(AES256)
     context = _context(given.get("SSEKMSEncryptionContext"))
-    key_id = given.get("SSEKMSKeyId") or ""
-    return Asked(KMS, bucket.region, key_id, context, bool(given.get("BucketKeyEnabled")))
+    return Asked(KMS, bucket.region, given.get("SSEKMSKeyId") or "", context)
 
 
 def _refuse_without_kms(given: Mapping[str, Any], algorithm: str | None) -> None:

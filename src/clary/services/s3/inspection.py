@@ -161,7 +161,8 @@ def get_object_attributes(call: Call, given: Document) -> Document:
         return bucket, entry, index.list_parts(connection, entry.upload) if entry.upload else []
 
     bucket, entry, parts = call.platform.stores.objects.read(work)
-    data_keys.prove(entry.bucket, entry.key, entry.encryption, encryption_asked.customer_key(given))
+    key, checksum = encryption_asked.customer_key(given), bool(entry.checksum) and "Checksum" in asked
+    data_keys.prove(data_keys.Asker.of(call), entry.bucket, entry.key, entry.encryption, key, kms=checksum)
     known: dict[str, Any] = {
         "ETag": entry.etag,
         "Checksum": checksums.members(entry.checksum),

@@ -131,7 +131,7 @@ def upload_part(call: Call, given: Document) -> Document:
 def _encryption(call: Call, given: Document, upload: Upload, number: int) -> Encryption | None:
     """Of one part. Raises S3's errors."""
     stored, key = upload.encryption, encryption_asked.customer_key(given)
-    if (stored is not None and stored["Algorithm"] == encryption_asked.CUSTOMER) != (key is not None):
+    if data_keys.by_customer(stored) != (key is not None):
         requested = "did not request encryption" if key is not None else "requested encryption"
         raise faults.invalid_request(
             f"The multipart upload initiate {requested}. Subsequent part requests must include the appropriate "

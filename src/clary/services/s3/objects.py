@@ -118,9 +118,10 @@ def get_object(call: Call, given: Document) -> Document:
 @options.understands(*_READ)
 def head_object(call: Call, given: Document) -> Document:
     view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
-    entry, key = view.entry, encryption_asked.customer_key(given)
-    data_keys.prove(entry.bucket, entry.key, entry.encryption, key)
-    return _described(view, given)
+    entry, key, told = view.entry, encryption_asked.customer_key(given), _described(view, given)
+    asker, kms = data_keys.Asker.of(call), "ChecksumType" in told  # a checksum says something of the bytes
+    data_keys.prove(asker, entry.bucket, entry.key, entry.encryption, key, kms=kms)
+    return told
 
 
 def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
