@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,26 +11,20 @@ import pytest
 from botocore.config import Config
 from sqlalchemy.engine import Connection
 
+from api.one_service import ACCOUNT, REGION, OneService, router, session
 from api.port import port
 from clary.auth.policy import Caller
-from clary.auth.principals import Principal
 from clary.config import Settings
 from clary.context import Platform, Stores
-from clary.errors import ServiceError
 from clary.secrets import RootKey
 from clary.services.kms import OPERATIONS, RECONCILERS
-from clary.services.operation import Call
 from clary.store import queues, records, schema
 from clary.store.records import Record
 from clary.testing.frozen_clock import FrozenClock
-from clary.wire import faults, protocols
-from clary.wire.messages import BytesBody, Request, Response
-from clary.wire.models import Models
 from clary.wire.router import Router
-from clary.wire.validate import validate
 from databases import open_database
 
-ACCOUNT, REGION = "123456789012", "us-east-1"
+__all__ = ["router", "session"]
 
 
 @pytest.fixture
@@ -48,44 +42,18 @@ def platform(tmp_path: Path, clock: FrozenClock, database_urls: Callable[[], str
     database.close()
 
 
-@pytest.fixture(scope="session")
-def router() -> Router:
-    return Router(Models())
-
-
-@pytest.fixture(scope="session")
-def session() -> boto3.Session:
-    """One for all tests: it keeps the parsed service models."""
-    return boto3.Session("AKIAEXAMPLE", "secret", region_name=REGION)
-
-
-def answer(platform: Platform, router: Router, request: Request, callers: Mapping[str, Caller]) -> Response:
-    """The credential scope says who asks and where: the root of "<12 digits>", or one of `callers`."""
-    route = router.route(request)
-    body = BytesBody(request.body.read())
-    scope = (request.headers.get("authorization") or "").partition("Credential=")[2].split("/")
-    name, region = scope[0], scope[2]
-    caller = callers.get(name) or Caller(Principal("root", name, f"arn:aws:iam::{name}:root", name))
-    who = caller.principal
-    try:
-        given = protocols.parse(route, request, body)
-        validate(route.operation.input_shape, given)
-        handler = OPERATIONS.find(route.operation.name)
-        assert handler is not None, route.operation.name
-        name = route.operation.name
-        call = Call(platform, who, "kms", name, who.account, region, "r", request, body, caller)
-        return protocols.serialize(route.operation, handler(call, given), "r", route.protocol)
-    except ServiceError as error:
-        return faults.fault(error, route.protocol, route.service, route.operation, "r")
+@pytest.fixture
+def one(platform: Platform, router: Router) -> OneService:
+    return OneService(platform, router, "kms", OPERATIONS)
 
 
 @pytest.fixture
-def aws(platform: Platform, router: Router, session: boto3.Session) -> Iterator[Callable[..., Any]]:
+def aws(one: OneService, session: boto3.Session) -> Iterator[Callable[..., Any]]:
     """aws() -> a client of the account's root; of another account, region or caller when asked."""
     config = Config(retries={"max_attempts": 0}, parameter_validation=False)
     clients = []
     callers: dict[str, Caller] = {}
-    with port(lambda request: answer(platform, router, request, callers)) as url:
+    with port(lambda request: one.answer(request, callers)) as url:
 
         def client(account: str = ACCOUNT, region: str = REGION, caller: Caller | None = None) -> Any:
             if caller is not None:

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from clary.context import Platform
 from clary.store import logs as store
+from clary.testing.frozen_clock import FrozenClock
 
 NOW = 1_700_000_000_500  # the clock of the tests, in milliseconds
 DAY = 86_400_000
@@ -263,7 +264,7 @@ def test_events_too_old_or_too_new_are_left_out_and_said(logs: Any, put: Callabl
     assert texts(logs.get_log_events(logGroupName=GROUP, logStreamName="s")) == ["here", "in"]
 
 
-def test_retention_hides_what_has_expired(logs: Any, put: Callable[..., Any], clock: Any) -> None:
+def test_retention_hides_what_has_expired(logs: Any, put: Callable[..., Any], clock: FrozenClock) -> None:
     put("old", start=NOW - 2 * DAY)
     put("new")
     everything = {"logGroupName": GROUP, "logStreamName": "s"}
@@ -271,7 +272,7 @@ def test_retention_hides_what_has_expired(logs: Any, put: Callable[..., Any], cl
     assert logs.describe_log_groups()["logGroups"][0]["retentionInDays"] == 1
     assert texts(logs.get_log_events(**everything)) == ["new"]
     assert texts(logs.filter_log_events(logGroupName=GROUP)) == ["new"]
-    clock.at += 2 * 86_400
+    clock.advance(2 * 86_400)
     assert texts(logs.get_log_events(**everything)) == []
     logs.delete_retention_policy(logGroupName=GROUP)
     assert texts(logs.get_log_events(**everything)) == ["old", "new"]
