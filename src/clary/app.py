@@ -46,6 +46,7 @@ from clary.services.iam import first_start
 from clary.services.iam.accounts import Accounts
 from clary.services.iam.keys import RecordKeyring
 from clary.services.iam.last_use import LastUses
+from clary.services.iam.pinning import pin_earlier
 from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
@@ -106,6 +107,7 @@ def build(settings: Settings) -> ControlPlane:
     turns = Turns(AT_ONCE, _THREADS)
     records, objects_index, logs = (_database(settings, *each, turns.waiting) for each in _DATABASES)
     root_key = _opened(records, settings, clock)
+    pin_earlier(records, objects_index)
     keyring = RecordKeyring(records, settings, clock, root_key)
     authority = Authority(records, objects_index, clock)
 

@@ -16,7 +16,8 @@ class Principal:
 
     A "federated-user" has a session of GetFederationToken; "federated" is somebody whom an identity provider vouches
     for, before he has a session (`arn` is the provider's); the `arn` of a "service" is its name, such as
-    sagemaker.amazonaws.com."""
+    sagemaker.amazonaws.com. `behind` is the unique id of the role or user that a session was opened for: by it policies
+    know a "role-session" and a "federated-user", whatever the name of that role or user is now."""
 
     kind: Kind
     account: str
@@ -24,6 +25,7 @@ class Principal:
     user_id: str
     access_key: str = ""
     role: str = ""
+    behind: str = ""
 
 
 ANONYMOUS = Principal("anonymous", "", "", "")

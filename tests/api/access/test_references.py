@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.access.people import ACCOUNT, Person, allow, document, role, unique
+from api.access.people import ACCOUNT, Person, allow, client, document, refusal, role, unique
 from whole_server import WholeServer
 
 ASSUMING = allow("sts:AssumeRole")
@@ -123,3 +123,78 @@ def test_of_a_role_that_is_made_again(server: WholeServer) -> None:
     iam.delete_role(RoleName=name)
     trust = iam.get_role(RoleName=outer.rpartition("/")[2])["Role"]["AssumeRolePolicyDocument"]
     assert trust["Statement"][0]["Principal"] == {"AWS": before}
+
+
+def test_a_session_is_of_the_role_that_was_meant(server: WholeServer) -> None:
+    s3, iam, sts, bucket = *map(server.client, ("s3", "iam", "sts")), unique("b")
+    s3.create_bucket(Bucket=bucket)
+
+    def session(arn: str) -> tuple[str, Any]:
+        made = sts.assume_role(RoleArn=arn, RoleSessionName="work")
+        given = made["Credentials"]
+        keys = (given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+        return made["AssumedRoleUser"]["Arn"], client(server, "s3", keys)
+
+    arn = role(server)
+    name, session_arn = arn.rpartition("/")[2], session(arn)[0]
+    role_id = iam.get_role(RoleName=name)["Role"]["RoleId"]
+    letting = allow("s3:ListBucket", on=f"arn:aws:s3:::{bucket}", Principal={"AWS": session_arn})
+    s3.put_bucket_policy(Bucket=bucket, Policy=document(letting))
+    assert session(arn)[1].list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+    def named() -> str:
+        found: str = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])["Statement"][0]["Principal"]["AWS"]
+        return found
+
+    assert named() == session_arn
+    iam.delete_role(RoleName=name)
+    assert named() == f"{role_id}:work"
+    trust = document({"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"})
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
+    assert refusal(session(arn)[1].list_objects_v2, Bucket=bucket)[0] == "AccessDenied"
+
+
+NOBODYS = [
+    {"AWS": f"arn:aws:iam::{ACCOUNT}:user/nobody"},
+    {"AWS": [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:role/none"]},
+    {"AWS": f"arn:aws:iam::{ACCOUNT}:group/all"},
+    {"AWS": f"arn:aws:iam::{ACCOUNT}:user/*"},
+    {"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/none/session"},
+    {"AWS": "AIDAAAAAAAAAAAAAAAAAA"},
+    {"AWS": "somebody"},
+    {"Service": "sagemaker"},
+    {"CanonicalUser": "me"},
+]
+
+
+@pytest.mark.parametrize("principal", NOBODYS, ids=str)
+def test_a_policy_names_nobody_who_is_not_there(server: WholeServer, principal: dict[str, Any]) -> None:
+    s3, iam, kms, bucket = *map(server.client, ("s3", "iam", "kms")), unique("b")
+    (kind, names), *_ = principal.items()
+    name = names[-1] if isinstance(names, list) else names
+    trust = document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})
+    words = f'Invalid principal in policy: "{kind.upper()}":"{name}"'
+    malformed = ("MalformedPolicyDocument", 400, words)
+    assert refusal(iam.create_role, RoleName=unique("r"), AssumeRolePolicyDocument=trust) == malformed
+    kept = role(server).rpartition("/")[2]
+    assert refusal(iam.update_assume_role_policy, RoleName=kept, PolicyDocument=trust) == malformed
+    s3.create_bucket(Bucket=bucket)
+    policy = document(allow("s3:GetObject", on=f"arn:aws:s3:::{bucket}/*", Principal=principal))
+    refused = refusal(s3.put_bucket_policy, Bucket=bucket, Policy=policy)
+    assert refused == ("MalformedPolicy", 400, "Invalid principal in policy")
+    root = allow("kms:*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
+    policy = document(root, allow("kms:Encrypt", Principal=principal))
+    assert refusal(kms.create_key, Policy=policy) == (
+        *("MalformedPolicyDocumentException", 400),
+        "Policy contains a statement with one or more invalid principals.",
+    )
+
+
+def test_a_grant_to_somebody_who_is_not_there_is_for_nobody_later(server: WholeServer) -> None:
+    kms, name = server.client("kms"), unique("later")
+    key, arn = kms.create_key()["KeyMetadata"]["KeyId"], f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    kms.create_grant(KeyId=key, GranteePrincipal=arn, Operations=["Encrypt"])
+    person = Person(server)
+    person.iam.update_user(UserName=person.name, NewUserName=name)
+    assert refusal(person.client("kms").encrypt, KeyId=key, Plaintext=b"x")[0] == "AccessDeniedException"
+    assert kms.list_grants(KeyId=key)["Grants"][0]["GranteePrincipal"] == arn

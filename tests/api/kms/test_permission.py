@@ -14,10 +14,15 @@ from clary.auth.policy import Caller, Identity, parse
 from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.errors import ServiceError
+from clary.services.iam.roles import new_role
+from clary.services.iam.users import new_user
 from clary.services.kms import envelope
 from clary.services.kms.envelope import Behalf
+from clary.store import records
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
+IDS = {"ann": f"AIDA{'A' * 17}", "reader": f"AROA{'R' * 17}"}
+TRUST = {"AssumeRolePolicyDocument": '{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}}'}
 Clients = Callable[..., Any]
 
 
@@ -31,8 +36,17 @@ def document(*statements: dict[str, Any]) -> str:
 
 def user(*statements: dict[str, Any], name: str = "ann", account: str = ACCOUNT) -> Caller:
     """A caller with one identity policy, or with none."""
-    principal = Principal("user", account, f"arn:aws:iam::{account}:user/{name}", "AIDA")
+    principal = Principal("user", account, f"arn:aws:iam::{account}:user/{name}", IDS.get(name, ""))
     return Caller(principal, Identity((parse(document(*statements)),) if statements else ()))
+
+
+@pytest.fixture(autouse=True)
+def known(platform: Platform) -> None:
+    """The user ann and the role reader, whom policies and grants name."""
+    made = new_user(ACCOUNT, {"UserName": "ann"}, 0.0), new_role(ACCOUNT, {"RoleName": "reader", **TRUST}, 0.0)
+    for record, member in zip(made, ("UserId", "RoleId"), strict=True):
+        record.document[member] = IDS[str(record.name)]
+        platform.stores.records.write(lambda connection, record=record: records.insert(connection, record))
 
 
 ACCOUNTS_POLICIES = {"Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}}
@@ -139,7 +153,7 @@ def test_a_grant_gives_no_more_than_the_session_leaves(aws: Clients) -> None:
     role = f"arn:aws:iam::{ACCOUNT}:role/reader"
     root.create_grant(KeyId=key["KeyId"], GranteePrincipal=role, Operations=["Decrypt"])
     arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/s"
-    session = Principal("role-session", ACCOUNT, arn, "AROA:s", "", "reader")
+    session = Principal("role-session", ACCOUNT, arn, f"{IDS['reader']}:s", "", "reader", IDS["reader"])
     assert aws(caller=Caller(session)).decrypt(CiphertextBlob=blob)["Plaintext"] == b"x"
     for narrowed in (
         Identity(session=(parse(document(allow("s3:*"))),)),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -64,8 +63,8 @@ def answering(platform: Platform, **others: Operations) -> Callable[[Request], R
 
 def build(home: Path, database_url: str = "") -> Platform:
     """Only what S3 uses."""
-    database = open_database(database_url, home, schema.OBJECTS)
-    stores = Stores(cast(Any, None), database, cast(Any, None))
+    records, index = (open_database(database_url, home, each) for each in (schema.RECORDS, schema.OBJECTS))
+    stores = Stores(records, index, cast(Any, None))
     objects = FilesystemStore(home / "objects")
     settings = Settings.load({}, home=home)
     nothing = cast(Any, None)
@@ -74,21 +73,23 @@ def build(home: Path, database_url: str = "") -> Platform:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    platform = build(tmp_path_factory.mktemp("home"), database_urls())
-    with port(answering(platform)) as url:
-        yield SimpleNamespace(url=url, platform=platform)
-    platform.stores.objects.close()
+    with serving(tmp_path_factory.mktemp("home"), database_urls) as made:
+        yield made
 
 
 @contextmanager
-def serving_with_kms(home: Path, urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    """As `server`, with KMS beside S3."""
-    platform, records = build(home, urls()), open_database(urls(), home, schema.RECORDS)
-    platform = replace(platform, stores=replace(platform.stores, records=records))
-    with port(answering(platform, kms=KMS)) as url:
+def serving(home: Path, urls: Callable[[], str], **others: Operations) -> Iterator[SimpleNamespace]:
+    """S3, and the operations of other services beside it."""
+    platform = build(home, urls())
+    with port(answering(platform, **others)) as url:
         yield SimpleNamespace(url=url, platform=platform)
     platform.stores.objects.close()
-    records.close()
+    platform.stores.records.close()
+
+
+def serving_with_kms(home: Path, urls: Callable[[], str]) -> AbstractContextManager[SimpleNamespace]:
+    """As `server`, with KMS beside S3."""
+    return serving(home, urls, kms=KMS)
 
 
 Aws = Callable[..., Any]

@@ -14,9 +14,10 @@ Keys = dict[str, list[str]]
 
 
 def decide(who: Json, action: str, resource: str, keys: Keys, sides: Json) -> tuple[bool, str]:
-    """(allowed, "allowed" | "explicit" | "implicit"). `who`: {kind, account, arn, role (its ARN)}; `sides`: {identity:
-    [texts], boundary, session: [texts] | None, resource, resource_account, resource_decides}."""
-    request = (who, action, resource, keys)
+    """(allowed, "allowed" | "explicit" | "implicit"). `who`: {kind, account, arn, id, role (its ARN), behind (the id of
+    the session's role or user)}; `sides`: {identity: [texts], boundary, session: [texts] | None, resource,
+    resource_account, resource_decides}."""
+    request = ({**who, "bounded": bool(sides["boundary"])}, action, resource, keys)
     mine = [json.loads(text) for text in sides["identity"]]
     boundary = [json.loads(sides["boundary"])] if sides["boundary"] else None
     session = None if sides["session"] is None else [json.loads(text) for text in sides["session"]]
@@ -78,15 +79,19 @@ def reaches(statement: Json, effect: str, request: Any) -> set[str]:
     if "Principal" in statement:
         return {way for way, names in names_of(who).items() if named(who, names, statement["Principal"])}
     ways = [bool(named(who, names, statement["NotPrincipal"])) for names in names_of(who).values()]
-    excepted = any(ways) if effect == "Allow" else all(ways)
+    # "The NotPrincipal element with a Deny effect will always deny any IAM principal that has a permissions boundary"
+    excepted = any(ways) if effect == "Allow" else all(ways) and not who["bounded"]
     return set() if excepted else {"itself"}
 
 
 def names_of(who: Json) -> dict[str, list[str]]:
     """What a policy may call the caller."""
-    found = {"itself": [who["arn"]] if who["arn"] else []}
+    ids = who["kind"] in ("user", "role-session", "federated-user")
+    found = {"itself": [who["arn"], *([who["id"]] * ids)] if who["arn"] else []}
     if who["kind"] == "role-session":
-        found["role"] = [who["role"]]
+        found["role"] = [who["role"], who["behind"]]
+    if who["kind"] == "federated-user":
+        found["role"] = [who["behind"]]  # limited like a role's session where the policy names the user
     if who["account"] and who["kind"] != "service":
         found["account"] = [who["account"], f"arn:aws:iam::{who['account']}:root"]
     return found

@@ -6,7 +6,20 @@ import pytest
 
 from clary.auth.policy import Ask, Decision, Policy, Standing, decide, denial
 from clary.auth.principals import ANONYMOUS, Principal
-from unit.policy.people import AWAY, HOME, OTHER, ROOT, SAGEMAKER, SESSION, STRANGER, USER, allow, deny, policy
+from unit.policy.people import (
+    AWAY,
+    FEDERATED,
+    HOME,
+    OTHER,
+    ROOT,
+    SAGEMAKER,
+    SESSION,
+    STRANGER,
+    USER,
+    allow,
+    deny,
+    policy,
+)
 
 OBJECT = "arn:aws:s3:::bucket/key"
 ROLE = f"arn:aws:iam::{HOME}:role/path/train"
@@ -80,6 +93,34 @@ def test_a_bucket_policy_that_names_the_session_is_not() -> None:
     assert ask(SESSION, bucket(named, boundary=NOTHING, session=[NOTHING])).allowed
 
 
+# AWS: "Resource-based policies and implicit denies in other policy types", line by line.
+@pytest.mark.parametrize(
+    ("who", "named", "allowed"),
+    [
+        (SESSION, ROLE, False),
+        (SESSION, SESSION.behind, False),
+        (SESSION, SESSION.arn, True),
+        (SESSION, SESSION.user_id, True),
+        (USER, USER.arn, True),
+        (USER, USER.user_id, True),
+        (FEDERATED, USER.user_id, False),
+        (FEDERATED, FEDERATED.arn, True),
+        (ROOT, HOME, True),
+        (USER, HOME, False),
+        (SESSION, HOME, False),
+        (SESSION, "*", True),
+        (FEDERATED, "*", True),
+    ],
+)
+def test_what_an_implicit_deny_elsewhere_leaves_of_a_resource_policy(who: Principal, named: str, allowed: bool) -> None:
+    limits: dict[str, object] = {} if who is ROOT else {"boundary": NOTHING, "identity": [NOTHING]}
+    if who in (SESSION, FEDERATED):
+        limits["session"] = [NOTHING]
+    assert ask(who, bucket(allow(Principal={"AWS": named}), **limits)).allowed is allowed
+    if named not in (HOME, "*"):
+        assert ask(who, bucket(allow(Principal={"AWS": named}))).allowed, "with nothing in its way"
+
+
 @pytest.mark.parametrize("account", [HOME, f"arn:aws:iam::{HOME}:root"])
 def test_naming_the_account_leaves_it_to_the_account(account: str) -> None:
     delegated = allow(Principal={"AWS": account})
@@ -112,6 +153,13 @@ def test_a_deny_to_all_but_some_needs_every_name_of_them() -> None:
     assert spared(SESSION.arn, ROLE, HOME)
     assert not spared(SESSION.arn, ROLE)
     assert not spared(SESSION.arn)
+    assert spared(SESSION.user_id, SESSION.behind, HOME)
+
+
+def test_a_deny_to_all_but_some_spares_nobody_with_a_boundary() -> None:
+    named = deny(NotPrincipal={"AWS": [USER.arn, HOME]})
+    assert ask(USER, bucket(named, identity=[ALL])).allowed
+    assert verdict(ask(USER, bucket(named, identity=[ALL], boundary=ALL))) == (False, "explicit", "resource")
 
 
 def test_a_resource_that_decides_lets_nobody_in_by_identity_policies_alone() -> None:

@@ -11,7 +11,7 @@ import pytest
 from clary.auth.policy import Ask, Standing, decide, parse
 from clary.auth.principals import Principal
 from unit.policy import oracle
-from unit.policy.people import AWAY, EVERYBODY, HOME, OTHER, SESSION, STRANGER, USER
+from unit.policy.people import AWAY, EVERYBODY, FEDERATED, HOME, OTHER, SESSION, STRANGER, USER
 
 ROLE = f"arn:aws:iam::{HOME}:role/path/train"
 ACTIONS = ["s3:GetObject", "s3:PutObject", "iam:GetUser", "S3:getobject"]
@@ -58,6 +58,13 @@ OPERATORS = {
 NAMES: list[Any] = [
     *("*", {"AWS": "*"}, {"AWS": HOME}, {"AWS": f"arn:aws:iam::{HOME}:root"}, {"AWS": USER.arn}, {"AWS": SESSION.arn}),
     *({"AWS": ROLE}, {"AWS": [OTHER.arn, STRANGER.arn]}, {"AWS": [SESSION.arn, ROLE, HOME]}, {"AWS": AWAY}),
+    *(
+        {"AWS": USER.user_id},
+        {"AWS": SESSION.user_id},
+        {"AWS": [SESSION.behind, FEDERATED.arn]},
+        {"AWS": FEDERATED.arn},
+    ),
+    *({"AWS": [SESSION.user_id, SESSION.behind, HOME]}, {"AWS": [FEDERATED.arn, USER.user_id, HOME]}),
     *({"Service": "sagemaker.amazonaws.com"}, {"AWS": [USER.arn, HOME], "Service": "ec2.amazonaws.com"}),
 ]
 
@@ -142,6 +149,7 @@ def agree(seed: int, count: int) -> dict[Any, int]:
         who, action, resource, keys, sides = cases.case()
         role = f"arn:aws:iam::{who.account}:role/{who.role}"
         described = {"kind": who.kind, "account": who.account, "arn": who.arn, "role": role}
+        described |= {"id": who.user_id, "behind": who.behind}
         expected = oracle.decide(described, action, resource, keys, sides)
         found = decided(who, action, resource, keys, sides)
         assert found == expected, f"case {number} of seed {seed}: {who} {action} {resource} {keys} {json.dumps(sides)}"

@@ -74,7 +74,7 @@ class Decision:
 
 def decide(ask: Ask, standing: Standing) -> Decision:
     mine = _applying("identity", standing.identity, ask)
-    theirs, reach = _of_resource(ask, standing.resource)
+    theirs, reach = _of_resource(ask, standing.resource, standing.boundary is not None)
     limits = [_applying("boundary", (standing.boundary,), ask)] if standing.boundary is not None else []
     if standing.session is not None:
         limits.append(_applying("session", standing.session, ask))
@@ -129,11 +129,12 @@ def _applying(kind: Kind, policies: Sequence[Policy], ask: Ask) -> _Applying:
     return found
 
 
-def _of_resource(ask: Ask, policy: Policy | None) -> tuple[_Applying, Reach]:
+def _of_resource(ask: Ask, policy: Policy | None, bounded: bool) -> tuple[_Applying, Reach]:
     """The resource policy's statements about the principal, and the closest reach of those that allow."""
     closest, found = Reach.NOBODY, _Applying("resource")
     for statement in policy.about(ask.action) if policy is not None else ():
-        reach = Reach.NOBODY if statement.whom is None else statement.whom.reach(ask.principal, statement.allow)
+        whom = statement.whom
+        reach = Reach.NOBODY if whom is None else whom.reach(ask.principal, statement.allow, bounded)
         if policy is not None and reach and statement.applies(ask.resource, ask.context):
             found.add(policy, statement)
             closest = max(closest, reach) if statement.allow else closest

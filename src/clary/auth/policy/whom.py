@@ -13,13 +13,15 @@ from clary.auth.principals import Principal, canonical_id
 KINDS = ("AWS", "Federated", "Service", "CanonicalUser")
 
 _KIND_OF = {"service": "Service", "federated": "Federated", "anonymous": ""}  # all others are AWS's
+_WITH_IDS = ("user", "role-session", "federated-user")
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _ROOT = re.compile(r"arn:[a-z-]+:iam::(\d{12}):root", re.ASCII)
 
 
 class Reach(enum.IntEnum):
     """How a statement reaches a principal. ACCOUNT: through its account, which leaves it to the account's own policies
-    who of it may; ROLE: through the role of its session (for a federated user, the user); ITSELF: it, or everybody."""
+    who of it may; ROLE: through the role of its session (for a federated user, the user that asked for his session);
+    ITSELF: it, or everybody."""
 
     NOBODY = 0
     ACCOUNT = 1
@@ -30,7 +32,8 @@ class Reach(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class Whom:
     """`everybody`: "*", which anonymous callers and services are too; `everyone_of_aws`: {"AWS": "*"}, which in a Deny
-    spares services. `names` are names with their KINDS, `accounts` account numbers, `canonical` what S3 calls these."""
+    spares services. `names` are names with their KINDS, of users, roles and sessions ARNs or unique ids; `accounts` are
+    account numbers, `canonical` what S3 calls these."""
 
     inverted: bool
     everybody: bool
@@ -39,28 +42,34 @@ class Whom:
     accounts: frozenset[str]
     canonical: frozenset[str]
 
-    def reach(self, principal: Principal, allow: bool) -> Reach:
-        """How a statement about `self` reaches `principal`; `allow` is whether it is an Allow.
+    def reach(self, principal: Principal, allow: bool, bounded: bool = False) -> Reach:
+        """How a statement about `self` reaches `principal`; `allow` is whether it is an Allow, `bounded` whether he has
+        a permissions boundary.
 
         NotPrincipal: an Allow reaches whom it does not name in any way; a Deny spares whom it names in every way, that
-        is, with his account and, of a session, with its role."""
+        is, with his account and, of a session, with its role. As AWS has it, it never spares one with a boundary."""
         if not self.inverted:
             return max(self._named(principal))
         named = list(self._named(principal))
-        spared = any(named) if allow else all(named)
+        spared = any(named) if allow else all(named) and not bounded
         return Reach.NOBODY if spared else Reach.ITSELF
 
     def _named(self, principal: Principal) -> Iterator[Reach]:
         """For each way to name `principal`: its Reach, or NOBODY when it is not named that way."""
         everybody = self.everybody or (self.everyone_of_aws and principal.kind != "service")
         kind = _KIND_OF.get(principal.kind, "AWS")
-        yield Reach.ITSELF if everybody or (kind, principal.arn) in self.names else Reach.NOBODY
+        itself = (kind, principal.arn) in self.names or self._has_id(principal, principal.user_id)
+        yield Reach.ITSELF if everybody or itself else Reach.NOBODY
         if kind != "AWS":
             return
-        if principal.kind == "role-session":
-            named = everybody or ("AWS", role_arn(principal)) in self.names
+        if principal.kind in ("role-session", "federated-user"):
+            role = principal.role and ("AWS", role_arn(principal)) in self.names
+            named = everybody or role or self._has_id(principal, principal.behind)
             yield Reach.ROLE if named else Reach.NOBODY
         yield Reach.ACCOUNT if everybody or self._has_account(principal.account) else Reach.NOBODY
+
+    def _has_id(self, principal: Principal, unique_id: str) -> bool:
+        return principal.kind in _WITH_IDS and bool(unique_id) and ("AWS", unique_id) in self.names
 
     def _has_account(self, account: str) -> bool:
         return account in self.accounts or (bool(self.canonical) and canonical_id(account) in self.canonical)

@@ -85,7 +85,7 @@ def _group(_: Connection, record: Record) -> Document:
 
 
 def _role(connection: Connection, record: Record) -> Document:
-    shown = {"Tags": [], **roles.shown(record)}
+    shown = {"Tags": [], **roles.shown(connection, record)}
     for member in ("Description", "MaxSessionDuration"):
         shown.pop(member, None)
     profiles = [instance_profiles.shown(connection, each) for each in instance_profiles.of_role(connection, record)]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from sqlalchemy.engine import Connection
+
 from clary.auth.policy import MalformedPolicy, checks, parse
-from clary.services.iam import errors
+from clary.services.iam import errors, principals
 
 
 def quoted(text: str) -> str:
@@ -35,3 +37,11 @@ def check_trust(text: str) -> str:
     except MalformedPolicy as error:
         raise errors.malformed(str(error)) from None
     return text
+
+
+def pinned(connection: Connection, text: str) -> str:
+    """A trust policy as it is stored. Raises MalformedPolicyDocument when it names somebody who is not there."""
+    try:
+        return principals.pin(connection, text)
+    except principals.UnknownPrincipal as error:
+        raise errors.malformed(f'Invalid principal in policy: "{error.kind.upper()}":"{error.name}"') from None

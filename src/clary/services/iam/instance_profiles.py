@@ -24,7 +24,8 @@ def find(connection: Connection, account: str, name: str) -> Record:
 def shown(connection: Connection, record: Record, brief: bool = False) -> Document:
     """As answers show it, its role spelled out; `brief` as listings do, without tags."""
     inside = [
-        roles.shown(roles.find(connection, record.account, name), brief=True) for name in record.document["Roles"]
+        roles.shown(connection, roles.find(connection, record.account, name), brief=True)
+        for name in record.document["Roles"]
     ]
     answer = {**record.document, "CreateDate": shapes.when(record.created), "Roles": inside}
     if brief or not answer["Tags"]:

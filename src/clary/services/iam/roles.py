@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from sqlalchemy.engine import Connection
 
 from clary.services.iam import (
@@ -12,7 +15,7 @@ from clary.services.iam import (
     generation,
     inline_policies,
     policies,
-    references,
+    principals,
     shapes,
     tags,
 )
@@ -55,11 +58,12 @@ def find(connection: Connection, account: str, name: str) -> Record:
     return entities.find(connection, entities.ROLE, account, name)
 
 
-def shown(record: Record, brief: bool = False) -> Document:
+def shown(connection: Connection, record: Record, brief: bool = False) -> Document:
     """As answers show it; `brief` as ListRoles does, without tags, boundary and last use."""
     answer = {name: value for name, value in record.document.items() if name not in _OURS}
     answer["CreateDate"] = shapes.when(answer["CreateDate"])
-    answer["AssumeRolePolicyDocument"] = documents.quoted(answer["AssumeRolePolicyDocument"])
+    trust = principals.show(connection, answer["AssumeRolePolicyDocument"])
+    answer["AssumeRolePolicyDocument"] = documents.quoted(trust)
     shapes.show_boundary(answer)
     if brief:
         answer.pop("PermissionsBoundary", None)
@@ -70,16 +74,22 @@ def shown(record: Record, brief: bool = False) -> Document:
     return answer
 
 
-def insert(connection: Connection, record: Record) -> None:
-    """Raises EntityAlreadyExists and NoSuchEntity (for its boundary)."""
+def insert(connection: Connection, record: Record) -> Document:
+    """How answers show it, once it is there. Raises EntityAlreadyExists, NoSuchEntity (for its boundary) and
+    MalformedPolicyDocument (for whom it trusts)."""
     taken = f"Role with name {record.name} already exists."
     entities.check_free(connection, shapes.ROLE, record.account, str(record.name), taken)
     if "PermissionsBoundary" in record.document:
         policies.check_boundary(connection, record.account, record.document["PermissionsBoundary"])
+    trust = documents.pinned(connection, record.document["AssumeRolePolicyDocument"])
+    record = replace(record, document={**record.document, "AssumeRolePolicyDocument": trust})
     try:
         records.insert(connection, record)
     except NameTaken:
         raise errors.exists(taken) from None
+    answer = shown(connection, record)
+    del answer["RoleLastUsed"]
+    return answer
 
 
 @operations.handles("CreateRole")
@@ -87,38 +97,39 @@ def create_role(call: Call, given: Document) -> Document:
     if (given.get("Path") or "/").startswith(entities.SERVICE_PATH):
         raise errors.invalid("The specified path is reserved for service-linked roles: use CreateServiceLinkedRole.")
     record = new_role(call.account, given, call.platform.clock.now())
-    generation.write(call, lambda connection: insert(connection, record))
-    answer = shown(record)
-    del answer["RoleLastUsed"]
-    return {"Role": answer}
+    return {"Role": generation.write(call, lambda connection: insert(connection, record))}
 
 
 @operations.handles("GetRole")
 def get_role(call: Call, given: Document) -> Document:
-    record = call.platform.stores.records.read(lambda connection: find(connection, call.account, given["RoleName"]))
-    return {"Role": shown(record)}
+    def work(connection: Connection) -> Document:
+        return {"Role": shown(connection, find(connection, call.account, given["RoleName"]))}
+
+    return call.platform.stores.records.read(work)
 
 
 @operations.handles("ListRoles")
 def list_roles(call: Call, given: Document) -> Document:
     query = shapes.listing(call, shapes.ROLE, "role", given)
-    found = call.platform.stores.records.read(lambda connection: records.select(connection, query))
-    return shapes.paged(found, given, "Roles", lambda record: shown(record, brief=True))
+
+    def work(connection: Connection) -> Document:
+        found = records.select(connection, query)
+        return shapes.paged(found, given, "Roles", lambda record: shown(connection, record, brief=True))
+
+    return call.platform.stores.records.read(work)
 
 
 @operations.handles("DeleteRole")
 def delete_role(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Record:
+    def work(connection: Connection) -> Document:
         record = find(connection, call.account, given["RoleName"])
         if any(record.name in each.document["Roles"] for each in _profiles(connection, call.account)):
             raise errors.conflict("Cannot delete entity, must remove roles from instance profile first.")
         entities.check_deletable(record)
         records.delete(connection, record)
-        references.pin(connection, record)
-        return record
+        return {}
 
-    references.in_buckets(call, generation.write(call, work), None)
-    return {}
+    return generation.write(call, work)
 
 
 def _profiles(connection: Connection, account: str) -> list[Record]:
@@ -128,23 +139,25 @@ def _profiles(connection: Connection, account: str) -> list[Record]:
 @operations.handles("UpdateRole")
 def update_role(call: Call, given: Document) -> Document:
     members: Document = {name: given[name] for name in ("Description", "MaxSessionDuration") if name in given}
-    return _changed(call, given, members)
+    return _changed(call, given, lambda _: members)
 
 
 @operations.handles("UpdateRoleDescription")
 def update_role_description(call: Call, given: Document) -> Document:
-    _changed(call, given, {"Description": given["Description"]})
+    _changed(call, given, lambda _: {"Description": given["Description"]})
     return get_role(call, given)
 
 
 @operations.handles("UpdateAssumeRolePolicy")
 def update_assume_role_policy(call: Call, given: Document) -> Document:
-    return _changed(call, given, {"AssumeRolePolicyDocument": documents.check_trust(given["PolicyDocument"])})
+    trust = documents.check_trust(given["PolicyDocument"])
+    return _changed(call, given, lambda connection: {"AssumeRolePolicyDocument": documents.pinned(connection, trust)})
 
 
-def _changed(call: Call, given: Document, members: Document) -> Document:
+def _changed(call: Call, given: Document, members: Callable[[Connection], Document]) -> Document:
     def work(connection: Connection) -> Document:
-        entities.change(call, connection, find(connection, call.account, given["RoleName"]), **members)
+        role = find(connection, call.account, given["RoleName"])
+        entities.change(call, connection, role, **members(connection))
         return {}
 
     return generation.write(call, work)

@@ -7,7 +7,7 @@ import uuid
 
 from sqlalchemy.engine import Connection
 
-from clary.services.iam import entities, errors, generation, references, roles, shapes
+from clary.services.iam import entities, errors, generation, roles, shapes
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
 from clary.store.records import Record
@@ -59,16 +59,13 @@ def create_service_linked_role(call: Call, given: Document) -> Document:
         wanted["Description"] = given["Description"]
     record = roles.new_role(call.account, wanted, call.platform.clock.now())
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> Document:
         if records.find(connection, shapes.ROLE, call.account, shapes.REGION, wanted["RoleName"]) is not None:
             message = f"Service role name {wanted['RoleName']} has been taken in this account, "
             raise errors.bad_input(f"{message}please try a different suffix.")
-        roles.insert(connection, record)
+        return {"Role": roles.insert(connection, record)}
 
-    generation.write(call, work)
-    answer = roles.shown(record)
-    del answer["RoleLastUsed"]
-    return {"Role": answer}
+    return generation.write(call, work)
 
 
 @operations.handles("DeleteServiceLinkedRole")
@@ -82,7 +79,6 @@ def delete_service_linked_role(call: Call, given: Document) -> Document:
         if not path.startswith(entities.SERVICE_PATH):
             raise errors.bad_input(f"Role {role.name} is not a service-linked role.")
         records.delete(connection, role)
-        references.pin(connection, role)
         task = f"task{path}{role.name}/{uuid.uuid4()}"
         where = (call.account, shapes.REGION, _task_arn(call.account, task), None)
         records.insert(connection, Record(_TASK, *where, "SUCCEEDED", now, now, {}))

@@ -12,7 +12,6 @@ from clary.services.iam import (
     generation,
     inline_policies,
     policies,
-    references,
     root_key,
     shapes,
     tags,
@@ -118,20 +117,18 @@ def list_users(call: Call, given: Document) -> Document:
 
 @operations.handles("UpdateUser")
 def update_user(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> tuple[Record, Record]:
+    def work(connection: Connection) -> Document:
         old = find(connection, call.account, given["UserName"])
         new = entities.renamed(call, connection, entities.USER, old, given)
         access_keys.hand_over(connection, old, new)
-        references.follow(connection, old, new)
-        return old, new
+        return {}
 
-    references.in_buckets(call, *generation.write(call, work))
-    return {}
+    return generation.write(call, work)
 
 
 @operations.handles("DeleteUser")
 def delete_user(call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Record:
+    def work(connection: Connection) -> Document:
         record = find(connection, call.account, given["UserName"])
         if access_keys.of_user(connection, record):
             raise errors.conflict("Cannot delete entity, must delete access keys first.")
@@ -141,11 +138,9 @@ def delete_user(call: Call, given: Document) -> Document:
             raise errors.conflict("Cannot delete entity, must remove users from group first.")
         entities.check_deletable(record)
         records.delete(connection, record)
-        references.pin(connection, record)
-        return record
+        return {}
 
-    references.in_buckets(call, generation.write(call, work), None)
-    return {}
+    return generation.write(call, work)
 
 
 inline_policies.serve(operations, entities.USER)

@@ -40,6 +40,7 @@ def create_key(call: Call, given: Document) -> Document:
     record = new_record(call.platform, call.account, call.region, spec, document)
 
     def commit(connection: Connection) -> None:
+        record.document["Policy"] = policies.pinned(connection, policy)
         records.insert(connection, record)
         tags.write(connection, record.arn, named)
 

@@ -43,10 +43,16 @@ def retires(grant: Record, principal: Principal) -> bool:
 
 
 def _names(principal: Principal) -> frozenset[str]:
-    """How a grant may name `principal`: as itself, by its role, by its account."""
-    names = {principal.arn, principal.account, f"arn:aws:iam::{principal.account}:root"}
-    if principal.role:
-        names.add(f"arn:aws:iam::{principal.account}:role/{principal.role}")
+    """How a stored grant may name `principal`: as itself, by its role, by its account. Users, roles and their sessions
+    are named by their unique ids there (`clary.services.iam.principals`)."""
+    names = {principal.account, f"arn:aws:iam::{principal.account}:root"}
+    match principal.kind:
+        case "user":
+            names.add(principal.user_id)
+        case "role-session":
+            names |= {principal.user_id, principal.behind}
+        case _:
+            names.add(principal.arn)
     return frozenset(names)
 
 

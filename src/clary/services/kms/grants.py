@@ -8,11 +8,13 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.errors import ServiceError
 from clary.secrets import SealBroken
+from clary.services.iam import principals
 from clary.services.kms import faults, keys, paging, permission
 from clary.services.kms.asking import GRANT, Asker
 from clary.services.kms.specs import AGREE, ENCRYPT, MAC, SIGN, SYMMETRIC
@@ -26,6 +28,7 @@ operations = Operations()
 
 _TOKEN = b"kms grant token"
 _KEPT = ("Name", "GranteePrincipal", "RetiringPrincipal", "Operations", "Constraints")
+_NAMED = ("GranteePrincipal", "RetiringPrincipal")
 _NOT_BUILT = ("GranteeServicePrincipal", "RetiringServicePrincipal", "Constraints.SourceArn")
 _OF_ANY_KEY = frozenset({"CreateGrant", "RetireGrant", "DescribeKey"})
 _OF_PAIRS = _OF_ANY_KEY | {"GetPublicKey"}
@@ -53,6 +56,7 @@ def create_grant(call: Call, given: Document) -> Document:
         _require_operations(key, given["Operations"])
         unless_dry(given)
         kept = {name: given[name] for name in _KEPT if name in given}
+        kept |= {name: principals.pin_name(connection, kept[name]) for name in _NAMED if name in kept}
         same = _same(connection, key, kept)
         if same is not None:
             return key.arn, str(same.name)
@@ -104,8 +108,8 @@ def list_grants(call: Call, given: Document) -> Document:
     if "GrantId" in given:
         conditions.append(table.c.name == given["GrantId"])
     if "GranteePrincipal" in given:
-        conditions.append(table.c.document["GranteePrincipal"].as_string() == given["GranteePrincipal"])
-    return paging.of_records(call, given, GRANT, "Grants", _shown, *conditions, account=key.account)
+        conditions.append(_names(call, "GranteePrincipal", given))
+    return _told(call, paging.of_records(call, given, GRANT, "Grants", _shown, *conditions, account=key.account))
 
 
 @operations.handles("ListRetirableGrants")
@@ -114,8 +118,26 @@ def list_retirable_grants(call: Call, given: Document) -> Document:
     if "RetiringPrincipal" not in given:
         raise faults.invalid("RetiringPrincipal is required.")
     permission.require_account(call, "kms:ListRetirableGrants")
-    mine = table.c.document["RetiringPrincipal"].as_string() == given["RetiringPrincipal"]
-    return paging.of_records(call, given, GRANT, "Grants", _shown, mine)
+    mine = _names(call, "RetiringPrincipal", given)
+    return _told(call, paging.of_records(call, given, GRANT, "Grants", _shown, mine))
+
+
+def _names(call: Call, member: str, given: Document) -> sa.ColumnElement[bool]:
+    """That a grant names the principal that the request names."""
+    name = given[member]
+    pinned = call.platform.stores.records.read(lambda connection: principals.pin_name(connection, name))
+    named: sa.ColumnElement[bool] = table.c.document[member].as_string() == pinned
+    return named
+
+
+def _told(call: Call, answer: Document) -> Document:
+    """With principals by the names that they have now."""
+    grants: list[Document] = answer["Grants"]
+    named = [grant[name] for grant in grants for name in _NAMED if name in grant]
+    known = call.platform.stores.records.read(lambda connection: principals.arns(connection, named))
+    for grant in grants:
+        grant.update({name: known[grant[name]] for name in _NAMED if grant.get(name) in known})
+    return answer
 
 
 def _shown(grant: Record) -> Document:

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from clary.auth.policy import Ask, MalformedPolicy, Policy, Standing, decide, parse
 from clary.errors import ServiceError
+from clary.services.iam import principals
 from clary.services.kms import keys, paging
 from clary.services.kms.asking import Asker
 from clary.services.kms.changing import changing
@@ -62,6 +63,15 @@ def checked(call: Call, given: Document) -> str:
     return text
 
 
+def pinned(connection: Connection, text: str) -> str:
+    """A policy that was `checked`, as it is stored. Raises MalformedPolicyDocumentException when it names somebody who
+    is not there."""
+    try:
+        return principals.pin(connection, text)
+    except principals.UnknownPrincipal:
+        raise _malformed("Policy contains a statement with one or more invalid principals.") from None
+
+
 def _lets_change(call: Call, policy: Policy) -> bool:
     """Whether the policy lets its author, or his account's policies, change it again."""
     standing = Standing((_EVERYTHING,), resource=policy, resource_account=call.account, resource_decides=True)
@@ -81,8 +91,12 @@ def _require_name(given: Document) -> None:
 def get_key_policy(call: Call, given: Document) -> Document:
     asker = Asker.of(call, given)
     _require_name(given)
-    record = call.platform.stores.records.read(lambda connection: keys.find(connection, asker, given["KeyId"]))
-    return {"Policy": record.document["Policy"], "PolicyName": _NAME}
+
+    def work(connection: Connection) -> Document:
+        policy = keys.find(connection, asker, given["KeyId"]).document["Policy"]
+        return {"Policy": principals.show(connection, policy), "PolicyName": _NAME}
+
+    return call.platform.stores.records.read(work)
 
 
 @operations.handles("PutKeyPolicy")
@@ -90,7 +104,7 @@ def put_key_policy(call: Call, given: Document) -> Document:
     _require_name(given)
 
     def change(connection: Connection, record: Record, now: float) -> None:
-        keys.change(connection, record, now, Policy=checked(call, given))
+        keys.change(connection, record, now, Policy=pinned(connection, checked(call, given)))
 
     changing(call, given, change)
     return {}

@@ -31,7 +31,8 @@ def replicate_key(call: Call, given: Document) -> Document:
         keys.require_state(primary, keys.ENABLED)
         listed = sorted({*primary.document["ReplicaRegions"], region})
         _share(connection, primary, asker.now, ReplicaRegions=listed)
-        replica = _replica(primary, region, listed, given.get("Description", ""), policy, asker.now)
+        stored = policies.pinned(connection, policy)
+        replica = _replica(primary, region, listed, given.get("Description", ""), stored, asker.now)
         try:
             records.insert(connection, replica)
         except NameTaken:

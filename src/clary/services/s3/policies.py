@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from clary.auth.policy import MalformedPolicy, Policy, parse
 from clary.auth.policy import checks as policy_checks
 from clary.errors import ServiceError
+from clary.services.iam import principals
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import bucket_settings, configuration, faults, options, public
 from clary.services.s3.index import Bucket
@@ -52,8 +53,17 @@ def put_bucket_policy(call: Call, given: Document) -> Document:
             )
             raise ServiceError("AccessDenied", message, 403)
 
-    configuration.put(call, given, POLICY, given["Policy"], blocked)
+    configuration.put(call, given, POLICY, _pinned(call, given["Policy"]), blocked)
     return {}
+
+
+def _pinned(call: Call, text: str) -> str:
+    """As it is stored. Raises MalformedPolicy when it names somebody who is not there."""
+    try:
+        return call.platform.stores.records.read(lambda connection: principals.pin(connection, text))
+    except principals.UnknownPrincipal as error:
+        detail = {"Detail": f'"{error.kind}" : "{error.name}"'}
+        raise ServiceError("MalformedPolicy", "Invalid principal in policy", 400, detail) from None
 
 
 def _checked(text: str, bucket: str) -> Policy:
@@ -104,7 +114,8 @@ def _malformed(message: str) -> ServiceError:
 @operations.handles("GetBucketPolicy")
 @options.understands()
 def get_bucket_policy(call: Call, given: Document) -> Document:
-    return {"Policy": _stored(call, given)}
+    stored = _stored(call, given)
+    return {"Policy": call.platform.stores.records.read(lambda connection: principals.show(connection, stored))}
 
 
 def _stored(call: Call, given: Document) -> str:

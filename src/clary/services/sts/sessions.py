@@ -60,9 +60,8 @@ def open_session(
 def role_principal(role: Record, session_name: str) -> Principal:
     """Who a session of `role` is."""
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{session_name}"
-    user_id = f"{role.document['RoleId']}:{session_name}"
-    path_and_name = role.arn.partition(":role/")[2]
-    return Principal("role-session", role.account, arn, user_id, "", path_and_name)
+    role_id, path_and_name = _owner_id(role), role.arn.partition(":role/")[2]
+    return Principal("role-session", role.account, arn, f"{role_id}:{session_name}", "", path_and_name, role_id)
 
 
 def write_session(
@@ -124,7 +123,8 @@ def find_session(connection: Connection, secrets: RootKey, key: str) -> Credenti
         owner = records.by_arn(connection, record.parent)
         if owner is None or _owner_id(owner) != given["OwnerId"]:
             return None
-    principal = Principal(given["Kind"], record.account, given["Arn"], given["UserId"], key, given["Role"])
+    who = (given["Kind"], record.account, given["Arn"], given["UserId"], key, given["Role"], given["OwnerId"])
+    principal = Principal(*who)
     secret, token = (sealing.open_sealed(secrets, key, given[name]) for name in ("SealedSecret", "SealedToken"))
     return Credential(key, secret, principal, token, given["Expiration"])
 

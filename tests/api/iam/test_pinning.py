@@ -1,0 +1,64 @@
+"""What an earlier release stored by name is pinned once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from api.iam.served import Server
+from clary.services.iam import roles, users
+from clary.services.iam.pinning import pin_earlier
+from clary.services.s3 import bucket_settings, index
+from clary.store import records
+from clary.store.records import Record
+
+ANN, NOBODY = "arn:aws:iam::123456789012:user/ann", "arn:aws:iam::123456789012:user/nobody"
+
+
+def policy(*names: str) -> str:
+    return json.dumps({"Statement": {"Effect": "Allow", "Principal": {"AWS": list(names)}, "Action": "*"}})
+
+
+def test_it_is_pinned_once(server: Server, aws: Callable[..., Any]) -> None:
+    iam, stores = aws("iam"), server.platform.stores
+    ann = users.new_user("123456789012", {"UserName": "ann"}, 0.0)
+    role = roles.new_role("123456789012", {"RoleName": "r", "AssumeRolePolicyDocument": policy(ANN, NOBODY)}, 0.0)
+    grant = Record("kms-grant", "123456789012", "us-east-1", "g", "g", "", 0.0, 0.0, {"GranteePrincipal": ANN})
+
+    def earlier(connection: Connection) -> None:
+        for each in (ann, role, grant):
+            records.insert(connection, each)
+
+    def bucket(connection: Connection) -> index.Bucket:
+        found = index.find_bucket(connection, "b")
+        assert found is not None
+        return found
+
+    stores.records.write(earlier)
+    stores.objects.write(lambda connection: index.add_bucket(connection, index.Bucket("b", "1", "us-east-1", 0.0)))
+    stores.objects.write(
+        lambda connection: bucket_settings.enter(connection, bucket(connection), "Policy", policy(ANN))
+    )
+    pin_earlier(stores.records, stores.objects)
+
+    def stored() -> list[Any]:
+        text = stores.objects.read(lambda connection: bucket_settings.find(connection, bucket(connection), "Policy"))
+        trust = stores.records.read(lambda connection: records.by_arn(connection, role.arn))
+        given = stores.records.read(lambda connection: records.by_arn(connection, "g"))
+        assert trust is not None and given is not None
+        named = [
+            json.loads(each)["Statement"]["Principal"]["AWS"]
+            for each in (text, trust.document["AssumeRolePolicyDocument"])
+        ]
+        return [*named, given.document["GranteePrincipal"]]
+
+    user_id = ann.document["UserId"]
+    assert stored() == [[user_id], [user_id, NOBODY], user_id]
+    told = iam.get_role(RoleName="r")["Role"]["AssumeRolePolicyDocument"]
+    assert told["Statement"]["Principal"]["AWS"] == [ANN, NOBODY]
+    iam.create_user(UserName="nobody")
+    pin_earlier(stores.records, stores.objects)
+    assert stored()[1] == [user_id, NOBODY], "once and not again"
