@@ -10,6 +10,8 @@ from typing import Protocol
 from clary.errors import ServiceError
 from clary.wire.messages import Body, land
 
+_PIECE = 1024 * 1024
+
 
 class VerifiedBody(Body, Protocol):
     """A body that has passed the gate."""
@@ -67,3 +69,36 @@ class HashedBody:
             message = "The provided 'x-amz-content-sha256' header does not match what was computed."
             raise ServiceError("XAmzContentSHA256Mismatch", message, 400, members)
         self._ended = True
+
+
+class SizedBody:
+    """A file of which its sender's policy says how many bytes it may have: `least` to `most`."""
+
+    length: int | None = None
+
+    def __init__(self, source: Body, least: int, most: int) -> None:
+        self._source = source
+        self._least = least
+        self._most = most
+        self._seen = 0
+        self.trailers: dict[str, str] = {}
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._source.read(size)
+        self._seen += len(data)
+        if self._seen > self._most:
+            self._count()
+            raise self._refused("EntityTooLarge", "exceeds the maximum", "MaxSizeAllowed", self._most)
+        ended = size < 0 or (size > 0 and not data)
+        if ended and self._seen < self._least:
+            raise self._refused("EntityTooSmall", "is smaller than the minimum", "MinSizeAllowed", self._least)
+        return data
+
+    def _count(self) -> None:
+        """What still comes, for the answer: a client that has not sent all reads none."""
+        while data := self._source.read(_PIECE):
+            self._seen += len(data)
+
+    def _refused(self, code: str, relation: str, member: str, bound: int) -> ServiceError:
+        members = {"ProposedSize": self._seen, member: bound}
+        return ServiceError(code, f"Your proposed upload {relation} allowed size", 400, members)

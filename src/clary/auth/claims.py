@@ -141,6 +141,10 @@ def parse_stamp(stamp: str) -> float | None:
     return float(calendar.timegm((year, month, day, hour, minute, second)))
 
 
+def is_region(text: str) -> bool:
+    return _REGION.fullmatch(text) is not None
+
+
 def _when(fields: Mapping[str, Sequence[str]], kind: Family) -> tuple[str, float]:
     stamp = single(fields, "x-amz-date", kind)
     if not stamp:
@@ -163,7 +167,7 @@ def _unusual(authorization: str, kind: Family) -> tuple[_Parts, str]:
         said = " ".join(f"Authorization header requires '{name}' parameter." for name in missing)
         raise refusals.incomplete(kind, f"{said} Authorization={ALGORITHM}")
     access_key, date, region, service = _credential(parts["Credential"], kind)
-    if not _REGION.fullmatch(region):
+    if not is_region(region):
         raise refusals.wrong_scope_region(kind, region)
     return _Parts(access_key, date, region, service, tuple(parts["SignedHeaders"].split(";"))), parts["Signature"]
 
@@ -182,7 +186,7 @@ def _credential(text: str, kind: Family) -> tuple[str, str, str, str]:
 def _check_scope(kind: Family, date: str, region: str, stamp: str) -> None:
     if date != stamp[:8]:
         raise refusals.wrong_scope_date(kind, date, stamp)
-    if not _REGION.fullmatch(region):
+    if not is_region(region):
         raise refusals.wrong_scope_region(kind, region)
 
 

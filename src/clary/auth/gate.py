@@ -1,8 +1,9 @@
 """The one gate: a request comes in, exactly one principal comes out, or an error.
 
-The credential schemes are a closed list. To add one (a form, a web identity, a registry token, a console session, a
-notebook's cookie, a job's token), give it a name in `Scheme`, say in `schemes_of` how its proof is recognised, and add
-its branch to `Gate.admit`. A request that carries two proofs is refused, whichever they are.
+The credential schemes are a closed list. To add one (a registry token, a console session, a notebook's cookie, a job's
+token), give it a name in `Scheme`, say in `schemes_of` how its proof is recognised, and add its branch to `Gate.admit`.
+Uploads by HTML forms have their proofs in their bodies: `clary.auth.forms` has their schemes, `Gate.admit_form` is
+their way in. A request that carries two proofs is refused, whichever they are.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from clary.auth import claims, refusals, sigv2, sigv4
-from clary.auth.bodies import HashedBody, PlainBody, VerifiedBody
+from clary.auth import claims, forms, post_policy, refusals, sigv2, sigv4
+from clary.auth.bodies import HashedBody, PlainBody, SizedBody, VerifiedBody
 from clary.auth.chunked import ChunkedBody, ChunkSignatures
 from clary.auth.claims import Claim
 from clary.auth.principals import ANONYMOUS, Credential, Keyring, Principal
@@ -25,6 +26,7 @@ from clary.clock import Clock
 from clary.config import Settings
 from clary.errors import ServiceError
 from clary.wire.messages import Body, BytesBody, Request
+from clary.wire.multipart import Form
 
 Scheme = Literal["sigv4-header", "sigv4-query", "sigv2-query"]
 
@@ -107,6 +109,30 @@ class Gate:
         body = self._s3_body(request, proof) if kind == "s3" else self._small_body(request, proof)
         self._used(proof.credential.principal, service, proof.claim.region)
         return Admitted(proof.credential.principal, _with_body(request, body), proof.claim.region, service)
+
+    def admit_form(self, request: Request, form: Form, bucket: str) -> Admitted:
+        """As `admit`, of an upload by an HTML form to `bucket`: its proof is in its fields, and its policy holds for
+        them whether it is signed or not. The request's body becomes the file, as large as the policy allows."""
+        if schemes_of(request, s3=True):
+            raise refusals.proof_outside_form()
+        fields, now = {**form.fields, "bucket": bucket}, self._clock.now()
+        found = forms.schemes_of(fields)
+        if len(found) > 1:
+            raise refusals.two_proofs("s3")
+        principal, region = ANONYMOUS, ""
+        if found:
+            claim = forms.claimed(fields, found[0])
+            credential = self._credential(claim.access_key, "s3")
+            forms.check(claim, credential, now)
+            principal, region = credential.principal, claim.region
+        body: VerifiedBody = PlainBody(form.file)
+        if "policy" in fields:
+            policy = post_policy.read(fields["policy"])
+            policy.check(fields, now)
+            body = SizedBody(form.file, *policy.sizes)
+        if found:
+            self._used(principal, "s3", region)
+        return Admitted(principal, _with_body(request, body), region, "s3")
 
     def _make_rules(self, service: str, kind: Family) -> Rules:
         return Rules(service, kind, self._window)

@@ -45,6 +45,11 @@ def two_proofs(kind: Family) -> ServiceError:
     return incomplete(kind, message)
 
 
+def proof_outside_form() -> ServiceError:
+    message = "The proof of an upload by a form belongs into the form's fields, not into its head or its URL."
+    return ServiceError("InvalidRequest", message, 400)
+
+
 def unsupported_scheme(kind: Family, authorization: str) -> ServiceError:
     if kind != "s3":
         return incomplete(kind, f"Unsupported authorization type: '{authorization.partition(' ')[0]}'")

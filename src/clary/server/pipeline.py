@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -13,7 +14,8 @@ from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
 from clary.server.exchange import Hold
 from clary.services.access.authority import Authority
-from clary.services.operation import Call, Operations, Result
+from clary.services.operation import Call, Handler, Operations, Result
+from clary.services.s3 import form_upload
 from clary.services.s3.cors import CrossOrigin
 from clary.services.waiting import Wait, Waiting
 from clary.serving import request_ids
@@ -87,6 +89,8 @@ class Pipeline:
         handler = operations.find(route.operation.name) if operations else None
         if handler is None and route.operation.auth_type == "none":  # it brings no proof that could be asked for
             raise not_built(route.service, route.operation.name)
+        if route.by_form and handler is not None:
+            return self._uploaded(route, request_id, handler)
         admitted = self._admit(route)
         if handler is None:
             if admitted.principal == ANONYMOUS:
@@ -102,6 +106,17 @@ class Pipeline:
         if wait is not None:
             return self._hold(route, wait, call, lambda: handler(call, given))
         return protocols.serialize(route.operation, document, request_id, route.protocol)
+
+    def _uploaded(self, route: Route, request_id: str, handler: Handler) -> Response:
+        form = form_upload.opened(route.request)
+        admitted = self._gate.admit_form(route.request, form, route.labels["Bucket"])
+        meant = form_upload.meant(route, admitted.request, form.fields)
+        given = protocols.parse(meant)
+        self._validate(meant, given)
+        call = self._call(meant, dataclasses.replace(admitted, request=meant.request), request_id, meant.request.body)
+        document = self._authority.perform(call, given, handler)
+        response = protocols.serialize(meant.operation, document, request_id, meant.protocol)
+        return form_upload.answer(route, form.fields, response)
 
     def _hold(self, route: Route, wait: Wait, call: Call, describe: Callable[[], Result]) -> Hold:
         """The caller is authorised and its request valid; what it is told is looked up afresh when it is told."""

@@ -28,14 +28,23 @@ _AWS_HOST = re.compile(
 _HOST_LIMIT = 255  # characters that a name of the DNS may have
 _S3_LABEL = re.compile(r"s3(?:-[a-z0-9-]+)?")
 _LABEL = re.compile(r"[a-z0-9-]+")
+_POSTED_TO = re.compile(r"/([a-z0-9.-]+)/?")
 _RUNTIME = ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics")
 
 
 class RoutingError(ServiceError):
     """A request that means no operation; says how the answer has to be written."""
 
-    def __init__(self, code: str, message: str, status: int, service: str, protocol: Protocol) -> None:
-        super().__init__(code, message, status)
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int,
+        service: str,
+        protocol: Protocol,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(code, message, status, members)
         self.service = service
         self.protocol = protocol
 
@@ -58,6 +67,11 @@ class Route:
     def signing_scope(self) -> str:
         """The service name that a SigV4 credential scope must hold."""
         return TRAITS[self.service].scope
+
+    @property
+    def by_form(self) -> bool:
+        """An upload by an HTML form: all but the bucket is said in the body, which has not been read, the proof too."""
+        return self.request.method == "POST" and self.operation.name == "PutObject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +180,10 @@ class Router:
     def _operation(self, head: _Head, service: str, protocol: Protocol) -> tuple[OperationModel, dict[str, str]]:
         if protocol in ("rest-json", "rest-xml"):
             path = self._bucket_path(head.request) if service == "s3" else head.request.path
+            posted_to = _POSTED_TO.fullmatch(path) if service == "s3" and head.request.method == "POST" else None
+            if posted_to and not head.query:
+                _check_form(head.request)
+                return self._models.service(service).operation_model("PutObject"), {"Bucket": posted_to[1]}
             return _find_path(self._table(service), head, path, service, protocol)
         return _find_rpc(self._models.service(service), service, protocol, _rpc_name(head, protocol)), {}
 
@@ -245,16 +263,21 @@ def route_in(model: ServiceModel, service: str, protocol: Protocol, request: Req
     return Route(service, operation, protocol, request, labels, head.query, form)
 
 
+def _check_form(request: Request) -> None:
+    """Nothing but a form is posted to a bucket itself."""
+    content = (request.headers.get("content-type") or "").lower()
+    if not content.startswith("multipart/form-data"):
+        message = "At least one of the pre-conditions you specified did not hold"
+        condition = {"Condition": "Bucket POST must be of the enclosure-type multipart/form-data"}
+        raise RoutingError("PreconditionFailed", message, 412, "s3", "rest-xml", condition)
+
+
 def _find_path(
     table: PathTable, head: _Head, path: str, service: str, protocol: Protocol
 ) -> tuple[OperationModel, dict[str, str]]:
     try:
         return table.find(head.request.method, path, head.query, head.request.headers)
     except LookupError:
-        content = (head.request.headers.get("content-type") or "").lower()
-        if service == "s3" and head.request.method == "POST" and content.startswith("multipart/form-data"):
-            message = "s3:PostObject (uploads by HTML forms) is not built in Clary yet."
-            raise RoutingError("NotImplemented", message, 501, service, protocol) from None
         raise _unknown_path(service, protocol) from None
 
 

@@ -221,7 +221,7 @@ def test_an_answer_that_leaves_the_body_unread_leaves_the_connection_usable(raw:
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status", "code"),
     [
-        ("POST", "", {"Content-Type": "multipart/form-data; boundary=x"}, 501, b"<Code>NotImplemented<"),
+        ("POST", "", {"Content-Type": "multipart/form-data; boundary=x"}, 400, b"<Code>IncorrectNumberOfFiles"),
         ("PUT", "/k", {"x-amz-acl": "public-read"}, 400, b"<Code>AccessControlListNotSupported<"),
         ("PUT", "/k", {"x-amz-acl": "everybody"}, 400, b"<Code>InvalidArgument<"),
         ("PUT", "/k", {"If-None-Match": '"0"'}, 501, b"<Code>NotImplemented<"),

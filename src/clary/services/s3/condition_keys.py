@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from clary.services.access.context import Keys, Later
 from clary.services.access.wanted import keys_of
 from clary.services.operation import Call
-from clary.services.s3 import index, seeking
+from clary.services.s3 import form_upload, index, seeking
 from clary.services.s3.index import Entry
 
 _KEYS = {
@@ -98,6 +98,9 @@ def _signature(call: Call) -> Keys:
     if "authorization" in headers:
         found["s3:authtype"] = ("REST-HEADER",)
         found["s3:signatureversion"] = ("AWS4-HMAC-SHA256",)
+    elif call.principal.kind != "anonymous" and form_upload.is_one(call):
+        found["s3:authtype"] = ("POST",)
+        found["s3:signatureversion"] = ("AWS4-HMAC-SHA256" if "x-amz-algorithm" in headers else "AWS",)
     elif call.principal.kind != "anonymous":
         found["s3:authtype"] = ("REST-QUERY-STRING",)
         newer = "X-Amz-Algorithm" in call.request.query

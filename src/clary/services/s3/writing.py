@@ -19,7 +19,7 @@ from clary.errors import ServiceError
 from clary.objects.base import ObjectStore
 from clary.objects.encrypted import Cipher
 from clary.services.operation import Call
-from clary.services.s3 import checksums, faults
+from clary.services.s3 import checksums, faults, form_upload
 from clary.services.s3.hashing import Beside
 from clary.wire.messages import Body, BytesBody
 
@@ -54,14 +54,14 @@ def receive(call: Call, given: Mapping[str, Any], small: int = SMALL, cipher: Ci
     md5 = given.get("ContentMD5")
     if md5 is not None:
         checksums.md5_value(md5)
-    if body.length is None:
-        raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", 411)
-    if body.length > LARGEST_PUT:
+    if body.length is None and not form_upload.is_one(call):
+        raise form_upload.without_length()
+    if body.length is not None and body.length > LARGEST_PUT:
         raise too_large(body.length)
     wanted = announced.algorithm if announced else None
 
     def verify(size: int, digest: bytes, checksum: bytes) -> None:
-        if size != body.length:
+        if body.length is not None and size != body.length:
             message = "You did not provide the number of bytes specified by the Content-Length HTTP header"
             raise ServiceError("IncompleteBody", message)
         if md5 is not None:
@@ -70,8 +70,19 @@ def receive(call: Call, given: Mapping[str, Any], small: int = SMALL, cipher: Ci
             value = announced.value or checksums.in_trailer(body, announced.algorithm)
             checksums.check(announced.algorithm, value, checksum)
 
-    pieces = iter(lambda: body.read(_PIECE), b"")
+    pieces: Iterator[bytes] = iter(lambda: body.read(_PIECE), b"")
+    if body.length is None:
+        pieces = _bounded(pieces)
     return store(call.platform.objects, pieces, wanted, verify, small, body, cipher)
+
+
+def _bounded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    size = 0
+    for piece in pieces:
+        size += len(piece)
+        if size > LARGEST_PUT:
+            raise too_large(size)
+        yield piece
 
 
 def store(
