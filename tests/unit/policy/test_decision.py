@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clary.auth.policy import Ask, Decision, Policy, Standing, decide, denial
+from clary.auth.policy import Ask, Caller, Decision, Identity, Policy, Side, Standing, decide, denial
 from clary.auth.principals import ANONYMOUS, Principal
 from unit.policy.people import (
     AWAY,
@@ -196,3 +196,23 @@ def test_denials_in_aws_words() -> None:
     )
     explicit = decide(asked, Standing([ALL], boundary=policy(deny())))
     assert denial(asked, explicit).endswith(f"on resource: {OBJECT} with an explicit deny in a permissions boundary")
+
+
+def test_what_an_identity_settles_counts_where_no_resource_has_a_word() -> None:
+    sides = {
+        "home": Side(HOME),
+        "away": Side(AWAY),
+        "alone": Side(HOME, decides=True),
+        "denied": Side(HOME, policy(deny(Principal="*"))),
+    }
+    for who, identity in ((ROOT, Identity()), (USER, Identity((ALL,)))):
+        caller = Caller(who, identity, sides=lambda _who, _action, resource, _version: sides[resource])
+        for _ in range(2):
+            assert [caller.decide("s3:GetObject", each).allowed for each in sides] == [True, False, False, False]
+    assert Identity((ALL,)).settled("user", "s3:GetObject") is not None
+    but = {"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::a"}
+    for narrow in (allow(Resource="arn:aws:s3:::a"), but, allow(Condition={"Null": {"a": "true"}})):
+        assert Identity((policy(narrow),)).settled("user", "s3:GetObject") is None
+    assert Identity((policy(allow(), deny(Resource="arn:aws:s3:::a")),)).settled("user", "s3:GetObject") is None
+    assert Identity((ALL,), boundary=NOTHING).settled("user", "s3:GetObject") is None
+    assert Identity().settled("service", "s3:GetObject") is None

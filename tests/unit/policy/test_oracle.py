@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from clary.auth.policy import Ask, Standing, decide, parse
+from clary.auth.policy import Ask, Caller, Identity, Side, Standing, decide, parse
 from clary.auth.principals import Principal
 from unit.policy import oracle
 from unit.policy.people import AWAY, EVERYBODY, FEDERATED, HOME, OTHER, SESSION, STRANGER, USER
@@ -139,7 +140,23 @@ def decided(who: Principal, action: str, resource: str, keys: dict[str, list[str
         sides["resource_decides"],
     )
     decision = decide(Ask(who, action, resource, keys), standing)
+    ask = asked(who, standing)
+    for _ in range(2):  # what is settled without the resource's side is remembered
+        assert ask(action, resource, keys) == (decision.allowed, decision.why, decision.kind)
     return decision.allowed, decision.why
+
+
+def asked(who: Principal, standing: Standing) -> Callable[..., tuple[bool, str, str]]:
+    """The same as a caller asks it in a request."""
+    identity = Identity(standing.identity, standing.boundary, standing.session)
+    side = Side(standing.resource_account, standing.resource, standing.resource_decides)
+    caller = Caller(who, identity, sides=lambda *_: side)
+
+    def ask(action: str, resource: str, keys: dict[str, list[str]]) -> tuple[bool, str, str]:
+        decision = caller.decide(action, resource, keys)
+        return decision.allowed, decision.why, decision.kind
+
+    return ask
 
 
 def agree(seed: int, count: int) -> dict[Any, int]:

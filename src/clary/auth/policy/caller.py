@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from clary.auth.policy.decision import Ask, Decision, Standing, decide
+from clary.auth.policy.decision import Ask, Decision, Standing, decide, settled
 from clary.auth.policy.language import Policy
 from clary.auth.policy.patterns import Context
 from clary.auth.principals import Principal
 
 _NOTHING: Mapping[str, Sequence[str]] = {}
+_MOST_KNOWN = 1024  # actions that an identity remembers what it settles of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,27 @@ class Identity:
     boundary: Policy | None = None
     session: Sequence[Policy] | None = None
     facts: Context = field(default_factory=dict)
+    _known: dict[tuple[str, str], Decision | None] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def settled(self, kind: str, action: str) -> Decision | None:
+        """The decision for `action` of a principal of that kind where no resource's side has a word in it, and neither
+        resource nor request can change it; None when they can. Remembered: an identity is never other than it was
+        made, and whoever makes another begins anew."""
+        key = (kind, action)
+        try:
+            return self._known[key]
+        except KeyError:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = settled(kind, action, Standing(self.policies, self.boundary, self.session))
+            self._known[key] = found
+            return found
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+_NO_POLICIES = Identity()
+
+
+class Side(NamedTuple):
     """The resource's side: whose it is, what its own policy says, and whether that alone lets anybody in (the members
     of Standing that begin with `resource`)."""
 
@@ -78,26 +96,28 @@ class _Both(Mapping[str, Sequence[str]]):
         return len({**self._second, **self._first})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """A principal in one request. `context` are the request's condition keys, lower-cased; `sides` says whose a
     resource is and what its policy says."""
 
     principal: Principal
-    identity: Identity = field(default_factory=Identity)
-    context: Context = field(default_factory=dict)
+    identity: Identity = _NO_POLICIES
+    context: Context = _NOTHING
     sides: Sides = nobodys
 
     def decide(
         self, action: str, resource: str = "*", context: Context = _NOTHING, version: Version = CURRENT
     ) -> Decision:
         """Whether he may; `context` are further keys of this question."""
-        return decide(self.ask(action, resource, context), self._standing(action, resource, version))
+        side = self.sides(self.principal, action, resource, version)
+        if side.policy is None and not side.decides and side.account in ("", self.principal.account):
+            found = self.identity.settled(self.principal.kind, action)
+            if found is not None:
+                return found
+        mine = self.identity
+        standing = Standing(mine.policies, mine.boundary, mine.session, side.policy, side.account, side.decides)
+        return decide(self.ask(action, resource, context), standing)
 
     def ask(self, action: str, resource: str = "*", context: Context = _NOTHING) -> Ask:
         keys = self.context if context is _NOTHING else _Both(context, self.context)
         return Ask(self.principal, action, resource, keys)
-
-    def _standing(self, action: str, resource: str, version: Version) -> Standing:
-        side, mine = self.sides(self.principal, action, resource, version), self.identity
-        return Standing(mine.policies, mine.boundary, mine.session, side.policy, side.account, side.decides)

@@ -96,6 +96,21 @@ def decide(ask: Ask, standing: Standing) -> Decision:
     return _narrowed(limits) or Decision(True, "allowed", "identity", tuple(mine.allowing))
 
 
+def settled(kind: str, action: str, standing: Standing) -> Decision | None:
+    """What `decide` says of `action`, asked by a principal of that kind, where it is the same for every resource and
+    request: `standing` has no resource side, something allows everything and nothing denies anything. None where the
+    resource or the request may matter."""
+    if kind in _WITHOUT_POLICIES:
+        return None
+    mine = _unconditional("identity", standing.identity, action)
+    limits = [] if standing.boundary is None else [_unconditional("boundary", (standing.boundary,), action)]
+    if standing.session is not None:
+        limits.append(_unconditional("session", standing.session, action))
+    if mine is None or not (mine.allowing or kind == "root") or not all(each and each.allowing for each in limits):
+        return None
+    return Decision(True, "allowed", "identity", tuple(mine.allowing))
+
+
 class _Applying:
     """The statements of one kind of policies that apply."""
 
@@ -126,6 +141,21 @@ def _applying(kind: Kind, policies: Sequence[Policy], ask: Ask) -> _Applying:
     for policy, statement in later if not found.allowing else ():
         if statement.applies(ask.resource, ask.context):
             found.add(policy, statement)
+    return found
+
+
+def _unconditional(kind: Kind, policies: Sequence[Policy], action: str) -> _Applying | None:
+    """The statements that allow `action` whatever it is about, as `_applying` looks at them; None when one denies it of
+    something."""
+    found = _Applying(kind)
+    for policy in policies:
+        for statement in policy.about(action):
+            if statement.whom is not None or statement.resources is None:
+                continue
+            if not statement.allow:
+                return None
+            if statement.unconditional:
+                found.add(policy, statement)
     return found
 
 

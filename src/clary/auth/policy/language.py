@@ -45,6 +45,11 @@ class Patterns:
                 return not self.inverted
         return self.inverted
 
+    @property
+    def everything(self) -> bool:
+        """Whether they plainly match whatever there is."""
+        return not self.inverted and any(pattern.text == "*" for pattern in self.patterns)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
@@ -67,6 +72,11 @@ class Statement:
         if self.resources is not None and not self.resources.match(resource, context):
             return False
         return not self.conditions or all(condition.holds(context) for condition in self.conditions)
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether it plainly applies whatever the resource and the request are."""
+        return not self.conditions and self.resources is not None and self.resources.everything
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,12 @@ resource is to act as has to be passed (iam:PassRole), tags have to be added."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clary.arns import Arn
+from clary.arns import PARTITION, Arn
 from clary.errors import validation
 from clary.services.access.context import Keys, Later, of_tags
 from clary.services.access.wanted import Wanted, tags_of
@@ -27,7 +28,7 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     resource = _resource(call, given)
     yield Wanted(f"sagemaker:{operation}", resource, keys)
     for noun in _ALSO.get(operation, ()):
-        yield Wanted(f"sagemaker:{operation}", _arn(call, noun, given[f"{noun}Name"]), keys)
+        yield Wanted(f"sagemaker:{operation}", _arn(call, _type(noun), given[f"{noun}Name"]), keys)
     if operation.startswith("Create") and given.get("Tags"):
         yield Wanted("sagemaker:AddTags", resource, keys)
     for role in roles(given):
@@ -53,24 +54,34 @@ def roles(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _resource(call: Call, given: Document) -> str:
-    found = _VERB.fullmatch(call.operation)
     if "ResourceArn" in given:
         return str(given["ResourceArn"])
-    if found is None:
-        return "*"
-    noun = found[2]
-    for stem in (noun, noun.removesuffix("V2"), noun.removesuffix("WeightsAndCapacities")):
-        if isinstance(given.get(f"{stem}Arn"), str):
-            return str(given[f"{stem}Arn"])
-        if isinstance(given.get(f"{stem}Name"), str):
-            name = str(given[f"{stem}Name"])
-            return name if name.startswith("arn:") else _arn(call, stem, name)
+    for arn, name, kind in _members(call.operation):
+        if isinstance(given.get(arn), str):
+            return str(given[arn])
+        if isinstance(given.get(name), str):
+            found = str(given[name])
+            return found if found.startswith("arn:") else _arn(call, kind, found)
     return "*"
 
 
-def _arn(call: Call, noun: str, name: str) -> str:
-    kind = _TYPES.get(noun) or _WORD.sub("-", noun).lower()
-    return str(Arn("sagemaker", call.region, call.account, f"{kind}/{name}"))
+@functools.cache  # of the few hundred operations that the model has
+def _members(operation: str) -> tuple[tuple[str, str, str], ...]:
+    """What of a request may name the operation's resource: members with its ARN and its name, and the type that it has
+    in ARNs then."""
+    found = _VERB.fullmatch(operation)
+    if found is None:
+        return ()
+    stems = dict.fromkeys((found[2], found[2].removesuffix("V2"), found[2].removesuffix("WeightsAndCapacities")))
+    return tuple((f"{stem}Arn", f"{stem}Name", _type(stem)) for stem in stems)
+
+
+def _type(noun: str) -> str:
+    return _TYPES.get(noun) or _WORD.sub("-", noun).lower()
+
+
+def _arn(call: Call, kind: str, name: str) -> str:
+    return f"arn:{PARTITION}:sagemaker:{call.region}:{call.account}:{kind}/{name}"
 
 
 def context(given: Mapping[str, Any]) -> Keys:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from clary.auth.policy import CURRENT, Context, Version
 from clary.services.operation import Call, Document
 
+_NO_KEYS: Context = {}
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+
+class Wanted(NamedTuple):
     """One action on one resource (an ARN, or "*" for actions about none); `context` are the condition keys that the
     request gives it, lower-cased; `version` is the one of the resource that the operation will use. An operation that
     wants several needs all of them."""
 
     action: str
     resource: str = "*"
-    context: Context = field(default_factory=dict)
+    context: Context = _NO_KEYS
     version: Version = CURRENT
 
 
