@@ -17,6 +17,7 @@ from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
 
 _LOG = logging.getLogger(__name__)
+_READ_JSON = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _first(inbound: Inbound, kind: Frame) -> dict[str, Any] | None:
     """What the frame holds that begins an exchange, None when the peer has closed. Raises ConnectionError."""
     try:
         frame = inbound.receive()
-        value = json.loads(frame[1]) if frame else None
+        value = _READ_JSON(frame[1].decode()) if frame else None
     except ValueError as error:
         raise ConnectionError(f"no frame that begins an exchange: {error!r}") from error
     if frame is not None and (frame[0] is not kind or not isinstance(value, dict)):
@@ -90,7 +91,7 @@ def _first(inbound: Inbound, kind: Frame) -> dict[str, Any] | None:
 
 
 def _request(head: dict[str, Any], body: FrameBody) -> Request:
-    headers = Headers([(name, value) for name, value in head["headers"]])
+    headers = Headers(tuple(map(tuple, head["headers"])))
     return Request(head["method"], head["target"], headers, body, head.get("scheme", "http"), head.get("peer", ""))
 
 

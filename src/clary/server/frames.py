@@ -62,6 +62,9 @@ class Frame(IntEnum):
     READ = 15
 
 
+_FRAMES = {each.value: each for each in Frame}
+
+
 def questions_socket(control: Path) -> Path:
     """Where questions are answered, given where requests are."""
     return control.with_name("questions.sock")
@@ -125,7 +128,10 @@ def _header(data: bytes) -> tuple[Frame, int]:
     kind, length = HEADER.unpack_from(data)
     if length > LONGEST:
         raise ConnectionError(f"a frame of {length} bytes")
-    return Frame(kind), length
+    found = _FRAMES.get(kind)
+    if found is None:
+        raise ValueError(f"there is no frame of type {kind}")
+    return found, length
 
 
 def _exactly(connection: socket.socket, size: int, may_end: bool) -> bytes | None:

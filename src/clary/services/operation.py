@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from clary.auth.policy import Caller
 from clary.auth.principals import Principal
@@ -14,8 +13,7 @@ from clary.wire.messages import Body, Request
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One authenticated, authorised, validated request. `body` is the verified payload stream of operations with a
     streaming input (the parameter itself holds the same object); `request` gives headers to those who need them;
     `caller` tells what else its principal may do, for what is known only on the way."""

@@ -46,6 +46,7 @@ _BOUNDS = {
 }
 _OWN = '"_'  # with which the name of a member of the service's own begins in a text
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
+_quoted = json.encoder.encode_basestring_ascii
 _LISTING_MEMBERS = {*_BOUNDS, "NextToken", "MaxResults", "SortBy", "SortOrder", "NameContains", "StatusEquals"}
 
 
@@ -143,8 +144,7 @@ def describe(resource: Resource, call: Call, given: Document) -> Result:
         if resource.written is not None:
             found = records.written(connection, resource.kind, call.account, call.region, name)
             if found is not None and _OWN not in found.document:
-                head = {key: _time(key, each) for key, each in _head(resource, found).items()}
-                return Written(f"{resource.written(found.document)[:-1]},{_ENCODER.encode(head)[1:]}")
+                return Written(f"{resource.written(found.document)[:-1]},{_written_head(resource, found)}}}")
         return present(resource, require(connection, resource, call, name))
 
     return call.platform.stores.records.read(look)
@@ -162,6 +162,14 @@ def _head(resource: Resource, record: Record | records.Written) -> Document:
     if record.status:
         shown[f"{resource.noun}Status"] = record.status
     return shown
+
+
+def _written_head(resource: Resource, record: records.Written) -> str:
+    """`_head` as the members of a JSON text: times, which are numbers, and texts."""
+    shown = _head(resource, record).items()
+    return ",".join(
+        [f'"{name}":{write_epoch(each) if isinstance(each, float) else _quoted(each)}' for name, each in shown]
+    )
 
 
 def listing(resource: Resource, call: Call, given: Document) -> Result:

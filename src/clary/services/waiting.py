@@ -8,6 +8,7 @@ one. Whoever does not wait (a script's own loop, a console) is never held; what 
 from __future__ import annotations
 
 import enum
+import functools
 import math
 import re
 import threading
@@ -165,6 +166,7 @@ class Waiting:
         return min(_GLANCE, self._longest) if _within(silence, _POLL) else 0.0
 
 
+@functools.lru_cache(maxsize=64)  # pure, so never stale; few, because a head may have 64 KiB
 def client_of(user_agent: str) -> Client | None:
     """None: it does not say that it waits."""
     return next((client for client, mark in _MARKS if mark.search(user_agent)), None)

@@ -107,9 +107,10 @@ class RequestHead(Protocol):
     def fields(self) -> Mapping[str, Sequence[str]]: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take three times as long to make
 class Request:
-    """`target` is the request target byte for byte as it came (decoded as latin-1, nothing unquoted)."""
+    """Not changed once it is made: who wants another makes one. `target` is the request target byte for byte as it came
+    (decoded as latin-1, nothing unquoted)."""
 
     method: str
     target: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from botocore.model import OperationModel, OperationNotFoundError, ServiceModel
@@ -25,6 +26,7 @@ _RPC_PATH = re.compile(r"/service/([^/]+)/operation/([^/?]+)")
 _AWS_HOST = re.compile(
     r"(?P<name>.+?)(?:\.dualstack)?(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?:\.cn)?"
 )
+_USUAL_HEADER = 1024  # characters of what is remembered
 _HOST_LIMIT = 255  # characters that a name of the DNS may have
 _S3_LABEL = re.compile(r"s3(?:-[a-z0-9-]+)?")
 _LABEL = re.compile(r"[a-z0-9-]+")
@@ -49,8 +51,10 @@ class RoutingError(ServiceError):
         self.protocol = protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+_NONE: Mapping[str, Any] = {}
+
+
+class Route(NamedTuple):
     """What a request means. `request` replaces the one that came in (a query's body has been read into memory: hash
     and verify that one); `labels` are the decoded labels of a REST path, `query` the decoded query string, `form` the
     decoded pairs of a query request."""
@@ -59,8 +63,8 @@ class Route:
     operation: OperationModel
     protocol: Protocol
     request: Request
-    labels: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, list[str]] = field(default_factory=dict)
+    labels: Mapping[str, str] = _NONE
+    query: Mapping[str, list[str]] = _NONE
     form: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -74,8 +78,7 @@ class Route:
         return self.request.method == "POST" and self.operation.name == "PutObject"
 
 
-@dataclass(frozen=True, slots=True)
-class _Head:
+class _Head(NamedTuple):
     """A request with what several steps ask of it."""
 
     request: Request
@@ -231,7 +234,9 @@ def credential_scope(request: Request) -> str:
     """The service in a SigV4 credential scope, "" when the request has none."""
     authorization = request.headers.get("authorization")
     if authorization:
-        return _scope_named(authorization) or ("s3" if authorization.startswith("AWS ") else "")
+        before = authorization.rpartition("Signature=")[0]  # with which a header ends, as all known signers write it
+        known = _known_scope(before) if before and len(before) <= _USUAL_HEADER else ""
+        return known or _scope_named(authorization) or ("s3" if authorization.startswith("AWS ") else "")
     if "X-Amz-Credential=" in request.query:
         credential = request.query.partition("X-Amz-Credential=")[2].partition("&")[0]
         parts = unquote(credential).split("/")
@@ -247,6 +252,9 @@ def _scope_named(authorization: str) -> str:
             if service and end.startswith("aws4_request"):
                 return service
     return ""
+
+
+_known_scope = lru_cache(maxsize=256)(_scope_named)  # the same all day for one key; pure, so never stale
 
 
 def route_in(model: ServiceModel, service: str, protocol: Protocol, request: Request) -> Route:
@@ -282,8 +290,10 @@ def _find_path(
 
 
 def _find_rpc(model: ServiceModel, service: str, protocol: Protocol, name: str) -> OperationModel:
-    with contextlib.suppress(OperationNotFoundError):
+    try:
         return model.operation_model(name)
+    except OperationNotFoundError:
+        pass
     if protocol == "query":
         if not name:
             raise RoutingError("MissingAction", "Could not find an Action in the request.", 400, service, protocol)
