@@ -13,11 +13,24 @@ IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 600, role: str = ROLE) -> str:
-    """The name of a training job, and of the bucket with its data."""
+def start(
+    server: WholeServer,
+    rounds: int = 5,
+    rows: int = 500,
+    runtime: int = 600,
+    role: str = ROLE,
+    data_key: str = "",
+    output_key: str = "",
+) -> str:
+    """The name of a training job, and of the bucket with its data. `data_key` is the KMS key that the bucket encrypts
+    under, `output_key` that of the job's output."""
     name = f"job-{uuid.uuid4().hex[:12]}"
     s3 = server.client("s3")
     s3.create_bucket(Bucket=name)
+    if data_key:
+        applied = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": data_key}
+        rule = {"ApplyServerSideEncryptionByDefault": applied, "BucketKeyEnabled": True}
+        s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.put_object(Bucket=name, Key="train/points.csv", Body=points.csv(points.table(rows, seed=1)).encode())
     source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{name}/train/"}
     server.client("sagemaker").create_training_job(
@@ -26,7 +39,7 @@ def start(server: WholeServer, rounds: int = 5, rows: int = 500, runtime: int = 
         AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
         HyperParameters={"num_round": str(rounds), "objective": "binary:logistic"},
         InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}],
-        OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
+        OutputDataConfig={"S3OutputPath": f"s3://{name}/output", "KmsKeyId": output_key},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
         StoppingCondition={"MaxRuntimeInSeconds": runtime},
     )
@@ -45,20 +58,20 @@ def ended(server: WholeServer, name: str) -> dict[str, Any]:
     return describe(server, name)
 
 
-def configure(server: WholeServer, job: str) -> None:
+def configure(server: WholeServer, job: str, role: str = ROLE) -> None:
     """A model and an endpoint configuration of the job's name."""
     sagemaker = server.client("sagemaker")
     model = describe(server, job)["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
-        ModelName=job, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": model}
+        ModelName=job, ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": model}
     )
     variant = {"VariantName": "v", "ModelName": job, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName=job, ProductionVariants=[variant])
 
 
-def deploy(server: WholeServer, job: str) -> str:
+def deploy(server: WholeServer, job: str, role: str = ROLE) -> str:
     """The name of an endpoint in service with the job's model."""
-    configure(server, job)
+    configure(server, job, role)
     sagemaker = server.client("sagemaker")
     sagemaker.create_endpoint(EndpointName=job, EndpointConfigName=job)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60})

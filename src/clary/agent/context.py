@@ -61,7 +61,8 @@ class Context:
         return not (self.orders.down or self.orders.refused) and (self.collecting or not self.orders.stop)
 
     def s3(self) -> S3:
-        return S3(lambda: self.link.endpoint, self.spec.region, self._credentials, self.wanted)
+        spec = self.spec
+        return S3(lambda: self.link.endpoint, spec.region, self._credentials, self.wanted, spec.output_key)
 
     def _credentials(self, refresh: bool) -> Credentials:
         credentials = self.link.credentials(refresh)

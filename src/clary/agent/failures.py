@@ -65,6 +65,8 @@ def of_upload(error: S3Error, uri: str) -> ClientFailure | InternalFailure:
 
 
 def _advice(error: S3Error) -> str:
+    if error.code.startswith("KMS."):
+        return "Please ensure that the KMS key is there and enabled, and that the role may use it."
     match error.code:
         case "NoSuchBucket":
             return "Please ensure that the bucket exists."

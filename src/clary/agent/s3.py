@@ -11,7 +11,7 @@ import hashlib
 import http.client
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -25,6 +25,7 @@ _PART = 64 * 1024 * 1024  # bytes in a part of a multipart upload
 _TIMEOUT = 60.0  # seconds without a byte
 _ATTEMPTS = 8  # answers of 5xx in a row before it is given up
 _LONGEST_PAUSE = 2.0
+_ENCRYPTION = "x-amz-server-side-encryption"
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidToken", "RequestExpired")
 
 
@@ -58,8 +59,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 class S3:
     """endpoint() is the server's base URL at the moment; credentials(refresh) gives the role session, a new one when
-    `refresh`; wanted() says whether to go on. One object is used by several threads: every request has a connection of
-    its own."""
+    `refresh`; wanted() says whether to go on; `kms_key` is what uploads are encrypted under ("" for what
+    their bucket is set to). One object is used by several threads: every request has a connection of its own."""
 
     def __init__(
         self,
@@ -67,11 +68,13 @@ class S3:
         region: str,
         credentials: Callable[[bool], Credentials],
         wanted: Callable[[], bool],
+        kms_key: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._region = region
         self._credentials = credentials
         self._wanted = wanted
+        self._kms_key = kms_key
 
     def list(self, bucket: str, prefix: str) -> Iterator[Object]:
         """Every object under the prefix, in key order."""
@@ -160,7 +163,8 @@ class S3:
         digest = _digest(body) if body else EMPTY
         credentials = self._credentials(refresh)
         address = urlsplit(self._endpoint())
-        headers = sign(method, address.netloc, path, text, digest, credentials, self._region, time.time())
+        sent = {"host": address.netloc, **self._encryption(method, query)}
+        headers = sign(method, sent, path, text, digest, credentials, self._region, time.time())
         headers["content-length"] = str(body.size if body else 0)
         if start:
             headers["range"] = f"bytes={start}-"
@@ -170,6 +174,13 @@ class S3:
         if answer.status >= 300:
             raise _refusal(answer)
         return answer
+
+    def _encryption(self, method: str, query: Mapping[str, str]) -> Mapping[str, str]:
+        """The headers that say so, for the requests that begin a new object."""
+        begins = "uploads" in query or (method == "PUT" and "partNumber" not in query)
+        if not (begins and self._kms_key):
+            return {}
+        return {_ENCRYPTION: "aws:kms", f"{_ENCRYPTION}-aws-kms-key-id": self._kms_key}
 
     def pause(self, seconds: float) -> None:
         """Raises Unwanted when the instance is not wanted any more."""

@@ -26,7 +26,7 @@ def query_of(pairs: Mapping[str, str]) -> str:
 
 def sign(
     method: str,
-    host: str,
+    sent: Mapping[str, str],
     path: str,
     query: str,
     payload_hash: str,
@@ -34,9 +34,10 @@ def sign(
     region: str,
     now: float,
 ) -> dict[str, str]:
-    """The headers that prove the request; `now` in epoch seconds."""
+    """The headers that prove the request, with those that are `sent` anyway (lower-case names; `host` is one of them);
+    `now` in epoch seconds."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
-    headers = {"host": host, "x-amz-content-sha256": payload_hash, "x-amz-date": stamp}
+    headers = {**sent, "x-amz-content-sha256": payload_hash, "x-amz-date": stamp}
     if credentials.session_token:
         headers["x-amz-security-token"] = credentials.session_token
     names = ";".join(sorted(headers))

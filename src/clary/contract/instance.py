@@ -55,7 +55,8 @@ class MetricDefinition:
 class InstanceSpec:
     """All an agent needs. `id` is unique and safe as a folder name; launching one id twice runs it once.
 
-    host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training);
+    host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training),
+    `output_key` the KMS key (id, alias or ARN) that encrypts what goes there, "" for what the bucket is set to;
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
     `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
     that this agent is the one that was launched. `nice` (0 to 19): how far the instance steps back where cores are
@@ -81,6 +82,7 @@ class InstanceSpec:
     hyperparameters: dict[str, str] = field(default_factory=dict)
     channels: tuple[Channel, ...] = ()
     output: str = ""
+    output_key: str = ""
     output_compression: str = "GZIP"
     model_data: str = ""
     metrics: tuple[MetricDefinition, ...] = ()

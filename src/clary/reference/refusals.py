@@ -20,7 +20,7 @@ from botocore.model import OperationModel
 
 from clary.services.operation import Handler
 
-REFUSING = frozenset({"refuse", "option_not_built", "not_built", "not_implemented", "not_offered"})
+REFUSING = frozenset({"refuse", "option_not_built", "not_built", "not_implemented", "not_offered", "no_volume_key"})
 ANY = ""
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -135,12 +135,13 @@ def test_signatures_are_those_of_botocore() -> None:
     path, text = path_of("bucket", key), query_of(query)
     request = AWSRequest("GET", f"http://127.0.0.1:1{path}?{text}")
     request.headers["X-Amz-Content-SHA256"] = EMPTY
+    request.headers["X-Amz-Server-Side-Encryption"] = "aws:kms"
     signer = S3SigV4Auth(Theirs("AK", "SK", "ST"), "s3", "us-east-1")
     signer.add_auth(request)
     stamp = time.strptime(request.context["timestamp"], "%Y%m%dT%H%M%SZ")
     ours = sign(
         "GET",
-        "127.0.0.1:1",
+        {"host": "127.0.0.1:1", "x-amz-server-side-encryption": "aws:kms"},
         path,
         text,
         EMPTY,

@@ -15,11 +15,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy.engine import Connection
+
 from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.secrets import DataKey
-from clary.services.kms import ciphertext, keys, managed, material
+from clary.services.kms import ciphertext, keys, managed, managed_names, material
 from clary.services.kms.asking import Asker
 from clary.services.kms.encryption import named_by
 from clary.services.kms.specs import ENCRYPT, SYMMETRIC
@@ -63,6 +65,14 @@ def generate(behalf: Behalf, key_id: str, context: Mapping[str, str], *, kept: b
         return made(), record.arn
     name = (record.arn, material.current(record)["Id"], ciphertext.bound(context))
     return platform.data_keys.get(name, platform.clock.monotonic(), made), record.arn
+
+
+def require_usable(connection: Connection, behalf: Behalf, key_id: str) -> None:
+    """That `generate` has a key there to work with; whether the principal may use it is asked when he does. Raises
+    ServiceError. Of a key of another account nothing is said."""
+    asker = behalf.asker("GenerateDataKey", {})
+    if managed_names.service_of(key_id) is None and keys.owner(asker, key_id) == asker.account:
+        keys.require_algorithm(keys.usable(connection, asker, key_id, ENCRYPT), SYMMETRIC)
 
 
 def unwrap(behalf: Behalf, sealed: bytes, context: Mapping[str, str], *, kept: bool = False) -> bytes:

@@ -81,6 +81,11 @@ def own(connection: Connection, asker: Asker, key_id: str) -> Record:
     return record
 
 
+def owner(asker: Asker, key_id: str) -> str:
+    """The account that the key is of by its name, be it there or not. Raises NotFoundException."""
+    return _place(asker, key_id)[0]
+
+
 def _place(asker: Asker, key_id: str) -> tuple[str, str]:
     """(account, key id or alias's name)."""
     if not key_id.startswith("arn:"):

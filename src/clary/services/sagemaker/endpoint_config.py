@@ -31,7 +31,6 @@ _NOT_BUILT = (
     "ExecutionRoleArn",
     "VpcConfig",
     "EnableNetworkIsolation",
-    "KmsKeyId",
     "MetricsConfig",
     "CrossRegionTrafficConfig",
     "ProductionVariants[].ServerlessConfig",
@@ -55,6 +54,8 @@ resources.serve(OPERATIONS, ENDPOINT_CONFIG, "Describe", "List", "Delete")
 @OPERATIONS.handles("CreateEndpointConfig")
 def create_endpoint_config(call: Call, given: Document) -> Document:
     refuse(call.operation, given, _NOT_BUILT)
+    if given.get("KmsKeyId"):
+        raise checks.no_volume_key("CreateEndpointConfig", "KmsKeyId")
     variants = [_variant(call, each) for each in given["ProductionVariants"]]
     names = [each["VariantName"] for each in variants]
     if len(set(names)) != len(names):

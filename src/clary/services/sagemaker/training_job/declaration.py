@@ -76,8 +76,6 @@ NOT_BUILT = (
     "InputDataConfig[].DataSource.S3DataSource.InstanceGroupNames",
     "InputDataConfig[].DataSource.S3DataSource.ModelAccessConfig",
     "InputDataConfig[].DataSource.S3DataSource.HubAccessConfig",
-    "OutputDataConfig.KmsKeyId",
-    "ResourceConfig.VolumeKmsKeyId",
     "ResourceConfig.KeepAlivePeriodInSeconds",
     "ResourceConfig.InstanceGroups",
     "ResourceConfig.TrainingPlanArn",

@@ -55,6 +55,7 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         hyperparameters=job.get("HyperParameters", {}),
         channels=tuple(_channel(each, job) for each in job.get("InputDataConfig", ())),
         output=f"{output['S3OutputPath'].rstrip('/')}/{name}/output",
+        output_key=output.get("KmsKeyId", ""),
         output_compression=output.get("CompressionType", "GZIP"),
         metrics=tuple(MetricDefinition(each["Name"], each["Regex"]) for each in metrics.of(job)),
         max_runtime=float(job["StoppingCondition"]["MaxRuntimeInSeconds"]),

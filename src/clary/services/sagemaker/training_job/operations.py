@@ -23,7 +23,13 @@ def create_training_job(call: Call, given: Document) -> Document:
     document = request.completed(given, images) | transitions.begin(now)
     ready = images.ready(images.resolve(document["AlgorithmSpecification"]["TrainingImage"]))
     place = queueing.behind_others(now) if ready else None
-    check = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
+    role = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
+    key = checks.output_key(call, document["OutputDataConfig"]["KmsKeyId"])
+
+    def check(connection: Connection) -> None:
+        role(connection)
+        key(connection)
+
     return resources.create(TRAINING_JOB, call, document, status="InProgress", check=check, place=place)
 
 

@@ -61,6 +61,8 @@ def _algorithm(given: Document, images: Images) -> AlgorithmSpec:
 
 def _resources(given: Document, algorithm: AlgorithmSpec) -> Document:
     config: Document = given.get("ResourceConfig") or {}
+    if config.get("VolumeKmsKeyId"):
+        raise checks.no_volume_key(_OPERATION, "ResourceConfig.VolumeKmsKeyId")
     if not config.get("InstanceType"):
         raise validation("ResourceConfig must name an InstanceType.")
     checks.instance_type(config["InstanceType"])
