@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping
@@ -113,7 +112,7 @@ class Pipeline:
         meant = form_upload.meant(route, admitted.request, form.fields)
         given = protocols.parse(meant)
         self._validate(meant, given)
-        call = self._call(meant, dataclasses.replace(admitted, request=meant.request), request_id, meant.request.body)
+        call = self._call(meant, admitted._replace(request=meant.request), request_id, meant.request.body)
         document = self._authority.perform(call, given, handler)
         response = protocols.serialize(meant.operation, document, request_id, meant.protocol)
         return form_upload.answer(route, form.fields, response)

@@ -58,7 +58,7 @@ def meant(route: Route, request: Request, fields: Mapping[str, str]) -> Route:
     headers = [(name, value) for name, value in request.headers.pairs if name.lower() in _OF_THE_HEAD]
     headers += [(name, _as_header(name, value)) for name, value in _said(route, fields).items()]
     labels = {**route.labels, "Key": fields["key"]}
-    return dataclasses.replace(route, request=dataclasses.replace(request, headers=Headers(headers)), labels=labels)
+    return route._replace(request=dataclasses.replace(request, headers=Headers(headers)), labels=labels)
 
 
 def _said(route: Route, fields: Mapping[str, str]) -> dict[str, str]:
