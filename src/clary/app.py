@@ -51,6 +51,8 @@ from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
 from clary.services.sagemaker import launches
+from clary.services.sns.certificates import Certificates
+from clary.services.sns.delivering import Deliverer
 from clary.services.sts.sessions import open_session
 from clary.services.waiting import Waiting
 from clary.store import schema
@@ -75,12 +77,14 @@ class ControlPlane:
     loop: Loop
     objects: FilesystemStore
     snapshots: Snapshots
+    deliverer: Deliverer
     stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
 
     def start(self) -> None:
         self.link.start()
         self.server.start()
         self.loop.start()
+        self.deliverer.start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
         expiring = (self.platform, self.stopping)
         threading.Thread(target=lifecycle_sweep.forever, args=expiring, name="lifecycle", daemon=True).start()
@@ -90,6 +94,7 @@ class ControlPlane:
         self.snapshots.close()
         self.server.stop()
         self.loop.stop()
+        self.deliverer.stop()
         self.link.close()
         for field in dataclasses.fields(self.platform.stores):
             getattr(self.platform.stores, field.name).close()
@@ -117,14 +122,19 @@ def build(settings: Settings) -> ControlPlane:
         room.changed(arns)
 
     stores = Stores(WatchedDatabase(records, changed), objects_index, logs)
-    wake = Signal()
+    wake, send = Signal(), Signal()
+
+    def woken() -> None:
+        wake()
+        send()
+
     credentials = _role_sessions(stores.records, root_key, clock)
-    path, url = launches.agent_link(settings), launches.server_url(settings)
+    path, url = launches.agent_link(settings), settings.local_url
     link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
     images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
     objects = FilesystemStore(settings.blobs)
-    platform = Platform(settings, clock, stores, objects, images, compute, wake, root_key)
+    platform = Platform(settings, clock, stores, objects, images, compute, woken, root_key)
 
     gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
@@ -134,8 +144,16 @@ def build(settings: Settings) -> ControlPlane:
     snapshots = Snapshots(settings, stores, objects, root_key.fingerprint())
     told = {**answers(platform, keyring, __version__), **invocations.answers(authority, keyring)}
     questions = answering({**told, **snapshots.answers()})
-    server = ControlServer(settings.run / "control.sock", pipeline, questions, _THREADS, room=room, turns=turns)
-    return ControlPlane(platform, server, link, Loop(platform, tables.RECONCILERS, wake), objects, snapshots)
+    server = ControlServer(
+        settings.run / "control.sock",
+        Certificates(platform, router, pipeline),
+        questions,
+        _THREADS,
+        room=room,
+        turns=turns,
+    )
+    loop, deliverer = Loop(platform, tables.RECONCILERS, wake), Deliverer(platform, send)
+    return ControlPlane(platform, server, link, loop, objects, snapshots, deliverer)
 
 
 @contextlib.contextmanager

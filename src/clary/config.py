@@ -18,6 +18,9 @@ _LONGEST_SOCKET_FOLDER = 70
 _FORMS = {
     "region": (re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+"), "the name of a region, such as eu-west-1"),
     "account": (re.compile(r"[0-9]{12}"), "twelve digits"),
+    "public_url": (re.compile(r"https?://[^/@?#\s]+"), "http:// or https:// with a host and perhaps a port"),
+    "smtp_url": (re.compile(r"smtps?://([^/@\s]+@)?[^/@?#\s]+"), "smtp:// or smtps:// with a host"),
+    "mail_from": (re.compile(r"[^@\s<>]+@[A-Za-z0-9.-]+"), "an e-mail address"),
 }
 _NO_SETTINGS = {"CLARY_NO_UV"}  # read by the tools of the source tree
 _KINDS = {"int": "a whole number", "float": "a number"}
@@ -87,6 +90,19 @@ class Settings:
         0,
         1,
     )
+    public_url: str = _setting(
+        "",
+        "Where those reach this server whom it sends links to, in messages of SNS: `https://HOST:PORT`. Empty: where "
+        "it listens, by http.",
+    )
+    smtp_url: str = _setting(
+        "",
+        "The mail server for e-mail of SNS: `smtp://[USER:PASSWORD@]HOST[:PORT]` (encrypted where the server offers "
+        "it) or `smtps://...`. Empty: mail is written into a folder.",
+        shown=False,
+    )
+    mail_folder: str = _setting("", "The folder for mail where there is no mail server. Empty: `mail` of the home.")
+    mail_from: str = _setting("no-reply@clary.localhost", "The address that mail is from.")
     database_url: str = _setting(
         "",
         "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`.",
@@ -141,6 +157,22 @@ class Settings:
     def logs(self) -> Path:
         """What Clary's own processes print."""
         return self.home / "logs"
+
+    @property
+    def mail(self) -> Path:
+        """Mail that no server takes."""
+        return Path(self.mail_folder).expanduser() if self.mail_folder else self.home / "mail"
+
+    @property
+    def local_url(self) -> str:
+        """Where what runs on this machine reaches the server."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def reached_at(self) -> str:
+        """Where others do."""
+        return self.public_url or self.local_url
 
     @property
     def run(self) -> Path:

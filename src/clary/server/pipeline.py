@@ -86,7 +86,7 @@ class Pipeline:
     def _perform(self, route: Route, request_id: str) -> Response | Hold:
         operations = self._tables.get(route.service)
         handler = operations.find(route.operation.name) if operations else None
-        if handler is None and route.operation.auth_type == "none":  # it brings no proof that could be asked for
+        if handler is None and route.unproven:  # it brings no proof that could be asked for
             raise not_built(route.service, route.operation.name)
         if route.by_form and handler is not None:
             return self._uploaded(route, request_id, handler)
@@ -133,8 +133,7 @@ class Pipeline:
 
     def _admit(self, route: Route) -> Admitted:
         bucket = self._router.bucket_of(route.request.host) if route.service == "s3" else ""
-        unproven = route.operation.auth_type == "none"
-        return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket, unproven)
+        return self._gate.admit(route.request, route.signing_scope, route.protocol, bucket, route.unproven)
 
     def _call(self, route: Route, admitted: Admitted, request_id: str, body: Body) -> Call:
         if isinstance(body, BytesBody):  # parsed, and there once more for who checks its checksums

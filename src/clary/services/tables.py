@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clary.scheduler.loop import Reconciler
-from clary.services import iam, kms, logs, s3, sagemaker, sts
+from clary.services import iam, kms, logs, s3, sagemaker, sns, sts
 from clary.services.operation import Operations
 from clary.services.waiting import Waits
 
@@ -15,10 +15,11 @@ OPERATIONS: Mapping[str, Operations] = {
     "logs": logs.OPERATIONS,
     "s3": s3.OPERATIONS,
     "sagemaker": sagemaker.OPERATIONS,
+    "sns": sns.OPERATIONS,
     "sts": sts.OPERATIONS,
 }
 
-RECONCILERS: Mapping[str, Reconciler] = {**kms.RECONCILERS, **sagemaker.RECONCILERS}
+RECONCILERS: Mapping[str, Reconciler] = {**kms.RECONCILERS, **sagemaker.RECONCILERS, **sns.RECONCILERS}
 
 # By service and operation: the Describe of resources that clients wait for.
 WAITS: Mapping[tuple[str, str], Waits] = {("sagemaker", name): waits for name, waits in sagemaker.WAITS.items()}
@@ -29,5 +30,6 @@ VALIDATION_CODES: Mapping[str, str] = {
     "iam": "ValidationError",
     "logs": logs.VALIDATION_CODE,
     "s3": "",
+    "sns": "ValidationError",
     "sts": "ValidationError",
 }

@@ -67,6 +67,26 @@ instances = sa.Table(
     sa.Column("created", sa.Float, nullable=False),
 )
 
+# What SNS has accepted and not sent yet: messages as services.sns.messages has them, and for each subscription (its
+# ARN) that is to get one when it is due and how often it failed.
+sns_messages = sa.Table(
+    "sns_messages",
+    RECORDS,
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("content", sa.JSON, nullable=False),
+)
+sns_deliveries = sa.Table(
+    "sns_deliveries",
+    RECORDS,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("message", TEXT, nullable=False, index=True),
+    sa.Column("subscription", TEXT, nullable=False, index=True),
+    sa.Column("due", sa.Float, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Index("sns_deliveries_by_due", "due", "id", "subscription"),
+    sqlite_autoincrement=True,  # who sends one may end after it was dropped: its number must not be another's then
+)
+
 log_groups = sa.Table(
     "log_groups",
     LOGS,

@@ -18,13 +18,15 @@ Protocol = Literal["json", "rest-json", "rest-xml", "query", "smithy-rpc-v2-cbor
 @dataclass(frozen=True, slots=True)
 class Traits:
     """How a service is recognised: `scope` is its name in a SigV4 credential scope, `target` the prefix of
-    X-Amz-Target, `version` the value of a query's Version, `host` the name before `.<region>.amazonaws.com`."""
+    X-Amz-Target, `version` the value of a query's Version, `host` the name before `.<region>.amazonaws.com`; `links`
+    are operations that links in a query service's messages ask for: without a signature, the proof is in the link."""
 
     scope: str
     host: str
     protocols: tuple[Protocol, ...]
     target: str = ""
     version: str = ""
+    links: tuple[str, ...] = ()
 
 
 # Stated here so that routing loads no model that the request does not need; a test holds it to botocore's metadata.
@@ -44,7 +46,7 @@ TRAITS: dict[str, Traits] = {
         "GraniteServiceVersion20100801",
         "2010-08-01",
     ),
-    "sns": Traits("sns", "sns", ("query",), version="2010-03-31"),
+    "sns": Traits("sns", "sns", ("query",), version="2010-03-31", links=("ConfirmSubscription", "Unsubscribe")),
     "ecr": Traits("ecr", "api.ecr", ("json",), "AmazonEC2ContainerRegistry_V20150921"),
     "application-autoscaling": Traits(
         "application-autoscaling", "application-autoscaling", ("json",), "AnyScaleFrontendService"

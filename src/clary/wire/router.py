@@ -77,6 +77,11 @@ class Route(NamedTuple):
         """An upload by an HTML form: all but the bucket is said in the body, which has not been read, the proof too."""
         return self.request.method == "POST" and self.operation.name == "PutObject"
 
+    @property
+    def unproven(self) -> bool:
+        """Whether it takes no signature, because its proof is in its parameters."""
+        return self.operation.auth_type == "none" or self.operation.name in TRAITS[self.service].links
+
 
 class _Head(NamedTuple):
     """A request with what several steps ask of it."""
@@ -106,6 +111,7 @@ class Router:
         self._tables: dict[str, PathTable] = {}
         self._by_target = {traits.target: name for name, traits in TRAITS.items() if traits.target}
         self._by_version = {traits.version: name for name, traits in TRAITS.items() if traits.version}
+        self._by_link = {link: name for name, traits in TRAITS.items() for link in traits.links}
         self._by_host = {traits.host: name for name, traits in TRAITS.items()}
 
     def route(self, request: Request) -> Route:
@@ -171,6 +177,8 @@ class Router:
             raise _unknown_service(head, prefix)
         if head.action("Action") and head.request.path == "/" and head.action("Version") in self._by_version:
             return self._by_version[head.action("Version")]
+        if head.request.path == "/" and head.action("Action") in self._by_link:  # links name no version
+            return self._by_link[head.action("Action")]
         rpc = _RPC_PATH.fullmatch(head.request.path)
         if rpc and "smithy-protocol" in head.request.headers and rpc[1] in self._by_target:
             return self._by_target[rpc[1]]

@@ -13,7 +13,7 @@ from clary.auth.policy import Caller, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.errors import ServiceError
-from clary.services.access import iam, logs, passing, s3, sagemaker
+from clary.services.access import iam, logs, passing, s3, sagemaker, sns
 from clary.services.access.buckets import Buckets
 from clary.services.access.context import RequestContext
 from clary.services.access.denials import require
@@ -21,6 +21,7 @@ from clary.services.access.identities import FRESH_SECONDS, Identities
 from clary.services.access.wanted import Wanted, Wants
 from clary.services.operation import Call, Document, Handler, Result
 from clary.services.s3 import copying, faults
+from clary.services.sns import topic_policies
 from clary.store.engine import Database
 from clary.wire.messages import Request
 
@@ -37,6 +38,7 @@ _WANTS: Mapping[str, Wants] = {
     "s3": s3.wanted,
     "sagemaker": sagemaker.wanted,
     "sagemaker-runtime": sagemaker.wanted,
+    "sns": sns.wanted,
     "sts": iam.of_sts,
 }
 _BUCKETS = "arn:aws:s3:::"
@@ -108,6 +110,10 @@ class Authority:
             return self._buckets.side(name, principal, action, key, version) or Side()
         if action.lower().startswith(_ASSUMING):
             return self._records.read(lambda connection: passing.trust(connection, resource))
+        if resource.startswith(sns.TOPICS):
+            topic = self._records.read(lambda connection: topic_policies.side(connection, resource))
+            if topic is not None:
+                return topic
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""
         return Side(account if account.isdigit() else "")
 

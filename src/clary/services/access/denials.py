@@ -7,7 +7,7 @@ from clary.errors import ServiceError
 from clary.services.access.wanted import Wanted
 from clary.services.operation import Call
 
-_XML = frozenset({"iam", "sts", "sns", "cloudwatch"})
+_XML = frozenset({"iam", "sts", "cloudwatch"})
 
 
 def require(call: Call, wanted: Wanted) -> None:
@@ -26,4 +26,6 @@ def _denied(service: str, ask: Ask, decision: Decision, home: bool) -> ServiceEr
         return ServiceError("AccessDenied", denial(ask, decision, quoted=True) if told else "Access Denied", 403)
     if service in _XML:
         return ServiceError("AccessDenied", denial(ask, decision), 403)
+    if service == "sns":
+        return ServiceError("AuthorizationError", denial(ask, decision), 403)
     return ServiceError("AccessDeniedException", denial(ask, decision), 400)

@@ -19,12 +19,6 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def server_url(settings: Settings) -> str:
-    """Where agents on this machine reach the server."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::", "") else settings.host
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 def agent_link(settings: Settings) -> str:
     """The control plane's socket for agents."""
     return str(settings.run / "agents.sock")

@@ -1,0 +1,44 @@
+"""ARNs of topics and subscriptions."""
+
+from __future__ import annotations
+
+import re
+
+from clary.arns import Arn
+from clary.services.operation import Call
+from clary.services.sns import faults
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
+_FIFO = ".fifo"
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+
+
+def new_topic(call: Call, name: str) -> str:
+    """The ARN of a topic that is to be. Raises InvalidParameter."""
+    if name.endswith(_FIFO) and _NAME.fullmatch(name.removesuffix(_FIFO)):
+        raise faults.not_built("CreateTopic", "FIFO topics")
+    if not _NAME.fullmatch(name):
+        raise faults.invalid("Topic Name")
+    return topic_arn(call, name)
+
+
+def topic_arn(call: Call, name: str) -> str:
+    return str(Arn("sns", call.region, call.account, name))
+
+
+def topic(call: Call, text: str, member: str = "TopicArn") -> str:
+    """The ARN of a topic of this region. Raises InvalidParameter."""
+    parts = text.split(":")
+    if len(parts) != 6 or parts[:2] != ["arn", "aws"] or parts[2] != "sns" or parts[3] != call.region:
+        raise faults.bad_arn(member, text)
+    return text
+
+
+def subscription(text: str) -> tuple[str, str]:
+    """(ARN of the topic, identifier). Raises InvalidParameter."""
+    above, _, identifier = text.rpartition(":")
+    if above.count(":") != 5:
+        raise faults.bad_arn("SubscriptionArn", text)
+    if not _IDENTIFIER.fullmatch(identifier):
+        raise faults.invalid("SubscriptionArn")
+    return above, identifier

@@ -1,0 +1,140 @@
+"""Topic policies: every topic has one, whose statements say who else may use it."""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import MalformedPolicy, Policy, Side, parse
+from clary.services.operation import Call, Document, Operations
+from clary.services.sns import faults, topic_records
+from clary.store.records import Record
+
+operations = Operations()
+
+_LONGEST = 30_720  # characters
+_ACTIONS = (
+    *("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe"),
+    *("ListSubscriptionsByTopic", "Publish", "Receive", "GetDataProtectionPolicy", "PutDataProtectionPolicy"),
+)
+_BY_DEFAULT = (*_ACTIONS[:8],)
+_IN_SCOPE = frozenset({"*", *(name.lower() for name in _ACTIONS)})
+
+
+def default(topic: Record) -> Document:
+    """What a topic has that was given none: it leaves it to the account's own policies."""
+    return {
+        "Version": "2008-10-17",
+        "Id": "__default_policy_ID",
+        "Statement": [
+            {
+                "Sid": "__default_statement_ID",
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": [f"SNS:{name}" for name in _BY_DEFAULT],
+                "Resource": topic.arn,
+                "Condition": {"StringEquals": {"AWS:SourceOwner": topic.account}},
+            }
+        ],
+    }
+
+
+def text_of(topic: Record) -> str:
+    """The policy as it is shown."""
+    found: str | None = topic.document["Attributes"].get("Policy")
+    return json.dumps(default(topic), separators=(",", ":")) if found is None else found
+
+
+def side(connection: Connection, arn: str) -> Side | None:
+    """Whose the topic is and what its policy says; None when there is no such topic."""
+    topic = topic_records.by_arn(connection, arn)
+    return None if topic is None else Side(topic.account, _read(text_of(topic), arn))
+
+
+@functools.lru_cache(1024)  # pure, so never stale
+def _read(text: str, source: str) -> Policy | None:
+    try:
+        return parse(text, source)
+    except MalformedPolicy:
+        return None
+
+
+def checked(text: str) -> str:
+    """A policy as it is stored. Raises InvalidParameter."""
+    if not text:
+        raise faults.invalid("Policy is empty")
+    if len(text) > _LONGEST:
+        raise faults.invalid("Policy is too long")
+    try:
+        policy = parse(text)
+    except MalformedPolicy:
+        raise faults.invalid("Policy Error: null") from None
+    for statement in policy.statements:
+        if statement.whom is None or statement.actions is None or statement.resources is None:
+            raise faults.invalid("Policy Error: null")
+        for pattern in statement.actions.patterns:
+            _in_scope(pattern.text)
+        for pattern in statement.resources.patterns:
+            if pattern.text != "*" and not pattern.text.startswith("arn:aws:sns:"):
+                raise faults.invalid("Invalid policy element")
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def _in_scope(action: str) -> None:
+    vendor, _, name = action.lower().partition(":")
+    if action != "*" and (vendor != "sns" or ("*" not in name and name not in _IN_SCOPE)):
+        raise faults.invalid("Policy statement action out of service scope!")
+
+
+@operations.handles("AddPermission")
+def add_permission(call: Call, given: Document) -> Document:
+    for name in given["ActionName"]:
+        _in_scope(f"SNS:{name}")
+    if not given["ActionName"] or not given["AWSAccountId"]:
+        raise faults.invalid("Policy Error: null")
+    accounts = [f"arn:aws:iam::{account}:root" for account in given["AWSAccountId"]]
+    actions = [f"SNS:{name}" for name in given["ActionName"]]
+
+    def change(topic: Record) -> Document:
+        policy = json.loads(text_of(topic))
+        statements = _statements(policy)
+        if any(each.get("Sid") == given["Label"] for each in statements):
+            raise faults.invalid("Statement already exists")
+        added = {
+            "Sid": given["Label"],
+            "Effect": "Allow",
+            "Principal": {"AWS": accounts[0] if len(accounts) == 1 else accounts},
+            "Action": actions[0] if len(actions) == 1 else actions,
+            "Resource": topic.arn,
+        }
+        return {**policy, "Statement": [*statements, added]}
+
+    _change(call, given, change)
+    return {}
+
+
+@operations.handles("RemovePermission")
+def remove_permission(call: Call, given: Document) -> Document:
+    """A label that is not there is fine."""
+
+    def change(topic: Record) -> Document:
+        policy = json.loads(text_of(topic))
+        left = [each for each in _statements(policy) if each.get("Sid") != given["Label"]]
+        return {**policy, "Statement": left} if left else default(topic)
+
+    _change(call, given, change)
+    return {}
+
+
+def _statements(policy: Document) -> list[Document]:
+    found = policy["Statement"]
+    return [found] if isinstance(found, dict) else found
+
+
+def _change(call: Call, given: Document, change: topic_records.Change) -> None:
+    def policy(topic: Record) -> Document:
+        return {"Policy": checked(json.dumps(change(topic)))}
+
+    topic_records.change(call, given, policy)
