@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     _doctor(_command(commands, "doctor", "say what this machine can do, and what is missing"))
     _logs(_command(commands, "logs", "print what a job or an endpoint printed"))
     _accounts(_command(commands, "accounts", "list the accounts of a server, or make those of a file"))
+    _images(_command(commands, "images", "list, build and remove the environments that images stand for"))
     _backup(_command(commands, "backup", "write everything of a server into one file, while it runs"))
     _restore(_command(commands, "restore", "make a fresh home of a backup"))
     _command(commands, "version", "print the version")
@@ -81,6 +82,24 @@ def _accounts(command: argparse.ArgumentParser) -> None:
     _again(applying)
     applying.add_argument("file", type=Path, metavar="FILE", help="TOML or JSON: accounts, their first keys and users")
     applying.set_defaults(action="apply")
+
+
+def _images(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(title="actions", metavar="ACTION", required=True)
+    words = {
+        "ls": "list the environments, and whether they are built",
+        "pull": "build what the images of these URIs stand for",
+        "build": "build environments (all of them, if none is named)",
+        "rm": "remove environments; the next job that needs one builds it again",
+        "gc": "remove the environments that no job will start in again",
+    }
+    for name, about in words.items():
+        action = actions.add_parser(name, help=about, formatter_class=_Help)
+        _again(action)
+        if name in ("pull", "build", "rm"):
+            kind = "URI" if name == "pull" else "NAME"
+            action.add_argument("names", nargs="*" if name == "build" else "+", metavar=kind)
+        action.set_defaults(action=name)
 
 
 def _again(action: argparse.ArgumentParser) -> None:

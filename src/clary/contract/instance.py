@@ -14,13 +14,16 @@ InputMode = Literal["File", "FastFile", "Pipe"]
 
 @dataclass(frozen=True)
 class Image:
-    """A resolved image. kind "builtin": `algorithm` runs by a fork server of `environment` (a folder, a virtual
-    environment whose `bin/python` has the algorithm's libraries). Other kinds come with the images they run."""
+    """A resolved image, run by a fork server of `environment` (a folder, a virtual environment with a `bin/python`).
+    kind "builtin": `algorithm` is a built-in one, whose libraries the environment has. kind "framework": a script of
+    the user's runs in the environment of the framework that `algorithm` names. `note` is for the log: what runs instead
+    of the version that the URI names."""
 
-    kind: Literal["builtin"]
+    kind: Literal["builtin", "framework"]
     uri: str
     algorithm: str
     environment: str
+    note: str = ""
 
     @property
     def tag(self) -> str:

@@ -1,4 +1,4 @@
-"""Image URIs to algorithms, by repository and tag: account, region and DNS suffix do not matter."""
+"""Image URIs to what runs for them, by repository and tag: account, region and DNS suffix do not matter."""
 
 from __future__ import annotations
 
@@ -8,19 +8,9 @@ from dataclasses import dataclass
 
 from clary.algorithms import registry
 from clary.algorithms.declaration import AlgorithmSpec
+from clary.images import families, lockfiles
 from clary.images.base import ImageNotOffered
-
-# AWS's repositories that Clary knows and does not run yet
-KNOWN = frozenset(
-    (
-        "kmeans", "pca", "ntm", "linear-learner", "factorization-machines", "randomcutforest", "knn", "ipinsights",
-        "object2vec", "blazingtext", "seq2seq", "image-classification", "object-detection", "semantic-segmentation",
-        "forecasting-deepar", "lda", "sagemaker-scikit-learn", "sagemaker-sparkml-serving", "sagemaker-debugger-rules",
-        "tensorflow-training", "tensorflow-inference", "pytorch-training", "pytorch-inference", "autogluon-training",
-        "autogluon-inference", "huggingface-pytorch-training", "huggingface-pytorch-inference", "mxnet-training",
-        "mxnet-inference", "sagemaker-spark-processing", "sagemaker-base-python", "sagemaker-distribution-prod",
-    )
-)  # fmt: skip
+from clary.images.frameworks import FRAMEWORKS, Framework
 
 _URI = re.compile(
     r"(?:(?P<host>[^/]+[.:][^/]+)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -32,8 +22,20 @@ _URI = re.compile(
 class Reference:
     """A taken-apart image URI; `tag` is "latest" where the URI has none."""
 
+    uri: str
     repository: str
     tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a URI means. An algorithm's name, or a framework's for scripts; `lock` names the environment; `note` is what
+    to tell who asked for another version."""
+
+    framework: bool
+    name: str
+    lock: str
+    note: str = ""
 
 
 def parse(uri: str) -> Reference:
@@ -43,13 +45,29 @@ def parse(uri: str) -> Reference:
         raise ImageNotOffered(f"'{uri}' is not a valid image URI.")
     if match["digest"]:
         raise ImageNotOffered(f"Image '{uri}' is named by digest; name it by tag. {_offered()}")
-    return Reference(match["repository"], match["tag"] or "latest")
+    return Reference(uri, match["repository"], match["tag"] or "latest")
 
 
-@functools.lru_cache(256)  # it changes with the program only
-def find(uri: str) -> AlgorithmSpec:
-    """The built-in algorithm that the image means; raises ImageNotOffered saying what exists instead."""
+@functools.lru_cache(512)  # it changes with the program only
+def find(uri: str, script: bool = False) -> Meaning:
+    """What runs for the image; with a `script`, what runs the script. Raises ImageNotOffered saying what exists
+    instead."""
     reference = parse(uri)
+    family = families.of(reference.repository)
+    framework = family.runs if family else None
+    algorithm = _algorithm(reference)
+    if algorithm and not (script and framework):
+        if script:
+            raise ImageNotOffered(f"Image '{uri}' is a built-in algorithm, which runs no script. {_offered()}")
+        return Meaning(False, algorithm.name, algorithm.environment)
+    if framework:
+        return _framework(reference, framework)
+    if family:
+        raise ImageNotOffered(f"Image '{uri}' is {family.about}: {family.instead}. {_offered()}")
+    raise ImageNotOffered(f"Image '{uri}' is not known to Clary, which runs built-in images only so far. {_offered()}")
+
+
+def _algorithm(reference: Reference) -> AlgorithmSpec | None:
     for spec in registry.specs():
         for repository in spec.repositories:
             if repository.name != reference.repository:
@@ -58,13 +76,32 @@ def find(uri: str) -> AlgorithmSpec:
                 return spec
             tags = ", ".join(repository.tags)
             raise ImageNotOffered(
-                f"Image '{uri}' is not offered: {repository.name} has no tag '{reference.tag}'. Tags: {tags}."
+                f"Image '{reference.uri}' is not offered: {repository.name} has no tag '{reference.tag}'. Tags: {tags}."
             )
-    if reference.repository in KNOWN:
-        raise ImageNotOffered(f"Image '{uri}' is known but not built in Clary yet. {_offered()}")
-    raise ImageNotOffered(f"Image '{uri}' is not known to Clary, which runs built-in images only so far. {_offered()}")
+    return None
+
+
+def _framework(reference: Reference, framework: Framework) -> Meaning:
+    found = framework.scheme.fullmatch(reference.tag)
+    if found is None:
+        raise ImageNotOffered(
+            f"Image '{reference.uri}' is not offered: '{reference.tag}' is no tag of {reference.repository} for "
+            "Python 3. A tag begins with a version, as in 1.2-1-cpu-py3."
+        )
+    return Meaning(True, framework.name, framework.lock, _note(reference, framework, found[1]))
+
+
+def _note(reference: Reference, framework: Framework, asked: str) -> str:
+    """Of a version another is run; an image's build number ("-1") says nothing of the framework."""
+    here = lockfiles.versions(framework.lock)[framework.package]
+    gpu = " The image is for a GPU; it runs on the CPU here." if "-gpu" in reference.tag else ""
+    wanted = asked.partition("-")[0]
+    if here == wanted or here.startswith(f"{wanted}."):
+        return gpu.strip()
+    return f"Framework version {asked} is not offered; this runs on {framework.title} {here}.{gpu}"
 
 
 def _offered() -> str:
-    names = sorted(repository.name for spec in registry.specs() for repository in spec.repositories)
-    return f"Offered: {', '.join(names)}."
+    algorithms = {repository.name for spec in registry.specs() for repository in spec.repositories}
+    titles = ", ".join(f"{each.title} {lockfiles.versions(each.lock)[each.package]}" for each in FRAMEWORKS)
+    return f"Offered: {', '.join(sorted(algorithms))}; for scripts {titles}."

@@ -16,11 +16,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
 from clary.config import Settings
+from clary.images import lockfiles
 from clary.images.base import ImageBuildFailed
 
 Report = Callable[[str], None]
@@ -37,7 +37,7 @@ def path(settings: Settings, name: str) -> Path:
 @functools.cache  # what it is made of changes with the program only
 def _digest(name: str) -> str:
     base = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()} {_base_python()}"
-    return hashlib.sha256(f"{base}\n{lock_text(name)}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{base}\n{lockfiles.text(name)}".encode()).hexdigest()[:16]
 
 
 def ready(environment: Path | str) -> bool:
@@ -51,7 +51,7 @@ def build(settings: Settings, name: str, report: Report) -> Path:
     if ready(place):
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.with_name(place.name + ".lock")) as lock:
+    with _only_one(lock_of(place)) as lock:
         if not ready(place):
             shutil.rmtree(place, ignore_errors=True)
             report(f"Building image environment {name} in {place}")
@@ -61,9 +61,14 @@ def build(settings: Settings, name: str, report: Report) -> Path:
     return place
 
 
-@functools.cache  # a file of this package: it changes with the program only
-def lock_text(name: str) -> str:
-    return resources.files("clary.images").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
+def lock_of(place: Path) -> Path:
+    """The file whose lock whoever builds or removes the environment holds."""
+    return place.with_name(place.name + ".lock")
+
+
+def unmark(place: Path) -> None:
+    """From here on it is not there, whatever is left of it."""
+    (place / _MARK).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -80,7 +85,7 @@ def _only_one(lock: Path) -> Iterator[int]:
 
 def _install(name: str, place: Path, lock: int, report: Report) -> None:
     packages = place.with_name(place.name + ".txt")
-    packages.write_text(lock_text(name), encoding="utf-8")
+    packages.write_text(lockfiles.text(name), encoding="utf-8")
 
     def run(command: list[str], said: Report = report) -> None:
         _run(command, lock, said)

@@ -1,4 +1,4 @@
-"""The images of this machine: built-in algorithms, each with a cached virtual environment."""
+"""The images of this machine: algorithms and frameworks, each with a cached virtual environment."""
 
 from __future__ import annotations
 
@@ -7,28 +7,14 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Literal
 
-from clary.algorithms import registry
-from clary.algorithms.declaration import AlgorithmSpec, Repository
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images import catalogue, environments
 from clary.images.base import ImageBuildFailed
 
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A line of `clary images ls`."""
-
-    repository: str
-    tags: tuple[str, ...]
-    algorithm: str
-    environment: Path
-    ready: bool
 
 
 class LocalImages:
@@ -47,30 +33,31 @@ class LocalImages:
         self._built = built
         self._mutex = threading.Lock()
         self._building: set[str] = set()
-        self._failed: dict[str, tuple[float, str]] = {}  # algorithm -> when (monotonic) and why
+        self._failed: dict[str, tuple[float, str]] = {}  # environment -> when (monotonic) and why
 
-    def resolve(self, uri: str) -> Image:
-        spec = catalogue.find(uri)
-        place = self._place(spec.environment)
-        return Image("builtin", uri, spec.name, str(place))
+    def resolve(self, uri: str, script: bool = False) -> Image:
+        meaning = catalogue.find(uri, script)
+        kind: Literal["builtin", "framework"] = "framework" if meaning.framework else "builtin"
+        return Image(kind, uri, meaning.name, str(self._place(meaning.lock)), meaning.note)
 
     def ready(self, image: Image) -> bool:
         return environments.ready(image.environment)
 
     def build(self, image: Image) -> None:
         """Returns when the environment is there. Raises ImageBuildFailed."""
-        environments.build(self._settings, registry.spec(image.algorithm).environment, self._report)
+        lock = catalogue.find(image.uri, image.kind == "framework").lock
+        environments.build(self._settings, lock, self._report)
 
     def prepare(self, image: Image) -> bool:
         if self.ready(image):
             return True
         with self._mutex:
-            if image.algorithm in self._building:
+            if image.environment in self._building:
                 return False
-            at, why = self._failed.get(image.algorithm, (-math.inf, ""))
+            at, why = self._failed.get(image.environment, (-math.inf, ""))
             if time.monotonic() - at < _FAILURE_STANDS:
                 raise ImageBuildFailed(why)
-            self._building.add(image.algorithm)
+            self._building.add(image.environment)
         threading.Thread(target=self._build, args=(image,), name="image-build", daemon=True).start()
         return False
 
@@ -84,14 +71,7 @@ class LocalImages:
             why = f"The image environment could not be built: {error}"
         finally:
             with self._mutex:
-                self._building.discard(image.algorithm)
+                self._building.discard(image.environment)
                 if why:
-                    self._failed[image.algorithm] = (time.monotonic(), why)
+                    self._failed[image.environment] = (time.monotonic(), why)
             self._built()
-
-    def list(self) -> tuple[Offer, ...]:
-        return tuple(self._offer(spec, each) for spec in registry.specs() for each in spec.repositories)
-
-    def _offer(self, spec: AlgorithmSpec, repository: Repository) -> Offer:
-        place = environments.path(self._settings, spec.environment)
-        return Offer(repository.name, repository.tags, spec.name, place, environments.ready(place))

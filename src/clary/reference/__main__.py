@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from clary.reference import algorithms, commands, compatibility, settings
+from clary.reference import algorithms, commands, compatibility, images, settings
 
 PAGES: dict[str, Callable[[], str]] = {
     "algorithms.md": algorithms.page,
     "cli.md": commands.page,
     "compatibility.md": compatibility.page,
+    "images.md": images.page,
     "settings.md": settings.page,
 }
 _MARK = "<!-- Made by `make docs`. Change the code that this page speaks of, not the page. -->\n"

@@ -8,19 +8,17 @@ from collections.abc import Iterator
 from clary.algorithms import registry
 from clary.algorithms.declaration import AlgorithmSpec
 from clary.algorithms.hyperparameters import Hyperparameter, Interval
-from clary.images import catalogue
 from clary.reference.markdown import code, codes, folded, table
 
 _INTRODUCTION = """# Built-in algorithms
 
-What an image URI means is decided by its repository and tag; account, region and DNS suffix do not matter. Images of
-AWS that are known and refused as not built: {known}.
+What the image URIs of AWS mean is on the page [Images](images.md).
 
 """
 
 
 def page() -> str:
-    parts = [_INTRODUCTION.format(known=codes(sorted(catalogue.KNOWN)))]
+    parts = [_INTRODUCTION]
     for spec in registry.specs():
         parts.extend(_algorithm(spec))
     return "\n".join(parts)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from clary.config import Settings
+from clary.images import catalogue
 from clary.images.base import ImageNotOffered
 from clary.images.local import LocalImages
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -43,7 +48,10 @@ def test_xgboost_in_all_its_names(images: LocalImages, uri: str) -> None:
     ("uri", "words"),
     [
         ("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:9.9-1", "has no tag '9.9-1'. Tags: 0.90-1"),
-        ("382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", "is known but not built in Clary yet. Offered: "),
+        ("382416733822.dkr.ecr.us-east-1.amazonaws.com/lda:1", "is a built-in algorithm that is not built yet: "),
+        ("763104351884.dkr.ecr.us-east-1.amazonaws.com/mxnet-training:1.9.0-cpu-py38", "is MXNet, which its project"),
+        ("sagemaker-scikit-learn:latest", "'latest' is no tag of sagemaker-scikit-learn"),
+        ("sagemaker-scikit-learn:0.20.0-cpu-py2", "no tag of sagemaker-scikit-learn for Python 3"),
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/mine:v1", "is not known to Clary, which runs built-in"),
         (f"sagemaker-xgboost@sha256:{'0' * 64}", "is named by digest; name it by tag."),
         ("not an image", "is not a valid image URI."),
@@ -57,7 +65,54 @@ def test_what_is_not_offered_says_what_is(images: LocalImages, uri: str, words: 
     assert refusal.value.code == "ValidationException"
 
 
-def test_the_list_names_repositories_and_whether_they_are_ready(images: LocalImages) -> None:
-    offers = {offer.repository: offer for offer in images.list()}
-    assert offers.keys() == {"sagemaker-xgboost", "xgboost"}
-    assert not offers["xgboost"].ready
+def test_a_script_runs_in_the_framework_of_its_image(images: LocalImages) -> None:
+    plain, script = (images.resolve("sagemaker-xgboost:1.7-1", script) for script in (False, True))
+    assert (plain.kind, script.kind) == ("builtin", "framework")
+    assert plain.environment != script.environment
+    with pytest.raises(ImageNotOffered, match="runs no script"):
+        images.resolve("xgboost:1", script=True)
+
+
+@pytest.mark.parametrize(
+    ("tag", "note"),
+    [
+        ("1.2-1-cpu-py3", "Framework version 1.2-1 is not offered; this runs on scikit-learn 1.7."),
+        ("1.7-1", ""),
+        ("1.0-1-arm64-cpu-py3", "Framework version 1.0-1 is not offered"),
+        ("1.7-1-gpu-py3", "The image is for a GPU; it runs on the CPU here."),
+    ],
+)
+def test_another_version_is_told(images: LocalImages, tag: str, note: str) -> None:
+    image = images.resolve(f"sagemaker-scikit-learn:{tag}")
+    assert image.algorithm == "scikit-learn"
+    assert image.note.startswith(note) and bool(image.note) == bool(note)
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("sdk", ["sdk2", pytest.param("sdk3", marks=pytest.mark.slow)])
+def test_every_uri_of_the_sdks_is_answered_knowingly(sdk: str) -> None:
+    """Each one runs, or its refusal says what the image is and what to do: none is unknown."""
+    uris = produced_by(sdk)
+    assert len(uris) > 1000
+    answers = {uri: answer(uri) for uri in uris}
+    unknown = sorted({uri for uri, text in answers.items() if "is not known" in text or "no tag" in text})
+    assert unknown == []
+    runs = {uri.partition("/")[2].partition(":")[0] for uri, text in answers.items() if text.startswith("runs ")}
+    assert {"xgboost", "sagemaker-xgboost", "sagemaker-scikit-learn"} <= runs
+    assert all(": " in text and "Offered: " in text for text in answers.values() if not text.startswith("runs "))
+
+
+def produced_by(sdk: str) -> list[str]:
+    python = ROOT / ".venvs" / sdk / "bin" / "python"
+    variables = {"AWS_DEFAULT_REGION": "us-west-2", "SAGEMAKER_SUPPRESS_V2_WARNING": "1", "HOME": os.environ["HOME"]}
+    program = Path(__file__).with_name("every_uri.py")
+    done = subprocess.run([python, program], env=variables, capture_output=True, text=True, check=True)
+    return [line for line in done.stdout.splitlines() if ".dkr.ecr" in line]
+
+
+def answer(uri: str) -> str:
+    try:
+        meaning = catalogue.find(uri)
+    except ImageNotOffered as refusal:
+        return refusal.message
+    return f"runs {meaning.name} in {meaning.lock}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clary.config import Settings
-from clary.images import environments, inside
+from clary.images import environments, inside, shelf
 from clary.images.base import ImageBuildFailed
 from clary.images.local import LocalImages
 from image_environment import scratch_settings
@@ -133,3 +134,38 @@ def test_prepare_builds_in_the_background_once_and_tells_all_who_wait(settings: 
     assert built.wait(30)
     assert fresh.prepare(image)
     assert sum(line.startswith("venv") for line in fake_uv.read_text().splitlines()) == 2
+
+
+def test_what_is_in_use_is_not_removed_and_leftovers_are(settings: Settings, fake_uv: Path) -> None:
+    place = environments.build(settings, "xgboost", lambda line: None)
+    assert [each.name for each in shelf.listing(settings) if each.ready] == ["xgboost"]
+    old = place.with_name("xgboost-0123456789abcdef")
+    place.rename(old)
+    assert shelf.leftovers(settings) == [old]
+    with subprocess.Popen([sys.executable, "-c", "input()", f"{old}/bin/python"], stdin=subprocess.PIPE) as user:
+        with pytest.raises(shelf.InUse, match=f"in use by process {user.pid}"):
+            shelf.remove(old)
+        user.communicate(b"\n")
+    assert environments.ready(old)
+    shelf.remove(old)
+    assert shelf.leftovers(settings) == []
+
+
+def test_the_command_lists_builds_and_removes(settings: Settings, fake_uv: Path) -> None:
+    def clary(*words: str) -> subprocess.CompletedProcess[str]:
+        where = {**os.environ, "CLARY_HOME": str(settings.home), "CLARY_IMAGES_HOME": str(settings.images_home)}
+        command = [sys.executable, "-m", "clary.cli", "images", *words]
+        return subprocess.run(command, env=where, capture_output=True, text=True, timeout=60)
+
+    pulled = clary("pull", "sagemaker-scikit-learn:1.2-1-cpu-py3")
+    assert pulled.returncode == 0, pulled.stderr
+    assert "Building image environment scikit-learn" in pulled.stderr
+    assert "this runs on scikit-learn 1.7" in pulled.stdout
+    states = {each["name"]: each["ready"] for each in json.loads(clary("ls", "--json").stdout)["environments"]}
+    assert states["scikit-learn"] and not states["xgboost"]
+    refused = clary("pull", "mxnet-training:1.9.0-cpu-py38")
+    assert refused.returncode == 1 and "MXNet" in refused.stderr
+    assert "There is no environment nothing" in clary("rm", "nothing").stderr
+    assert clary("rm", "scikit-learn").returncode == 0
+    assert not any(each["ready"] for each in json.loads(clary("ls", "--json").stdout)["environments"])
+    assert clary("gc").stdout == "Removed 0 environment(s), 0 MiB.\n"

@@ -47,7 +47,9 @@ class XGBoostPredictor:
         chosen = environment.get("SAGEMAKER_INFERENCE_OUTPUT", "").replace(" ", "").lower()
         self._keys = chosen.split(",") if chosen else []
         self._batch = bool(environment.get("SAGEMAKER_BATCH"))
-        self._commas = environment.get("CLARY_IMAGE_TAG", "").removesuffix("-cpu-py3") in _COMMA_VERSIONS
+        self._commas = (
+            environment.get("CLARY_IMAGE_TAG", "").removesuffix("-cpu-py3").removesuffix("-arm64") in _COMMA_VERSIONS
+        )
         log.info(f"Model objective : {self._objective}")
         if _wants_fast(environment) and len(models) == 1:
             self._single.begin(models[0], self._objective)

@@ -39,7 +39,10 @@ _PIPE_REFUSAL = (
 )
 _VERSIONS = ("1.2-1", "1.2-2", "1.3-1", "1.5-1", "1.7-1", "3.0-5", "3.2-0")
 _OLD_VERSIONS = ("0.90-1", "0.90-2", "1.0-1")
-_TAGS = tuple(f"{version}{end}" for version in _OLD_VERSIONS + _VERSIONS for end in ("", "-cpu-py3"))
+_TAGS = (
+    *(f"{version}{end}" for version in _OLD_VERSIONS + _VERSIONS for end in ("", "-cpu-py3")),
+    *("1.3-1-arm64", "1.5-1-arm64"),  # where instances are of Graviton's families
+)
 
 _UNIT = Interval(0, 1)
 _SHARE = Interval(0, 1, low_open=True)

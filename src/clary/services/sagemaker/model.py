@@ -65,7 +65,8 @@ def _check_container(call: Call, given: Document) -> None:
         raise option_not_built(call.operation, f"Mode {given['Mode']}")
     if not given.get("Image"):
         raise validation("Image must be given for the container.")
-    call.platform.images.resolve(given["Image"])
+    if call.platform.images.resolve(given["Image"]).kind == "framework":
+        raise option_not_built(call.operation, f"a model of the framework image {given['Image']}")
     if not given.get("ModelDataUrl"):
         raise validation("ModelDataUrl must be given: the built-in algorithms serve a model that they trained.")
     if not checks.s3_uri(given["ModelDataUrl"], "modelDataUrl").endswith(".tar.gz"):

@@ -56,7 +56,10 @@ def _algorithm(given: Document, images: Images) -> AlgorithmSpec:
             "You can't override the metric definitions for Amazon SageMaker algorithms. "
             "Please retry your request without specifying metric definitions."
         )
-    return registry.spec(images.resolve(specification["TrainingImage"]).algorithm)
+    image = images.resolve(specification["TrainingImage"])
+    if image.kind == "framework":
+        raise option_not_built(_OPERATION, f"a script in the framework image {image.uri}")
+    return registry.spec(image.algorithm)
 
 
 def _resources(given: Document, algorithm: AlgorithmSpec) -> Document:

@@ -1,0 +1,21 @@
+"""The lock files of image environments: one for each, with hashes and without any index address."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+
+_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+@functools.cache  # files of this package: they change with the program only
+def text(name: str) -> str:
+    return resources.files("clary.images").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
+
+
+@functools.cache
+def versions(name: str) -> Mapping[str, str]:
+    """Package to version."""
+    return dict(_PINNED.findall(text(name)))

@@ -1,0 +1,100 @@
+"""The image environments on this machine's disk: which there are, how large, in use or left over; and their removal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.algorithms import registry
+from clary.config import Settings
+from clary.images import environments
+from clary.images.frameworks import FRAMEWORKS
+
+
+class InUse(Exception):
+    """A process runs in the environment, or builds it; the message says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An environment that this version of Clary uses. `purpose` says what runs in it; `size` in bytes, 0 where it is
+    not built."""
+
+    name: str
+    purpose: str
+    place: Path
+    ready: bool
+    size: int
+
+
+def purposes() -> Mapping[str, str]:
+    """Every environment's name with what runs in it."""
+    algorithms = {spec.environment: f"built-in {spec.name}" for spec in registry.specs()}
+    return algorithms | {each.lock: f"scripts of {each.title}" for each in FRAMEWORKS}
+
+
+def listing(settings: Settings) -> list[Kept]:
+    return [_kept(settings, name, purpose) for name, purpose in sorted(purposes().items())]
+
+
+def _kept(settings: Settings, name: str, purpose: str) -> Kept:
+    place = environments.path(settings, name)
+    ready = environments.ready(place)
+    return Kept(name, purpose, place, ready, size(place) if ready else 0)
+
+
+def leftovers(settings: Settings) -> list[Path]:
+    """Environments of earlier versions of Clary, of its locks or of its Python: nothing will start in them again."""
+    current = {environments.path(settings, name).name for name in purposes()}
+    home = settings.images_home / "environments"
+    found = sorted(home.iterdir()) if home.is_dir() else []
+    return [place for place in found if place.is_dir() and place.name not in current]
+
+
+def size(place: Path) -> int:
+    """Bytes on disk. A file with several names counts once."""
+    seen: dict[tuple[int, int], int] = {}
+    for folder, _, names in os.walk(place):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # somebody removes it meanwhile
+                found = os.lstat(f"{folder}/{name}")
+                seen[found.st_dev, found.st_ino] = found.st_blocks * 512
+    return sum(seen.values())
+
+
+def remove(place: Path) -> None:
+    """Raises InUse. The mark goes first: what a crash leaves is no environment, and the next build begins with it."""
+    with _sole(place):
+        used = next(_users(place), None)
+        if used is not None:
+            raise InUse(f"{place.name} is in use by process {used}. Stop the jobs and endpoints in it, then try again.")
+        environments.unmark(place)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _sole(place: Path) -> Iterator[None]:
+    """With the lock of its builds. The lock file stays: a build may be waiting for it."""
+    descriptor = os.open(environments.lock_of(place), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InUse(f"{place.name} is being built. Try again when that has ended.") from error
+    finally:
+        os.close(descriptor)
+
+
+def _users(place: Path) -> Iterator[int]:
+    """Processes that were started from the environment or have a library of it loaded, in whose home it may be."""
+    marks = f"{place}/".encode()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):  # it ended, or is another user's
+                if marks in (process / "cmdline").read_bytes() or marks in (process / "maps").read_bytes():
+                    yield int(process.name)
