@@ -197,6 +197,8 @@ class World:
         self.port = self.s3.port
         self.changed = threading.Condition()
         self.keys = iter(f"AKIA{number}" for number in range(1000))
+        self.session_seconds = 3600.0
+        self.session_secret = "secret"
         self.start_control()
         self.start_launcher()
 
@@ -219,7 +221,8 @@ class World:
         self.launcher = subprocess.Popen([*command, "--logs", str(self.settings.logs)], env=environment)
 
     def _session(self, _spec: InstanceSpec) -> Credentials:
-        return Credentials(next(self.keys), "secret", "token", time.time() + 3600)
+        secret, until = self.session_secret, time.time() + self.session_seconds
+        return Credentials(next(self.keys), secret, f"token-of-{secret}", until)
 
     def _wake(self, _instance: str) -> None:
         with self.changed:

@@ -18,7 +18,8 @@ from clary.sandbox import Confinement
 _TRIES = 5  # fork servers that may die before a sandbox is there
 _ANSWER = 60.0  # seconds for a fork server to load its libraries and for a sandbox to be made
 _LONGEST_REQUEST = 192 * 1024  # bytes: what clary.runner.forkserver takes in one message
-_CREDENTIALS = struct.Struct("iII")
+_CREDENTIALS, _DESCRIPTOR = struct.Struct("iII"), struct.Struct("i")
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Request:
 class Cell:
     """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
     something (then call `hear`). `status` is the job's exit status once it ended. The job waits at `gate`, a writing
-    end, until `release`."""
+    end, until `release`. `listener` is the socket at which it asks for credentials, where there is one."""
 
     def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control
@@ -47,11 +48,13 @@ class Cell:
         self._gate = gate
         self.status: int | None = None
         self.ended = False
+        self.listener: socket.socket | None = None
         self._handle = -1
 
     def hear(self) -> None:
         """Reads what init said. At its end without a status the whole sandbox was killed."""
-        message, pid = _receive(self.control)
+        message, pid, listener = _receive(self.control)
+        self.listener = self.listener or listener
         if pid and self._handle < 0:
             with contextlib.suppress(ProcessLookupError):
                 self._handle = os.pidfd_open(pid)
@@ -97,6 +100,10 @@ class Cell:
         """Ends what still runs, by closing the socket that init watches."""
         self.control.close()
         self._shut_gate()
+        if self.listener is not None:
+            with contextlib.suppress(OSError):
+                self.listener.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
+            self.listener.close()
         for descriptor in (self.stdout, self.stderr):
             os.close(descriptor)
 
@@ -178,14 +185,16 @@ def _is_made(cell: Cell) -> bool:
     return True
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int]:
-    """One message (None at the end) and its sender's pid (0 when it is not told)."""
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int, socket.socket | None]:
+    """One message (None at the end), its sender's pid (0 when it is not told), and the socket that came with it."""
     try:
-        data, ancillary, _, _ = control.recvmsg(65536, socket.CMSG_SPACE(_CREDENTIALS.size))
+        data, ancillary, _, _ = control.recvmsg(65536, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
     except ConnectionError:
-        return None, 0
-    pid = 0
+        return None, 0, None
+    pid, handed = 0, None
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             pid = _CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0]
-    return (json.loads(data) if data else None), pid
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            handed = socket.socket(fileno=_DESCRIPTOR.unpack(value[: _DESCRIPTOR.size])[0])
+    return (json.loads(data) if data else None), pid, handed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from clary.agent import failures
 from clary.agent.cell import Cell, Preparation, Request
+from clary.agent.credentials import CredentialEndpoint
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
 from clary.agent.orders import Orders
@@ -55,6 +57,13 @@ class Context:
             return choose(self.spec.isolation, self.isolation)
         except IsolationError as error:
             raise InternalFailure(str(error)) from error
+
+    @functools.cached_property
+    def endpoint(self) -> CredentialEndpoint | None:
+        """Where the job gets its role's session; None for one without any network. Raises InternalFailure."""
+        if self.spec.network_isolation:
+            return None
+        return CredentialEndpoint(self.spec.role_arn, self.link.credentials, inside=self.rung == "namespaces")
 
     def wanted(self) -> bool:
         """Whether to go on. A stop ends the staging but not the upload of what there is."""
@@ -117,6 +126,8 @@ class Context:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
         write_durably(self.folder.started, str(time.time()))
         cell = preparation.cell()
+        if self.endpoint is not None:
+            self.endpoint.serve(cell)
         cell.release()
         return cell
 

@@ -78,6 +78,8 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
         ALGORITHM_VARIABLE: spec.image.algorithm,
         **service,
     }
+    if context.endpoint is not None:
+        ours |= context.endpoint.environment
     if confinement.rung == "plain":
         ours[BASE_VARIABLE] = confinement.inside_base
     return {**spec.environment, **ours}
@@ -98,6 +100,7 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         cgroups=group.paths,
         nice=spec.nice,
         data_limit=0 if group.limits_memory else spec.memory,
+        credentials=context.rung == "namespaces" and context.endpoint is not None,
     )
 
 

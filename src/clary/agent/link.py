@@ -31,7 +31,7 @@ from clary.contract.link import (
 
 _WINDOW = 256 * 1024  # bytes sent and not acknowledged; bounds what both ends hold in their sockets
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between two tries to connect
-_EARLY = 300.0  # seconds before their end at which credentials are renewed
+_EARLY = 1200.0  # seconds before their end at which credentials are renewed: SDKs inside ask anew 900 before it
 _ANSWER = 30.0  # seconds without an answer after which a connection counts as dead
 
 

@@ -31,7 +31,8 @@ class Confinement:
     read-only, under the same path. sockets: a host folder that is writable at `/run/clary` ("" for none). identity: the
     host id that uid and gid 0 inside become when the caller is root. cgroups: cgroup folders to join. data_limit: bytes
     of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside. nice: see
-    limits.yield_cores."""
+    limits.yield_cores. credentials: whether a socket listens where SDKs look for a container's credentials, which init
+    hands to the agent."""
 
     rung: Rung
     base: str
@@ -45,6 +46,7 @@ class Confinement:
     data_limit: int = 0
     hosts: tuple[str, ...] = field(default=())
     nice: int = 0
+    credentials: bool = False
 
     @property
     def inside_base(self) -> str:

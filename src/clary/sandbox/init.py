@@ -2,9 +2,10 @@
 
 It speaks over a socket that the agent made and that nobody else holds: one JSON object per datagram.
 
-    init -> agent   {"ready": true} (with the sender's pid as ancillary data), then {"exit": status} or {"error": text}
+    init -> agent   {"ready": true} (ancillary data: the sender's pid, and a socket where one is handed out),
+                    then {"exit": status} or {"error": text}
     agent -> init   b"term": SIGTERM to the job; b"kill": the end of everything; end of file: the agent is gone, the
-    same
+                    same
 """
 
 from __future__ import annotations
@@ -26,16 +27,22 @@ def tell(control: socket.socket, **message: Any) -> None:
         control.send(json.dumps(message).encode())
 
 
-def run(control: socket.socket, main: Callable[[], int], sweep: Callable[[int], None]) -> NoReturn:
+def run(
+    control: socket.socket,
+    main: Callable[[], int],
+    sweep: Callable[[int], None],
+    handed: socket.socket | None = None,
+) -> NoReturn:
     """Starts `main` in a child of its own session and stays until it ended or the agent says so. `sweep` is given the
-    job's pid at the end and has to end what is left of it (in a pid namespace the kernel does)."""
+    job's pid at the end and has to end what is left of it (in a pid namespace the kernel does). `handed` goes to the
+    agent and to nobody else."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Blocked, a stop that comes before the job is ready for one waits for it; ignored, it would be lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     # The job will have this id too: its hands must be off this memory before it takes its first step.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    tell(control, ready=True)
+    _ready(control, handed)
     job = os.fork()
     if job == 0:
         _job(control, main)
@@ -44,6 +51,14 @@ def run(control: socket.socket, main: Callable[[], int], sweep: Callable[[int], 
     sweep(job)
     tell(control, exit=status)
     os._exit(0)
+
+
+def _ready(control: socket.socket, handed: socket.socket | None) -> None:
+    if handed is None:
+        tell(control, ready=True)
+        return
+    with handed, contextlib.suppress(OSError):
+        socket.send_fds(control, [json.dumps({"ready": True}).encode()], [handed.fileno()])
 
 
 def _job(control: socket.socket, main: Callable[[], int]) -> NoReturn:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from clary.sandbox import init, limits, root, seccomp, syscalls
+from clary.sandbox import credentials, init, limits, root, seccomp, syscalls
 from clary.sandbox.confinement import Confinement
 from clary.sandbox.plan import plan
 
@@ -61,6 +61,7 @@ def _first(
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS)  # here: a pivot moves every process of a mount namespace
         syscalls.loopback_up()
+        handed = credentials.listen() if confinement.credentials else None
         socket.sethostname(confinement.hostname)
         root.enter(confinement.root, plan(confinement))
         limits.set_resource_limits(confinement.data_limit, bound_processes=True)
@@ -70,7 +71,7 @@ def _first(
     except BaseException as error:
         init.tell(control, error=str(error))
         os._exit(1)
-    init.run(control, main, sweep=lambda _job: None)
+    init.run(control, main, sweep=lambda _job: None, handed=handed)
 
 
 def _become_unprivileged(outside: socket.socket) -> None:

@@ -91,7 +91,7 @@ def _try_namespaces() -> tuple[dict[str, bool] | None, str]:
         base.mkdir()
         root.mkdir()
         shown = (sys.prefix, sys.base_prefix, os.path.realpath(sys.base_prefix))
-        confinement = Confinement("namespaces", str(base), str(root), shown=shown)
+        confinement = Confinement("namespaces", str(base), str(root), shown=shown, credentials=True)
         answer = _run(confinement, lambda: 0 if Path("/proc/self").exists() else 2)
     if "exit" in answer:
         return {"proc": answer["exit"] == 0}, ""

@@ -309,6 +309,25 @@ print(json.dumps([[name for _, name in socket.if_nameindex()], reach(("127.0.0.1
         assert (host, own) == ("ConnectionRefusedError", "reached")
         assert outside == "OSError"
 
+    def test_the_socket_for_credentials_is_the_jails_own(self, jail: Jail) -> None:
+        """Handed out by init, reached from inside, and by nobody else."""
+        program = """
+try:
+    with socket.create_connection(("169.254.170.2", 80), 10) as asked:
+        print(json.dumps(asked.makefile().readline()))
+except OSError as error:
+    print(json.dumps(error.strerror))
+"""
+        first, second = (jail.start(program, credentials=True) for _ in range(2))
+        for running in (second, first):
+            listener = socket.socket(fileno=socket.recv_fds(running.control, 65536, 1)[1][0])
+            with listener, listener.accept()[0] as connection:
+                connection.sendall(f"for {running.confinement.base}\n".encode())
+        for running in (first, second):
+            outcome = running.finish()
+            assert (outcome.status, outcome.answer) == (0, f"for {running.confinement.base}\n")
+        assert jail.answer(program) == "Network is unreachable"
+
     def test_no_process_of_the_host_is_seen_or_signalled(self, jail: Jail) -> None:
         program = f"""
 pids = sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
