@@ -142,7 +142,7 @@ def build(settings: Settings) -> ControlPlane:
     router, codes = Router(Models()), tables.VALIDATION_CODES
     pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
     snapshots = Snapshots(settings, stores, objects, root_key.fingerprint())
-    told = {**answers(platform, keyring, __version__), **invocations.answers(authority, keyring)}
+    told = {**answers(platform, keyring, __version__), **invocations.answers(authority, keyring, stores.records)}
     questions = answering({**told, **snapshots.answers()})
     server = ControlServer(
         settings.run / "control.sock",

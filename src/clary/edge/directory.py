@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from clary.auth.principals import Credential, Principal
@@ -112,6 +112,13 @@ class Remembered(Generic[T]):
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(task)
 
+    async def ask(self, question: Answer) -> T | None:
+        """Of the control plane, now; not remembered. Raises UnavailableError."""
+        answer = await self._answer(question)
+        if answer is None or "error" in answer:
+            raise UnavailableError
+        return self._read(answer)
+
     async def _ask(self, key: Any, question: Answer) -> T | None:
         entry = self._entries.pop(key, None) or _Entry[T]()
         usable = entry.value is not None and time.monotonic() - entry.answered < STALE_SECONDS
@@ -175,12 +182,19 @@ class ControlDirectory:
         return await self._routes.get(key, question)
 
     async def permit(self, key: PermitKey) -> Permit | None:
-        names = ("access_key", "region", "endpoint", "scheme", "peer")
-        return await self._permits.get(key, {"ask": "permit", **dict(zip(names, key, strict=True))})
+        return await self._permits.get(key, _about(key))
+
+    async def particular_permit(self, key: PermitKey, headers: Sequence[tuple[str, str]]) -> Permit | None:
+        return await self._permits.ask(_about(key) | {"headers": headers})
+
+
+def _about(key: PermitKey) -> Answer:
+    names = ("access_key", "region", "endpoint", "scheme", "peer")
+    return {"ask": "permit", **dict(zip(names, key, strict=True))}
 
 
 def _permit(answer: Answer) -> Permit | None:
-    return Permit(answer["refusal"]) if answer.get("found") else None
+    return Permit(answer["refusal"], answer.get("particular", False)) if answer.get("found") else None
 
 
 def _credential(answer: Answer) -> Credential | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,10 +34,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Whether somebody may call an endpoint: `refusal` is what to tell him when not, else empty."""
+    """Whether somebody may call an endpoint: `refusal` is what to tell him when not, else empty. One that is
+    `particular` depends on the headers of the request (PERMIT_HEADERS), and is for that request alone."""
 
     refusal: str
+    particular: bool = False
 
+
+PERMIT_HEADERS = ("user-agent", "referer", "x-amzn-sagemaker-target-model")
+"""What a policy may look at that the next request of the same client can have otherwise."""
 
 EndpointKey = tuple[str, str, str]
 """Account, region, endpoint."""
@@ -62,3 +68,7 @@ class Directory(Protocol):
     def fresh_permit(self, key: PermitKey, /) -> Permit | None: ...
 
     async def permit(self, key: PermitKey) -> Permit | None: ...
+
+    async def particular_permit(self, key: PermitKey, headers: Sequence[tuple[str, str]]) -> Permit | None:
+        """For a request with these headers, asked whatever was learnt before."""
+        ...

@@ -19,7 +19,7 @@ from clary.errors import ServiceError, internal
 from clary.serving import model_errors
 from clary.serving.attempt import Attempt
 from clary.serving.counters import Counters
-from clary.serving.directory import Directory, EndpointKey, Route, UnavailableError
+from clary.serving.directory import PERMIT_HEADERS, Directory, EndpointKey, Route, UnavailableError
 from clary.serving.fleet import EndpointFleet, Place
 from clary.serving.signature import Signatures
 from clary.wire.messages import RequestHead
@@ -81,7 +81,7 @@ class Gateway:
                 key = (credential.principal.account, claim.region, endpoint)
                 route = self._directory.fresh_route(key)
                 permit = self._directory.fresh_permit((claim.access_key, claim.region, endpoint, *call.source))
-                if route is not None and permit is not None:
+                if route is not None and permit is not None and not permit.particular:
                     self._signatures.prove(claim, call.head, call.content, credential)
                     if permit.refusal:
                         raise model_errors.denied(permit.refusal)
@@ -135,7 +135,12 @@ class Gateway:
             raise model_errors.bad_endpoint_name(endpoint)
 
     async def _permitted(self, claim: Claim, call: Call, endpoint: str) -> None:
-        permit = await self._directory.permit((claim.access_key, claim.region, endpoint, *call.source))
+        key = (claim.access_key, claim.region, endpoint, *call.source)
+        permit = await self._directory.permit(key)
+        if permit is not None and permit.particular:
+            fields = call.head.fields
+            headers = [(name, fields[name][0]) for name in PERMIT_HEADERS if name in fields]
+            permit = await self._directory.particular_permit(key, headers)
         if permit is None:  # the key has just been deleted
             raise self._signatures.unknown(claim)
         if permit.refusal:

@@ -47,13 +47,15 @@ class Person:
         if statements:
             self.iam.put_user_policy(UserName=self.name, PolicyName="own", PolicyDocument=document(*statements))
 
-    def client(self, service: str) -> Any:
-        return client(self.server, service, self.keys)
+    def client(self, service: str, **config: Any) -> Any:
+        return client(self.server, service, self.keys, **config)
 
 
-def client(server: WholeServer, service: str, keys: tuple[str, ...]) -> Any:
-    """With an access key, a secret key and perhaps a token; without any, anonymous."""
-    config = Config(retries={"total_max_attempts": 1}, **({} if keys else {"signature_version": UNSIGNED}))
+def client(server: WholeServer, service: str, keys: tuple[str, ...], **options: Any) -> Any:
+    """With an access key, a secret key and perhaps a token; without any, anonymous. `options` are of botocore's
+    Config."""
+    signing = {} if keys else {"signature_version": UNSIGNED}
+    config = Config(retries={"total_max_attempts": 1}, **signing, **options)
     return boto3.client(
         service,
         "us-east-1",

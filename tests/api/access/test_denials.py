@@ -71,6 +71,19 @@ def test_invocations(server: WholeServer, nobody: Person) -> None:
     assert refusal(caller.client("sagemaker-runtime").invoke_endpoint, **asked)[0] == "AccessDeniedException"
 
 
+def test_invocations_by_their_headers(server: WholeServer) -> None:
+    """What an edge keeps of one request is not for another that the policy tells from it."""
+    agent = {"StringLike": {"aws:UserAgent": "*our-tool*", "sagemaker:TargetModel": "a*"}}
+    person = Person(server, allow("sagemaker:InvokeEndpoint", Condition=agent))
+    ours = person.client("sagemaker-runtime", user_agent_extra="our-tool/1").invoke_endpoint
+    others, asked = person.client("sagemaker-runtime").invoke_endpoint, {"EndpointName": "e", "Body": b"1"}
+    for _ in range(3):
+        assert refusal(ours, TargetModel="a.tar.gz", **asked)[0] == "ValidationError", "there is no such endpoint"
+        assert refusal(others, TargetModel="a.tar.gz", **asked)[0] == "AccessDeniedException"
+        assert refusal(ours, TargetModel="b.tar.gz", **asked)[0] == "AccessDeniedException"
+        assert refusal(ours, **asked)[0] == "AccessDeniedException"
+
+
 def test_an_object_is_missing_only_for_whom_may_list(server: WholeServer, bucket: str) -> None:
     reader = Person(server, allow("s3:GetObject", on=f"arn:aws:s3:::{bucket}/*"))
     code, _, told = refusal(reader.client("s3").get_object, Bucket=bucket, Key="hidden")

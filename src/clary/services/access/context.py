@@ -148,6 +148,27 @@ class Later(Mapping[str, Sequence[str]]):
         return len(self._made())
 
 
+class Tagged(Later):
+    """With the tags of the resource that a request is about, looked up when asked for: aws:ResourceTag/<key>, and under
+    the service's own name, as sagemaker:ResourceTag/<key>."""
+
+    __slots__ = ("_look", "_service", "_tags")
+
+    def __init__(self, service: str, make: Callable[[], Keys], tags: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(make)
+        self._service = service
+        self._look = tags
+        self._tags: Keys | None = None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        family, _, name = key.partition(":resourcetag/")
+        if name and family in ("aws", self._service):
+            if self._tags is None:
+                self._tags = {tag.lower(): (value,) for tag, value in self._look().items()}
+            return self._tags.get(name, default)
+        return super().get(key, default)
+
+
 def of_tags(tags: Mapping[str, str]) -> Keys:
     """The keys of tags that a request brings."""
     keys: Keys = {f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()}

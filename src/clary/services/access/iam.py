@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from clary.services.access.context import Keys, of_tags
+from clary.services.access.context import Keys, Tagged, of_tags
 from clary.services.access.wanted import Wanted, keys_of, tags_of
 from clary.services.operation import Call, Document
 from clary.store import records
@@ -40,10 +40,8 @@ _KEYS = {
 
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:
     """Of IAM."""
-    keys: Keys = {**keys_of(given, _KEYS), **of_tags(tags_of(given.get("Tags")))}
-    if given.get("TagKeys"):
-        keys["aws:tagkeys"] = tuple(given["TagKeys"])
     resource = _resource(call, given)
+    keys = Tagged("iam", lambda: _context(given), lambda: _tags(call, resource))
     yield Wanted(f"iam:{call.operation}", resource, keys)
     if call.operation.startswith("Create") and given.get("Tags"):
         yield Wanted(f"iam:Tag{call.operation.removeprefix('Create')}", resource, keys)
@@ -51,7 +49,26 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
         yield Wanted(f"iam:{call.operation}", _renamed(call, given, resource), keys)
     if call.operation == "AddRoleToInstanceProfile":
         role = _entity(call, {"RoleName": given["RoleName"]})
-        yield Wanted("iam:PassRole", role or "*", {"iam:passedtoservice": ("ec2.amazonaws.com",)})
+        yield passing("ec2.amazonaws.com", role or "*", call)
+
+
+def _context(given: Document) -> Keys:
+    keys: Keys = {**keys_of(given, _KEYS), **of_tags(tags_of(given.get("Tags")))}
+    if given.get("TagKeys"):
+        keys["aws:tagkeys"] = tuple(given["TagKeys"])
+    return keys
+
+
+def _tags(call: Call, arn: str) -> Mapping[str, str]:
+    """Of whatever in the caller's account has that ARN."""
+    found = call.platform.stores.records.read(lambda connection: records.by_arn(connection, arn))
+    return tags_of(found.document.get("Tags")) if found is not None and found.account == call.account else {}
+
+
+def passing(service: str, role: str, call: Call, **more: tuple[str, ...]) -> Wanted:
+    """That a role (its ARN) may be passed to `service`; `more` are further members of the context."""
+    keys: Keys = {"iam:passedtoservice": (service,), **more}
+    return Wanted("iam:PassRole", role, Tagged("iam", lambda: keys, lambda: _tags(call, role)))
 
 
 def of_sts(call: Call, given: Document) -> Iterator[Wanted]:

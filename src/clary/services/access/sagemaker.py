@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from clary.arns import PARTITION, Arn
 from clary.errors import validation
-from clary.services.access.context import Keys, Later, of_tags
-from clary.services.access.wanted import Wanted, tags_of
+from clary.services.access import iam
+from clary.services.access.context import Keys, Later, Tagged
+from clary.services.access.sagemaker_keys import context
+from clary.services.access.wanted import Wanted
 from clary.services.operation import Call, Document
+from clary.services.tagging import of
+from clary.store.engine import Database
 
 SERVICE = "sagemaker.amazonaws.com"
 
@@ -24,23 +28,35 @@ _ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConf
 
 
 def wanted(call: Call, given: Document) -> Iterator[Wanted]:
-    operation, keys = call.operation, Later(lambda: context(given))
-    resource = _resource(call, given)
+    operation, resource, records = call.operation, _resource(call, given), call.platform.stores.records
+    keys = _Keys(lambda: context(call, given), records, resource)
     yield Wanted(f"sagemaker:{operation}", resource, keys)
     for noun in _ALSO.get(operation, ()):
-        yield Wanted(f"sagemaker:{operation}", _arn(call, _type(noun), given[f"{noun}Name"]), keys)
+        other = _arn(call, _type(noun), given[f"{noun}Name"])
+        yield Wanted(f"sagemaker:{operation}", other, _Keys(lambda: context(call, given), records, other))
     if operation.startswith("Create") and given.get("Tags"):
-        yield Wanted("sagemaker:AddTags", resource, keys)
+        tagging = Later(lambda: {**context(call, given), "sagemaker:taggingaction": (operation,)})
+        yield Wanted("sagemaker:AddTags", resource, tagging)
     for role in roles(given):
         if role.split(":", 5)[4:5] != [call.account]:
             raise validation("Cross-account pass role is not allowed.")
-        passed = {"iam:passedtoservice": (SERVICE,), "iam:associatedresourcearn": (resource,)}
-        yield Wanted("iam:PassRole", role, passed)
+        yield iam.passing(SERVICE, role, call, **{"iam:associatedresourcearn": (resource,)})
 
 
-def invoked(account: str, region: str, endpoint: str) -> Wanted:
-    """What InvokeEndpoint asks for."""
-    return Wanted("sagemaker:InvokeEndpoint", str(Arn("sagemaker", region, account, f"endpoint/{endpoint}")))
+def invoked(records: Database, account: str, region: str, endpoint: str, target: str | None) -> Wanted:
+    """What InvokeEndpoint asks for; `target` is the model that it wants of several."""
+    resource = str(Arn("sagemaker", region, account, f"endpoint/{endpoint}"))
+    keys: Keys = {"sagemaker:targetmodel": (target,)} if target else {}
+    return Wanted("sagemaker:InvokeEndpoint", resource, _Keys(lambda: keys, records, resource))
+
+
+class _Keys(Tagged):
+    """Of a request that is about `resource`, an ARN or "*"."""
+
+    __slots__ = ()
+
+    def __init__(self, make: Callable[[], Keys], records: Database, resource: str) -> None:
+        super().__init__("sagemaker", make, lambda: records.read(lambda connection: of(connection, resource)))
 
 
 def roles(given: Mapping[str, Any]) -> Iterator[str]:
@@ -82,27 +98,3 @@ def _type(noun: str) -> str:
 
 def _arn(call: Call, kind: str, name: str) -> str:
     return f"arn:{PARTITION}:sagemaker:{call.region}:{call.account}:{kind}/{name}"
-
-
-def context(given: Mapping[str, Any]) -> Keys:
-    """SageMaker's condition keys."""
-    found = of_tags(tags_of(given.get("Tags")))
-    if given.get("TagKeys"):
-        found["aws:tagkeys"] = tuple(given["TagKeys"])
-    resources = [given.get("ResourceConfig") or {}, *(given.get("ProductionVariants") or ())]
-    types = {str(each["InstanceType"]) for each in resources if each.get("InstanceType")}
-    single: dict[str, object] = {
-        "sagemaker:volumekmskey": (given.get("ResourceConfig") or given).get("VolumeKmsKeyId") or given.get("KmsKeyId"),
-        "sagemaker:outputkmskey": (given.get("OutputDataConfig") or {}).get("KmsKeyId"),
-        "sagemaker:maxruntimeinseconds": (given.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds"),
-        "sagemaker:networkisolation": given.get("EnableNetworkIsolation"),
-        "sagemaker:intercontainertrafficencryption": given.get("EnableInterContainerTrafficEncryption"),
-    }
-    if types:
-        found["sagemaker:instancetypes"] = tuple(sorted(types))
-    found |= {
-        key: (str(value).lower() if isinstance(value, bool) else str(value),)
-        for key, value in single.items()
-        if value is not None
-    }
-    return found
