@@ -48,7 +48,7 @@ from clary.services.iam.keys import RecordKeyring
 from clary.services.iam.last_use import LastUses
 from clary.services.iam.pinning import pin_earlier
 from clary.services.iam.sealing import seal_earlier
-from clary.services.s3 import lifecycle_sweep, sweep
+from clary.services.s3 import event_sender, lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
 from clary.services.sagemaker import launches
 from clary.services.sns.certificates import Certificates
@@ -86,8 +86,8 @@ class ControlPlane:
         self.loop.start()
         self.deliverer.start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
-        expiring = (self.platform, self.stopping)
-        threading.Thread(target=lifecycle_sweep.forever, args=expiring, name="lifecycle", daemon=True).start()
+        for name, rounds in (("lifecycle", lifecycle_sweep.forever), ("events", event_sender.forever)):
+            threading.Thread(target=rounds, args=(self.platform, self.stopping), name=name, daemon=True).start()
 
     def stop(self) -> None:
         self.stopping.set()

@@ -39,6 +39,10 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "LifecycleConfiguration.Rules[].Transitions[].StorageClass": "As in PutObject; what is shown changes.",
         "LifecycleConfiguration.Rules[].NoncurrentVersionTransitions[].StorageClass": "As in Transitions.",
     },
+    ("sns", "Publish"): {
+        "MessageGroupId": "Of a topic that is no FIFO topic only SQS takes notice of it, and there is no SQS here.",
+    },
+    ("sns", "PublishBatch"): {"PublishBatchRequestEntries[].MessageGroupId": "As in Publish."},
     ("iam", "CreateOpenIDConnectProvider"): {
         "ThumbprintList": "An issuer's certificate is checked against the machine's authorities, as AWS does it first.",
     },

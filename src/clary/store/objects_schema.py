@@ -126,6 +126,20 @@ parts = sa.Table(
     sa.Column("checksum", sa.JSON, nullable=False),
 )
 
+# Events that are to be told: for each rule of a bucket's notifications that one is about, what is told (all but its
+# number) under which message identifier. Numbers only grow: they say the order of events.
+events = sa.Table(
+    "events",
+    OBJECTS,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("bucket", sa.String, nullable=False),
+    sa.Column("account", sa.String, nullable=False),
+    sa.Column("topic", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("record", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 # Keys of the index's own, made at first use: what signs continuation tokens.
 secrets = sa.Table(
     "secrets",

@@ -3,6 +3,7 @@ another account's root, every other the first one's."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services.access.authority import Authority
+from clary.services.s3 import event_sender
 from clary.services.s3.cors import CrossOrigin
 from clary.services.sns.certificates import Certificates
 from clary.services.sns.delivering import Deliverer
@@ -77,7 +79,7 @@ class Served:
             endpoint_url=self.url,
             aws_access_key_id=key,
             aws_secret_access_key="secret",
-            config=Config(retries={"max_attempts": 1}, parameter_validation=False),
+            config=Config(retries={"max_attempts": 1}, parameter_validation=False, s3={"addressing_style": "path"}),
         )
 
     def close(self) -> None:
@@ -97,7 +99,12 @@ def served(tmp_path: Path, database_urls: Callable[[], str]) -> Iterator[Served]
     with port(made.answering()) as url:
         made.reached(url)
         deliverer.start()
+        stopping = threading.Event()
+        sender = threading.Thread(target=event_sender.forever, args=(made.platform, stopping, 0.02))
+        sender.start()
         yield made
+        stopping.set()
+        sender.join()
         deliverer.stop()
     made.close()
 

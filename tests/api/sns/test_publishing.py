@@ -34,7 +34,6 @@ WRONG = "ParameterValueInvalid"
         ("InvalidParameter", {"Message": '{"http": "x"}', "MessageStructure": "json"}),
         ("InvalidParameter", {"Message": '{"default": 1}', "MessageStructure": "json"}),
         ("InvalidParameter", {"Message": "m", "MessageDeduplicationId": "x"}),
-        ("InvalidParameter", {"Message": "m", "MessageGroupId": "x"}),
         ("ValidationError", {"Message": "m", "MessageAttributes": attribute(None, StringValue="v")}),
         (WRONG, {"Message": "m", "MessageAttributes": attribute("String")}),
         (WRONG, {"Message": "m", "MessageAttributes": attribute("String", BinaryValue=b"v")}),

@@ -13,6 +13,7 @@ from clary.services.s3 import (
     listings,
     locking,
     multipart,
+    notifications,
     objects,
     ownership,
     policies,
@@ -42,6 +43,7 @@ for _part in (
     lifecycle,
     ownership,
     grants,
+    notifications,
 ):
     OPERATIONS.include(_part.operations)
 

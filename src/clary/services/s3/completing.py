@@ -91,7 +91,7 @@ def _complete(
     chosen = _chosen(upload, wanted, index.list_parts(connection, upload.id))
     entry = _assembled(call, given, upload, chosen)
     dropped = index.close_upload(connection, upload.id, chosen)
-    told, freed = entering.place(connection, bucket, entry, upload.lock)
+    told, freed = entering.place(connection, bucket, entry, upload.lock, call)
     return entry, told, [*dropped, *freed]
 
 

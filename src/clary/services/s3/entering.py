@@ -7,7 +7,7 @@ import dataclasses
 from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document
-from clary.services.s3 import conditions, encryption_asked, lifecycle, lock, ownership, versions
+from clary.services.s3 import conditions, encryption_asked, events, lifecycle, lock, ownership, versions
 from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Bucket, Entry
 
@@ -26,13 +26,19 @@ def enter(connection: Connection, call: Call, given: Document, entry: Entry) -> 
     and freed blobs."""
     bucket = conditions.may_write(connection, call, given, entry.key)
     listed = ownership.acl_of_new(connection, bucket, given, call.account)
-    return place(connection, bucket, dataclasses.replace(entry, acl=listed) if listed else entry, lock.asked(given))
+    entry = dataclasses.replace(entry, acl=listed) if listed else entry
+    return place(connection, bucket, entry, lock.asked(given), call)
 
 
-def place(connection: Connection, bucket: Bucket, entry: Entry, wanted: lock.Lock | None) -> tuple[Document, list[str]]:
-    """As `enter`, with the conditions met; `wanted` is the lock that the client asked for."""
+def place(
+    connection: Connection, bucket: Bucket, entry: Entry, wanted: lock.Lock | None, call: Call | None = None
+) -> tuple[Document, list[str]]:
+    """As `enter`, with the conditions met; `wanted` is the lock that the client asked for, `call` the request of which
+    the bucket may tell."""
     held = lock.of_new(connection, bucket, wanted, entry.modified)
     entered, freed = versions.put(connection, bucket, dataclasses.replace(entry, lock=held) if held else entry)
+    if call is not None:
+        events.created(connection, bucket, call, entered)
     return told_of_new(connection, bucket, entered), freed
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, acl, bucket_settings, objects, options, ownership, versions
+from clary.services.s3 import access, acl, bucket_settings, events, objects, options, ownership, versions
 from clary.services.s3.index import Bucket
 
 operations = Operations()
@@ -52,6 +52,7 @@ def put_object_acl(call: Call, given: Document) -> Document:
         owner = entry.acl["Owner"] if entry.acl else bucket.account
         grants = _asked(connection, given, bucket, owner)
         versions.change(connection, entry, acl=acl.stored(owner, grants, bucket.account))
+        events.described(connection, bucket, events.of_call(call), "ObjectAcl:Put", entry)
 
     call.platform.stores.objects.write(work)
     return {}

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 from clary.context import Platform
 from clary.services.s3 import (
     bucket_settings,
+    events,
     index,
     lifecycle,
     lifecycle_rules,
@@ -30,7 +31,7 @@ from clary.services.s3 import (
 from clary.services.s3.index import Bucket, Upload
 from clary.services.s3.lifecycle_rules import Rule
 from clary.services.s3.version_listings import Position
-from clary.services.s3.versions import Kept
+from clary.services.s3.versions import Deleted, Kept
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 3600.0  # seconds; rules count in days
@@ -187,11 +188,16 @@ def _act(connection: Connection, name: str, due: Sequence[_Seen], now: float) ->
             continue
         acted += 1
         if what == _EXPIRE:
-            freed += versions.delete(connection, rules.bucket, kept.entry.key, now).freed
+            done = versions.delete(connection, rules.bucket, kept.entry.key, now)
         elif what == _REMOVE:
-            freed += versions.remove(connection, kept)
+            done = Deleted(versions.remove(connection, kept), kept.entry.version, kept.marker)
         else:
             versions.change(connection, kept.entry, storage_class=what)
+            events.described(connection, rules.bucket, events.of_service(now), "LifecycleTransition", kept.entry)
+            continue
+        freed += done.freed
+        cause, key = events.of_service(now), kept.entry.key
+        events.removed(connection, rules.bucket, cause, "LifecycleExpiration", key, done)
     return acted, freed
 
 

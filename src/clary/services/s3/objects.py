@@ -19,6 +19,7 @@ from clary.services.s3 import (
     data_keys,
     encryption_asked,
     entering,
+    events,
     faults,
     index,
     lock,
@@ -269,12 +270,26 @@ def _delete_one(
     wanted = each.get("ETag") or each.get("IfMatch")
     if wanted is not None:
         conditions.check_match(wanted, each["Key"], index.find(connection, bucket.name, key))
-    if version is None:
-        return versions.delete(connection, bucket, key, call.platform.clock.now())
-    if not versions.is_id(version):
+    if version is not None and not versions.is_id(version):
         raise faults.invalid_argument("Invalid version id specified", "versionId", version)
-    lock.check_delete(connection, bucket, key, version, call.platform.clock.now(), bypass)
-    return versions.delete_version(connection, bucket, key, version)
+    tells = events.tells(bucket)
+    there = tells and _something(connection, bucket, key, version)
+    if version is None:
+        done = versions.delete(connection, bucket, key, call.platform.clock.now())
+    else:
+        lock.check_delete(connection, bucket, key, version, call.platform.clock.now(), bypass)
+        done = versions.delete_version(connection, bucket, key, version)
+    if there or (tells and done.made):
+        events.removed(connection, bucket, events.of_call(call), "ObjectRemoved", key, done)
+    return done
+
+
+def _something(connection: Connection, bucket: index.Bucket, key: bytes, version: str | None) -> bool:
+    """Whether there is what is to be deleted."""
+    current = index.find(connection, bucket.name, key)
+    if current is not None and version in (None, current.version):
+        return True
+    return version is not None and versions.find(connection, bucket.name, key, version) is not None
 
 
 def _marked(done: versions.Deleted) -> Document:

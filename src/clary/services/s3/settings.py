@@ -40,7 +40,7 @@ def _nothing(call: Call, given: Document) -> Document:
     return {}
 
 
-for _name in ("GetBucketAccelerateConfiguration", "GetBucketLogging", "GetBucketNotificationConfiguration"):
+for _name in ("GetBucketAccelerateConfiguration", "GetBucketLogging"):
     operations.add(_name, options.understands()(_nothing))
 
 
@@ -69,17 +69,6 @@ def put_bucket_request_payment(call: Call, given: Document) -> Document:
         raise faults.malformed_xml()
     if payer == "Requester":
         raise faults.not_implemented("RequestPaymentConfiguration.Payer: Requester")
-    return {}
-
-
-@operations.handles("PutBucketNotificationConfiguration")
-@options.understands("NotificationConfiguration", "SkipDestinationValidation")
-def put_bucket_notification_configuration(call: Call, given: Document) -> Document:
-    """The empty one alone, which turns notifications off: there is nobody yet who could be told."""
-    _bucket(call, given)
-    for member, wanted in (given.get("NotificationConfiguration") or {}).items():
-        if wanted or member == "EventBridgeConfiguration":
-            raise faults.not_implemented(f"NotificationConfiguration.{member}")
     return {}
 
 

@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import access, bucket_settings, objects, options, versions
+from clary.services.s3 import access, bucket_settings, events, objects, options, versions
 
 operations = Operations()
 
@@ -59,6 +59,8 @@ def _set(call: Call, given: Document, tags: dict[str, str]) -> Document:
     def work(connection: Connection) -> Document:
         bucket, entry = objects.found(connection, call, given)
         versions.change(connection, entry, tags=tags)
+        event = "ObjectTagging:Put" if call.operation == "PutObjectTagging" else "ObjectTagging:Delete"
+        events.described(connection, bucket, events.of_call(call), event, entry)
         return versions.shown(bucket, entry)
 
     return call.platform.stores.objects.write(work)

@@ -62,11 +62,12 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Deleted:
     """What a deletion did: the blobs that nothing names any more, the version it removed or made ("" where the bucket
-    has none), and whether that is a delete marker."""
+    has none), whether that is a delete marker, and whether it was made."""
 
     freed: list[str]
     version: str = ""
     marker: bool = False
+    made: bool = False
 
 
 def is_id(text: str) -> bool:
@@ -134,7 +135,7 @@ def delete(connection: Connection, bucket: Bucket, key: bytes, now: float) -> De
     marker = dataclasses.asdict(Entry(bucket.name, key, 0, "", now, version=version))
     del marker["data"]
     _ENTER.run(connection, {**marker, "place": place, "marker": True})
-    return Deleted(freed, version, marker=True)
+    return Deleted(freed, version, marker=True, made=True)
 
 
 def delete_version(connection: Connection, bucket: Bucket, key: bytes, version: str) -> Deleted:

@@ -10,7 +10,6 @@ from clary.services.sns import faults
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}", re.ASCII)
 _FIFO = ".fifo"
-_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
 def new_topic(call: Call, name: str) -> str:
@@ -34,11 +33,9 @@ def topic(call: Call, text: str, member: str = "TopicArn") -> str:
     return text
 
 
-def subscription(text: str) -> tuple[str, str]:
-    """(ARN of the topic, identifier). Raises InvalidParameter."""
-    above, _, identifier = text.rpartition(":")
-    if above.count(":") != 5:
+def subscription(text: str, region: str = "") -> str:
+    """The ARN of the topic that a subscription's ARN names, of `region` where one is meant. Raises InvalidParameter."""
+    parts = text.split(":")
+    if len(parts) < 6 or parts[:3] != ["arn", "aws", "sns"] or region not in ("", parts[3]):
         raise faults.bad_arn("SubscriptionArn", text)
-    if not _IDENTIFIER.fullmatch(identifier):
-        raise faults.invalid("SubscriptionArn")
-    return above, identifier
+    return ":".join(parts[:6])

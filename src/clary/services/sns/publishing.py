@@ -23,7 +23,7 @@ _LONGEST_ID = 80
 @operations.handles("Publish")
 def publish(call: Call, given: Document) -> Document:
     content = messages.notification(_topic(call, given), given, call.platform.clock.now())
-    _check_group(given)
+    _check_duplicates(given)
     _send(call, [content])
     return {"MessageId": content["MessageId"]}
 
@@ -40,15 +40,13 @@ def _topic(call: Call, given: Document) -> str:
     return naming.topic(call, named[0])
 
 
-def _check_group(given: Document) -> None:
-    """Topics that are no FIFO topics have neither."""
+def _check_duplicates(given: Document) -> None:
+    """Only FIFO topics have that."""
     if given.get("MessageDeduplicationId"):
         raise faults.invalid(
             "MessageDeduplicationId Reason: The request includes MessageDeduplicationId parameter that is not valid "
             "for this topic type"
         )
-    if given.get("MessageGroupId"):
-        raise faults.not_built("Publish", "MessageGroupId")
 
 
 def _send(call: Call, contents: Sequence[Content]) -> None:
@@ -86,7 +84,7 @@ def publish_batch(call: Call, given: Document) -> Document:
     now, contents, answer = call.platform.clock.now(), [], Document(Successful=[], Failed=[])
     for entry in entries:
         try:
-            _check_group(entry)
+            _check_duplicates(entry)
             content = messages.notification(topic, entry, now)
         except ServiceError as error:
             if error.code == "ParameterValueInvalid" or entry.get("MessageStructure"):

@@ -179,7 +179,7 @@ def unsubscribe(call: Call, given: Document) -> Document:
     """One that is not there is fine. Its owner, or the topic's, ends it for good; anybody else who knows its ARN ends
     it too, unless it was confirmed otherwise, and then whoever got the messages may take it up again."""
     arn = given["SubscriptionArn"]
-    topic_arn, _ = naming.subscription(arn)
+    topic_arn = naming.subscription(arn)
     now = call.platform.clock.now()
 
     def commit(connection: Connection) -> None:

@@ -71,8 +71,7 @@ def by_arn(connection: Connection, arn: str) -> Record | None:
 
 def own(connection: Connection, call: Call, arn: str) -> Record:
     """The caller's, or one of his topics'. Raises InvalidParameter; NotFound, also for what is another account's."""
-    topic, _ = naming.subscription(arn)
-    naming.topic(call, topic, "SubscriptionArn")
+    naming.subscription(arn, call.region)
     found = by_arn(connection, arn)
     if found is None or found.status == DELETED or not _may_see(connection, found, call.account):
         raise faults.no_subscription()

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from clary.errors import ServiceError
 from clary.services import tagging
 from clary.services.operation import Call, Document, Operations
-from clary.services.sns import faults, naming, topic_records
+from clary.services.sns import faults, topic_records
 
 operations = Operations()
 
@@ -61,8 +61,8 @@ def list_tags_for_resource(call: Call, given: Document) -> Document:
 
 
 def _arn(connection: Connection, call: Call, given: Document) -> str:
-    """Of the topic. Raises InvalidParameter, ResourceNotFound."""
-    found = topic_records.by_arn(connection, naming.topic(call, given["ResourceArn"], "ResourceArn"))
-    if found is None:
+    """Of the topic. Raises ResourceNotFound."""
+    found = topic_records.by_arn(connection, given["ResourceArn"])
+    if found is None or found.region != call.region:
         raise faults.no_resource()
     return found.arn

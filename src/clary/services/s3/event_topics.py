@@ -1,0 +1,89 @@
+"""Topics that buckets tell of events: whether they are there and let S3 publish, and what they are sent."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from clary.auth.policy import Ask, Standing, decide
+from clary.auth.principals import Principal
+from clary.context import Platform
+from clary.errors import ServiceError
+from clary.services.operation import Call, Document
+from clary.services.s3.index import Bucket
+from clary.services.sns import messages, publishing, topic_policies
+
+SERVICE = Principal("service", "", "s3.amazonaws.com", "")
+
+_SUBJECT = "Amazon S3 Notification"
+_ABSENT = "The destination topic does not exist"
+_DENIED = "Permissions on the destination topic do not allow S3 to publish notifications from this bucket"
+
+
+def check(platform: Platform, bucket: Bucket, topics: Sequence[str]) -> None:
+    """Raises InvalidArgument that names all topics which cannot be told."""
+
+    def read(connection: Connection) -> list[tuple[str, str]]:
+        found = [(topic, _obstacle(connection, bucket.name, bucket.account, topic)) for topic in topics]
+        return [(topic, why) for topic, why in found if why]
+
+    members: dict[str, object] = {}
+    for number, (topic, why) in enumerate(platform.stores.records.read(read), 1):
+        members |= {f"ArgumentName{number}": topic, f"ArgumentValue{number}": why}
+    if members:
+        message = "Unable to validate the following destination configurations"
+        raise ServiceError("InvalidArgument", message, 400, members)
+
+
+def _obstacle(connection: Connection, bucket: str, account: str, topic: str) -> str:
+    """Why S3 may not publish there for a bucket of `account`; empty when it may."""
+    side = topic_policies.side(connection, topic)
+    if side is None:
+        return _ABSENT
+    context = {"aws:sourcearn": (f"arn:aws:s3:::{bucket}",), "aws:sourceaccount": (account,)}
+    standing = Standing(resource=side.policy, resource_account=side.account, resource_decides=True)
+    return "" if decide(Ask(SERVICE, "SNS:Publish", topic, context), standing).allowed else _DENIED
+
+
+def send_test(call: Call, bucket: Bucket, topics: Sequence[str]) -> None:
+    """Tells each of the topics that may be told that it will be."""
+    now = call.platform.clock.now()
+    text = {
+        "Service": "Amazon S3",
+        "Event": "s3:TestEvent",
+        "Time": time_text(now),
+        "Bucket": bucket.name,
+        "RequestId": call.request_id,
+        "HostId": call.request_id,
+    }
+
+    def write(connection: Connection) -> None:
+        for topic in topics:
+            tell(connection, bucket.name, bucket.account, topic, text, str(uuid.uuid4()), now)
+
+    call.platform.stores.records.write(write)
+    call.platform.wake()
+
+
+def tell(
+    connection: Connection, bucket: str, account: str, topic: str, text: Document, message: str, now: float
+) -> bool:
+    """Publishes under the message's identifier, unless S3 may not; whether it may. To tell again changes nothing as
+    long as the message is not delivered."""
+    if _obstacle(connection, bucket, account, topic):
+        return False
+    given: dict[str, Any] = {"Message": json.dumps(text, separators=(",", ":")), "Subject": _SUBJECT}
+    content = {**messages.notification(topic, given, now), "MessageId": message}
+    publishing.accept(connection, [content], now)
+    return True
+
+
+def time_text(seconds: float) -> str:
+    """As events tell it."""
+    when = datetime.fromtimestamp(seconds, UTC)
+    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03}Z"
