@@ -114,6 +114,29 @@ def test_bucket_policies_too(server: WholeServer) -> None:
     assert named() == [user_id]
 
 
+def test_topic_policies_too(server: WholeServer) -> None:
+    sns, person = server.client("sns"), Person(server)
+    user_id = person.iam.get_user(UserName=person.name)["User"]["UserId"]
+    topic = sns.create_topic(Name=unique("t"))["TopicArn"]
+    policy = document(allow("sns:Publish", on=topic, Principal={"AWS": person.arn}))
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    assert person.client("sns").publish(TopicArn=topic, Message="m")
+
+    def named() -> str:
+        policy = json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])
+        found: str = policy["Statement"][0]["Principal"]["AWS"]
+        return found
+
+    new = unique("renamed")
+    person.iam.update_user(UserName=person.name, NewUserName=new)
+    assert named() == f"arn:aws:iam::{ACCOUNT}:user/{new}" and person.client("sns").publish(TopicArn=topic, Message="m")
+    person.iam.delete_access_key(UserName=new, AccessKeyId=person.keys[0])
+    person.iam.delete_user(UserName=new)
+    assert named() == user_id
+    sns.add_permission(TopicArn=topic, Label="more", AWSAccountId=[ACCOUNT], ActionName=["Publish"])
+    assert named() == user_id
+
+
 def test_of_a_role_that_is_made_again(server: WholeServer) -> None:
     iam, user = server.client("iam"), Person(server, ASSUMING)
     inner = role(server, ASSUMING, trusted={"AWS": user.arn})
@@ -182,6 +205,11 @@ def test_a_policy_names_nobody_who_is_not_there(server: WholeServer, principal: 
     policy = document(allow("s3:GetObject", on=f"arn:aws:s3:::{bucket}/*", Principal=principal))
     refused = refusal(s3.put_bucket_policy, Bucket=bucket, Policy=policy)
     assert refused == ("MalformedPolicy", 400, "Invalid principal in policy")
+    sns = server.client("sns")
+    topic = sns.create_topic(Name=unique("t"))["TopicArn"]
+    policy = document(allow("sns:Publish", on=topic, Principal=principal))
+    code, _, told = refusal(sns.set_topic_attributes, TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
+    assert (code, told) == ("InvalidParameter", "Invalid parameter: Policy Error: PrincipalNotFound")
     root = allow("kms:*", Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
     policy = document(root, allow("kms:Encrypt", Principal=principal))
     assert refusal(kms.create_key, Policy=policy) == (

@@ -8,6 +8,7 @@ import json
 from sqlalchemy.engine import Connection
 
 from clary.auth.policy import MalformedPolicy, Policy, Side, parse
+from clary.services.iam import principals
 from clary.services.operation import Call, Document, Operations
 from clary.services.sns import faults, topic_records
 from clary.store.records import Record
@@ -42,7 +43,7 @@ def default(topic: Record) -> Document:
 
 
 def text_of(topic: Record) -> str:
-    """The policy as it is shown."""
+    """The policy as it is stored (`clary.services.iam.principals`)."""
     found: str | None = topic.document["Attributes"].get("Policy")
     return json.dumps(default(topic), separators=(",", ":")) if found is None else found
 
@@ -82,6 +83,17 @@ def checked(text: str) -> str:
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
+def pinned(connection: Connection, attributes: Document) -> Document:
+    """Attributes that were `checked`, as they are stored. Raises InvalidParameter when the policy among them names
+    somebody who is not there."""
+    if attributes.get("Policy") is None:
+        return attributes
+    try:
+        return {**attributes, "Policy": principals.pin(connection, attributes["Policy"])}
+    except principals.UnknownPrincipal:
+        raise faults.invalid("Policy Error: PrincipalNotFound") from None
+
+
 def _in_scope(action: str) -> None:
     vendor, _, name = action.lower().partition(":")
     if action != "*" and (vendor != "sns" or ("*" not in name and name not in _IN_SCOPE)):
@@ -97,7 +109,7 @@ def add_permission(call: Call, given: Document) -> Document:
     accounts = [f"arn:aws:iam::{account}:root" for account in given["AWSAccountId"]]
     actions = [f"SNS:{name}" for name in given["ActionName"]]
 
-    def change(topic: Record) -> Document:
+    def change(_: Connection, topic: Record) -> Document:
         policy = json.loads(text_of(topic))
         statements = _statements(policy)
         if any(each.get("Sid") == given["Label"] for each in statements):
@@ -119,7 +131,7 @@ def add_permission(call: Call, given: Document) -> Document:
 def remove_permission(call: Call, given: Document) -> Document:
     """A label that is not there is fine."""
 
-    def change(topic: Record) -> Document:
+    def change(_: Connection, topic: Record) -> Document:
         policy = json.loads(text_of(topic))
         left = [each for each in _statements(policy) if each.get("Sid") != given["Label"]]
         return {**policy, "Statement": left} if left else default(topic)
@@ -134,7 +146,7 @@ def _statements(policy: Document) -> list[Document]:
 
 
 def _change(call: Call, given: Document, change: topic_records.Change) -> None:
-    def policy(topic: Record) -> Document:
-        return {"Policy": checked(json.dumps(change(topic)))}
+    def policy(connection: Connection, topic: Record) -> Document:
+        return {"Policy": checked(json.dumps(change(connection, topic)))}
 
     topic_records.change(call, given, policy)

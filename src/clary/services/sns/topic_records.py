@@ -13,7 +13,7 @@ from clary.store.records import Record
 
 TOPIC = "sns-topic"
 
-Change = Callable[[Record], Document]
+Change = Callable[[Connection, Record], Document]
 
 
 def by_arn(connection: Connection, arn: str) -> Record | None:
@@ -34,7 +34,7 @@ def change(call: Call, given: Document, make: Change) -> None:
 
     def commit(connection: Connection) -> None:
         topic = find(connection, call, given)
-        attributes = {**topic.document["Attributes"], **make(topic)}
+        attributes = {**topic.document["Attributes"], **make(connection, topic)}
         left = {name: value for name, value in attributes.items() if value is not None}
         records.replace(connection, topic, document={"Attributes": left}, modified=call.platform.clock.now())
 

@@ -7,6 +7,7 @@ import json
 from sqlalchemy.engine import Connection
 
 from clary.services import tagging
+from clary.services.iam import principals
 from clary.services.operation import Call, Document, Operations
 from clary.services.sns import (
     delivery_policies,
@@ -36,13 +37,14 @@ def create_topic(call: Call, given: Document) -> Document:
     if given.get("DataProtectionPolicy"):
         raise faults.not_built("CreateTopic", _NO_DATA_PROTECTION)
     now = call.platform.clock.now()
-    document = {"Attributes": attributes}
+    document: Document = {}
     topic = Record(TOPIC, call.account, call.region, arn, given["Name"], "", now, now, document)
 
     def commit(connection: Connection) -> None:
         present = topic_records.by_arn(connection, arn)
+        document["Attributes"] = topic_policies.pinned(connection, attributes)
         if present is not None:
-            _check_same(connection, present, attributes, named, given)
+            _check_same(connection, present, document["Attributes"], named, given)
             return
         records.insert(connection, topic)
         tags.write(connection, arn, named)
@@ -87,17 +89,18 @@ def list_topics(call: Call, given: Document) -> Document:
 
 @operations.handles("GetTopicAttributes")
 def get_topic_attributes(call: Call, given: Document) -> Document:
-    def read(connection: Connection) -> tuple[Record, dict[str, int]]:
+    def read(connection: Connection) -> tuple[Record, str, dict[str, int]]:
         topic = topic_records.find(connection, call, given)
-        return topic, subscriptions.count(connection, topic.arn)
+        policy = principals.show(connection, topic_policies.text_of(topic))
+        return topic, policy, subscriptions.count(connection, topic.arn)
 
-    topic, counts = call.platform.stores.records.read(read)
+    topic, policy, counts = call.platform.stores.records.read(read)
     own = topic.document["Attributes"]
     return {
         "Attributes": {
             **topic_attributes.DEFAULTS_SHOWN,
             **own,
-            "Policy": topic_policies.text_of(topic),
+            "Policy": policy,
             "Owner": topic.account,
             "TopicArn": topic.arn,
             "EffectiveDeliveryPolicy": json.dumps(delivery_policies.of_topic(own.get("DeliveryPolicy"))),
@@ -111,5 +114,5 @@ def get_topic_attributes(call: Call, given: Document) -> Document:
 @operations.handles("SetTopicAttributes")
 def set_topic_attributes(call: Call, given: Document) -> Document:
     changed = topic_attributes.changed(given["AttributeName"], given.get("AttributeValue") or "")
-    topic_records.change(call, given, lambda _: changed)
+    topic_records.change(call, given, lambda connection, _: topic_policies.pinned(connection, changed))
     return {}
