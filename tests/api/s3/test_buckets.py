@@ -156,10 +156,10 @@ def test_what_is_not_built_is_refused_by_name(s3: Any, bucket: str) -> None:
         "Payer: Requester": lambda: s3.put_bucket_request_payment(
             Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"}
         ),
-        "NotificationConfiguration.TopicConfigurations": lambda: s3.put_bucket_notification_configuration(
+        "NotificationConfiguration.QueueConfigurations": lambda: s3.put_bucket_notification_configuration(
             Bucket=bucket,
             NotificationConfiguration={
-                "TopicConfigurations": [{"TopicArn": "arn:aws:sns:us-east-1:1:t", "Events": ["s3:ObjectCreated:*"]}]
+                "QueueConfigurations": [{"QueueArn": "arn:aws:sqs:us-east-1:1:q", "Events": ["s3:ObjectCreated:*"]}]
             },
         ),
         "PutBucketReplication": lambda: s3.put_bucket_replication(
