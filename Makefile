@@ -5,7 +5,7 @@ TESTS ?=
 export PYTHON
 BIN := .venvs/dev/bin
 
-.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli
+.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli moto
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -13,11 +13,11 @@ help:            ## this list
 demo: install sdk2  ## the census story on a throw-away server (DATA=folder with adult.data for the census figures)
 	@tools/demo.sh "$(DATA)"
 
-test: dev sdk2 awscli  ## lint, types, architecture and all but the long tests
+test: dev sdk2 awscli moto  ## lint, types, architecture and all but the long tests
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
 
-test-all: dev sdk2 sdk3 awscli  ## every test
+test-all: dev sdk2 sdk3 awscli moto  ## every test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
@@ -43,6 +43,9 @@ dev:
 
 sdk2 sdk3 awscli:
 	@tools/environment.sh $@ locks/$@.txt
+
+moto:            # another S3 server for the tests, the one that benchmarks have as a peer
+	@tools/environment.sh peers-moto benchmarks/locks/peers-moto.txt
 
 locks:           ## the lock files anew, from their .in files
 	for given in locks/*.in benchmarks/locks/*.in; do uv pip compile -q --generate-hashes --universal --no-annotate \

@@ -153,7 +153,7 @@ def client_programs(name: str) -> Path:
     """The folder of a client environment's programs. Skips the test where it is not there."""
     found = ROOT / ".venvs" / name / "bin"
     if not found.is_dir():
-        pytest.skip(f"no environment {name}: `make {name}` makes it")
+        pytest.skip(f"no environment {name}: `make {name.removeprefix('peers-')}` makes it")
     return found
 
 

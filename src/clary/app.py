@@ -28,7 +28,7 @@ from clary.context import Platform, Stores
 from clary.contract.instance import Credentials, InstanceSpec
 from clary.images import inside
 from clary.images.local import LocalImages
-from clary.objects.filesystem import FilesystemStore
+from clary.objects.choice import object_store
 from clary.scheduler.loop import Loop
 from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
@@ -75,7 +75,6 @@ class ControlPlane:
     server: ControlServer
     link: AgentLink
     loop: Loop
-    objects: FilesystemStore
     snapshots: Snapshots
     deliverer: Deliverer
     stopping: threading.Event = dataclasses.field(default_factory=threading.Event)
@@ -96,12 +95,13 @@ class ControlPlane:
         self.loop.stop()
         self.deliverer.stop()
         self.link.close()
+        self.platform.objects.close()
         for field in dataclasses.fields(self.platform.stores):
             getattr(self.platform.stores, field.name).close()
 
     def _sweep(self) -> None:
         try:
-            sweep.after_start(self.objects, self.platform.stores.objects)
+            sweep.after_start(self.platform.objects, self.platform.stores.objects)
         except Exception:
             _LOG.exception("the sweep of leftover objects failed; the next start tries again")
 
@@ -133,7 +133,7 @@ def build(settings: Settings) -> ControlPlane:
     link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
     images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
-    objects = FilesystemStore(settings.blobs)
+    objects = object_store(settings)
     platform = Platform(settings, clock, stores, objects, images, compute, woken, root_key)
 
     gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)
@@ -153,7 +153,7 @@ def build(settings: Settings) -> ControlPlane:
         turns=turns,
     )
     loop, deliverer = Loop(platform, tables.RECONCILERS, wake), Deliverer(platform, send)
-    return ControlPlane(platform, server, link, loop, objects, snapshots, deliverer)
+    return ControlPlane(platform, server, link, loop, snapshots, deliverer)
 
 
 @contextlib.contextmanager
@@ -176,7 +176,9 @@ def snapshots(settings: Settings) -> Iterator[Answer]:
             opened.append(_database(settings, *each))
             closing.callback(opened[-1].close)
         root_key = _opened(opened[0], settings, SystemClock())
-        taking = Snapshots(settings, Stores(*opened), FilesystemStore(settings.blobs), root_key.fingerprint())
+        objects = object_store(settings)
+        closing.callback(objects.close)
+        taking = Snapshots(settings, Stores(*opened), objects, root_key.fingerprint())
         closing.callback(taking.close)
         yield answering(taking.answers())
 

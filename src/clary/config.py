@@ -21,7 +21,11 @@ _FORMS = {
     "public_url": (re.compile(r"https?://[^/@?#\s]+"), "http:// or https:// with a host and perhaps a port"),
     "smtp_url": (re.compile(r"smtps?://([^/@\s]+@)?[^/@?#\s]+"), "smtp:// or smtps:// with a host"),
     "mail_from": (re.compile(r"[^@\s<>]+@[A-Za-z0-9.-]+"), "an e-mail address"),
+    "objects_endpoint": (re.compile(r"https?://[^/?#@]+/?"), "the URL of a server, such as https://s3.example.com"),
+    "objects_prefix": (re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"), "what keys begin with, such as clary"),
+    "objects_addressing": (re.compile(r"path|virtual"), "path or virtual"),
 }
+_FILES = ("root_passphrase_file", "objects_credentials_file", "objects_ca_bundle")
 _NO_SETTINGS = {"CLARY_NO_UV"}  # read by the tools of the source tree
 _KINDS = {"int": "a whole number", "float": "a number"}
 
@@ -103,6 +107,27 @@ class Settings:
     )
     mail_folder: str = _setting("", "The folder for mail where there is no mail server. Empty: `mail` of the home.")
     mail_from: str = _setting("no-reply@clary.localhost", "The address that mail is from.")
+    objects_bucket: str = _setting(
+        "", "The bucket of another S3-compatible store that keeps the objects' bytes. Empty: the home keeps them."
+    )
+    objects_endpoint: str = _setting(
+        "", "Where that store is, such as `https://s3.example.com:9000`. Empty: Amazon S3."
+    )
+    objects_prefix: str = _setting(
+        "clary", "What the keys in that bucket begin with, without a slash at the end. One server's alone."
+    )
+    objects_region: str = _setting("us-east-1", "The region that requests to that store are signed for.")
+    objects_access_key_id: str = _setting("", "The access key for that store.", shown=False)
+    objects_secret_access_key: str = _setting("", "The secret key that belongs to it.", shown=False)
+    objects_credentials_file: str = _setting(
+        "", "A file with both, as the AWS CLI keeps them (section `default`), in place of the two variables."
+    )
+    objects_addressing: str = _setting(
+        "path", "How the bucket is named in requests to that store: `path`, or `virtual`, as a part of the host name."
+    )
+    objects_ca_bundle: str = _setting(
+        "", "A file with the certificates by which that store is trusted over HTTPS. Empty: the well-known ones."
+    )
     database_url: str = _setting(
         "",
         "PostgreSQL in place of SQLite, as SQLAlchemy writes it: `postgresql://USER:PASSWORD@HOST/NAME`.",
@@ -123,8 +148,9 @@ class Settings:
                 _check(each.name, values[each.name], each.metadata, text)
         values["home"] = Path(values.get("home") or _default_home(source)).expanduser().absolute()
         values["images_home"] = Path(values.get("images_home") or _default_images(source)).expanduser().absolute()
-        if values.get("root_passphrase_file"):  # the control plane reads it, whose folder is another
-            values["root_passphrase_file"] = str(Path(values["root_passphrase_file"]).expanduser().absolute())
+        for name in _FILES:  # the control plane reads them, whose folder is another
+            if values.get(name):
+                values[name] = str(Path(values[name]).expanduser().absolute())
         return cls(**values)
 
     @classmethod

@@ -7,6 +7,7 @@ backup that was cut off has none.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -14,9 +15,11 @@ import os
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
+
+from clary.objects.base import ObjectStore
 
 FORMAT = 1
 _FACTS, _MANIFEST = "clary-backup.json", "manifest"
@@ -44,11 +47,18 @@ class Writer:
         self._text(_FACTS, json.dumps({"format": FORMAT, **facts}).encode())
 
     def add(self, name: str, source: Path) -> None:
-        """Raises FileNotFoundError before anything of it is written."""
+        """A file. Raises FileNotFoundError before anything of it is written."""
         with source.open("rb") as file:
-            hashed = _Hashed(file, self._count)
-            size = os.fstat(file.fileno()).st_size
-            self._tar.addfile(_member(name, size), hashed)
+            self._add(name, os.fstat(file.fileno()).st_size, file)
+
+    def add_blob(self, blob: str, store: ObjectStore) -> None:
+        """Raises FileNotFoundError and Lost before anything of it is written."""
+        with contextlib.closing(store.read(blob)) as reading:
+            self._add(f"objects/{blob[:2]}/{blob}", reading.size, _Pieces(reading))
+
+    def _add(self, name: str, size: int, source: _Source) -> None:
+        hashed = _Hashed(source, self._count)
+        self._tar.addfile(_member(name, size), hashed)
         self._tar.members = []  # type: ignore[attr-defined] # it remembers all, be they millions
         self._manifest.write(_line(hashed.digest, size, name))
 
@@ -106,10 +116,29 @@ class Reader:
         raise DamagedBackup("it is cut off: its manifest is missing")
 
 
+class _Source(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class _Pieces:
+    """Pieces as a file: each `read` gives as much as is asked for while there is as much."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._held = bytearray()
+
+    def read(self, size: int = -1, /) -> bytes:
+        while (len(self._held) < size or size < 0) and (piece := next(self._pieces, b"")):
+            self._held += piece
+        data = bytes(self._held if size < 0 else self._held[:size])
+        del self._held[: len(data)]
+        return data
+
+
 class _Hashed(io.RawIOBase):
     """What is read, hashed on its way."""
 
-    def __init__(self, source: IO[bytes], count: Count) -> None:
+    def __init__(self, source: _Source, count: Count) -> None:
         self._source = source
         self._count = count
         self._hash = hashlib.sha256()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from clary.backup import index
 from clary.backup.asking import Ask, Tell, snapshot
 from clary.backup.index import Index, Part, Stored
 from clary.config import Settings
+from clary.objects.base import Lost, ObjectStore
+from clary.objects.choice import object_store
 from clary.objects.encryption import encrypted_size
-
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,17 @@ class _Bad(Exception):
 
 def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) -> Checked:
     """Reads every object and every version. `copying` hears of the index's pages, `reading` of bytes. Raises Refused,
-    NotRunning, OSError."""
+    NotRunning, PlaceError, Unavailable, OSError."""
     faults, done = list[Fault](), 0
-    with snapshot(ask, ["objects"], copying) as taken, index.opened(taken.folder / "objects.db") as found:
+    with (
+        snapshot(ask, ["objects"], copying) as taken,
+        index.opened(taken.folder / "objects.db") as found,
+        closing(object_store(settings)) as store,
+    ):
         count, size = found.objects_size()
         for stored in found.objects():
             try:
-                _check(settings.blobs, found, stored)
+                _check(store, found, stored)
             except _Bad as bad:
                 key = stored.key.decode("utf-8", "backslashreplace")
                 faults.append(Fault(stored.bucket, key, stored.version, str(bad)))
@@ -59,20 +63,20 @@ def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) ->
     return Checked(count, size, faults)
 
 
-def _check(blobs: Path, found: Index, stored: Stored) -> None:
+def _check(store: ObjectStore, found: Index, stored: Stored) -> None:
     if stored.upload:
-        _check_parts(blobs, found, stored)
+        _check_parts(store, found, stored)
     elif stored.blob:
-        _compare(_pieces(blobs, stored.blob), stored, stored.encrypted)
+        _compare(_pieces(store, stored.blob), stored, stored.encrypted)
     elif stored.size or not stored.encrypted:  # of an empty one nothing is kept that could be encrypted
         _compare([stored.data or b""], stored, stored.encrypted)
 
 
-def _check_parts(blobs: Path, found: Index, stored: Stored) -> None:
+def _check_parts(store: ObjectStore, found: Index, stored: Stored) -> None:
     parts = found.parts(stored.upload)
     for part in parts:
         try:
-            _compare(_pieces(blobs, part.blob), part, stored.encrypted)
+            _compare(_pieces(store, part.blob), part, stored.encrypted)
         except _Bad as bad:
             raise _Bad(f"part {part.number}: {bad}") from bad
     size = sum(part.size for part in parts)
@@ -83,12 +87,11 @@ def _check_parts(blobs: Path, found: Index, stored: Stored) -> None:
         raise _Bad("its parts are not those that it was made of")
 
 
-def _pieces(blobs: Path, blob: str) -> Iterator[bytes]:
+def _pieces(store: ObjectStore, blob: str) -> Iterator[bytes]:
     try:
-        with (blobs / blob[:2] / blob).open("rb", buffering=0) as file:
-            while piece := file.read(_PIECE):
-                yield piece
-    except FileNotFoundError as error:
+        with closing(store.read(blob)) as reading:
+            yield from reading
+    except (FileNotFoundError, Lost) as error:
         raise _Bad("its bytes are missing") from error
     except OSError as error:
         raise _Bad(f"its bytes cannot be read ({error.strerror or error})") from error

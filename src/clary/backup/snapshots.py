@@ -18,7 +18,7 @@ from typing import Any
 
 from clary.config import Settings
 from clary.context import Stores
-from clary.objects.filesystem import FilesystemStore
+from clary.objects.base import ObjectStore
 from clary.server.questions import Refused
 from clary.store import copies
 from clary.store.engine import Database
@@ -62,7 +62,7 @@ class Snapshots:
         self,
         settings: Settings,
         stores: Stores,
-        objects: FilesystemStore,
+        objects: ObjectStore,
         fingerprint: str,
         patience: float = PATIENCE,
     ) -> None:

@@ -5,6 +5,7 @@ The file has a temporary name until it is whole and durable.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -17,6 +18,8 @@ from clary.backup.archive import Writer
 from clary.backup.asking import Ask, Snapshot, Tell, snapshot
 from clary.backup.snapshots import DATABASES
 from clary.config import Settings
+from clary.objects.base import Lost, ObjectStore
+from clary.objects.choice import object_store
 
 _A_FILE = 1024  # bytes that a file takes in the archive besides its own
 
@@ -48,7 +51,7 @@ class _Content:
 
 def back_up(settings: Settings, ask: Ask, target: Path, copying: Tell, writing: Tell) -> Backup:
     """Writes `target`, which must not exist. `copying` hears of the databases' pages, `writing` of bytes. Raises
-    CannotBackUp, Refused, NotRunning, OSError."""
+    CannotBackUp, Refused, NotRunning, PlaceError, Unavailable, OSError."""
     if target.exists():
         raise CannotBackUp(f"{target} exists already. Give another name, or move it away.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
@@ -56,7 +59,8 @@ def back_up(settings: Settings, ask: Ask, target: Path, copying: Tell, writing: 
         with snapshot(ask, DATABASES, copying) as taken, index.opened(taken.folder / "objects.db") as found:
             content = _content(settings, taken, found)
             _check_room(target, content)
-            missing = _write(settings, taken, found, content, draft, writing)
+            with contextlib.closing(object_store(settings)) as store:
+                missing = _write(store, taken, found, content, draft, writing)
         draft.rename(target)
         _sync(target.parent)
     finally:
@@ -83,7 +87,7 @@ def _check_room(target: Path, content: _Content) -> None:
 
 
 def _write(
-    settings: Settings, taken: Snapshot, found: index.Index, content: _Content, draft: Path, writing: Tell
+    store: ObjectStore, taken: Snapshot, found: index.Index, content: _Content, draft: Path, writing: Tell
 ) -> list[str]:
     """Returns the names of the blobs that are missing."""
     facts = {"version": __version__, "created": time.time(), "size": content.size, "blobs": content.blobs}
@@ -101,8 +105,8 @@ def _write(
                 archive.add(name, path)
             for blob in found.blobs():
                 try:
-                    archive.add(f"objects/{blob[:2]}/{blob}", settings.blobs / blob[:2] / blob)
-                except FileNotFoundError:
+                    archive.add_blob(blob, store)
+                except (FileNotFoundError, Lost):
                     missing.append(blob)
             archive.finish()
         finally:

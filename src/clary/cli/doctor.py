@@ -54,6 +54,8 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _disk("home", settings.home)
     yield _disk("images", settings.images_home)
     yield _port(settings)
+    if settings.objects_bucket:
+        yield _elsewhere(settings)
 
 
 def _python() -> Finding:
@@ -106,3 +108,13 @@ def _port(settings: Settings) -> Finding:
             return Finding("port", "ok", f"{settings.port} is free")
     except PortTaken as error:
         return Finding("port", "missing", str(error))
+
+
+def _elsewhere(settings: Settings) -> Finding:
+    from clary.objects.remote import claim
+    from clary.objects.remote.place import PlaceError
+
+    try:
+        return Finding("objects", "ok", claim.look(settings))
+    except PlaceError as error:
+        return Finding("objects", "missing", str(error))

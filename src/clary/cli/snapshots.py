@@ -12,6 +12,8 @@ from clary.backup.asking import Ask
 from clary.cli.failure import Failure
 from clary.cli.server import find
 from clary.config import Settings
+from clary.objects.base import Unavailable
+from clary.objects.remote.place import PlaceError
 from clary.secrets.recognition import WrongRootKey
 from clary.server import home, questions
 from clary.store.errors import StoreTooNew
@@ -29,8 +31,10 @@ def asking(settings: Settings) -> Iterator[Ask]:
                 yield ask
     except questions.NotRunning as error:
         raise Failure(f"The server does not answer now ({error}). See {settings.logs}, and try again.") from error
-    except (questions.Refused, home.HomeError, StoreTooNew, WrongRootKey) as error:
+    except (questions.Refused, home.HomeError, StoreTooNew, WrongRootKey, PlaceError) as error:
         raise Failure(str(error)) from error
+    except Unavailable as error:
+        raise Failure(f"The store of the objects does not answer ({error}). Try again.") from error
     except sqlite3.DatabaseError as error:
         raise Failure(f"The databases cannot be read ({error}). Restore a backup into another home.") from error
     except OSError as error:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Protocol, runtime_checkable
 
+from clary.errors import ServiceError
 from clary.wire.messages import Body
+
+Known = Callable[[Sequence[str]], Collection[str]]  # those of the blobs' names that something still needs
+
+
+class Unavailable(ServiceError):
+    """The store does not answer now. Clients try again; `str` says what was the matter, which they are not told."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("ServiceUnavailable", "The store of the objects' bytes does not answer. Try again.", 503)
+        self.args = (what,)
+
+
+class Lost(OSError):
+    """The store does not have a blob that nobody deleted."""
 
 
 class Writer(Protocol):
@@ -21,7 +37,8 @@ class Writer(Protocol):
         ...
 
     def commit(self) -> str:
-        """Makes the bytes durable (fsync of file and folder) and returns the blob's name, new and never reused."""
+        """Makes the bytes durable (fsync of file and folder, or another store's word) and returns the blob's name, new
+        and never reused."""
         ...
 
     def abort(self) -> None: ...
@@ -30,10 +47,8 @@ class Writer(Protocol):
 Extent = tuple[str, int, int]  # the path of a local file, where in it, and how many bytes
 
 
-@runtime_checkable
-class FileBody(Protocol):
-    """Pieces of bytes that are in local files too, so that they can be sent without being read: either the pieces or
-    the extents are to be asked for. A file stays where it is until the next extent is asked for, or `close`."""
+class Reading(Protocol):
+    """The pieces of some bytes, read once."""
 
     def __iter__(self) -> Iterator[bytes]: ...
 
@@ -41,29 +56,56 @@ class FileBody(Protocol):
 
     @property
     def size(self) -> int:
-        """Of all the pieces together, in bytes."""
+        """Of all the pieces together, in bytes. To be asked before the first one; another store may have to be asked
+        too, and raises what that raises."""
         ...
 
-    def extents(self) -> Iterator[Extent]: ...
+    def close(self) -> None:
+        """Ends the reading; a second call changes nothing."""
+        ...
 
-    def close(self) -> None: ...
+
+@runtime_checkable
+class FileBody(Reading, Protocol):
+    """Bytes that are in local files, so that they can be sent without being read: either the pieces or the extents are
+    to be asked for. A file stays where it is until the next extent is asked for, or `close`."""
+
+    def extents(self) -> Iterator[Extent]: ...
 
 
 class ObjectStore(Protocol):
     """Contract (tests: clary.testing.objects_conformance): a committed blob is immutable, survives power loss and reads
-    back byte for byte; a full disk raises OSError(ENOSPC) and leaves no trace."""
+    back byte for byte; a full disk raises OSError(ENOSPC) and leaves no trace. A store on other machines raises
+    Unavailable, and leaves no trace that a sweep does not remove."""
 
     def writer(self) -> Writer: ...
 
-    def read(self, blob: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
-        """The pieces; a `FileBody` where blobs are local files."""
+    def read(self, blob: str, offset: int = 0, length: int | None = None) -> Reading:
+        """The pieces; a `FileBody` where blobs are local files. Raises FileNotFoundError at once when the blob was
+        deleted; once this returned, a delete does not disturb the reading. Nothing is opened before the first piece is
+        asked for: a store on other machines raises Lost and Unavailable then."""
         ...
 
     def path(self, blob: str) -> str | None:
         """A local path to the very bytes, None when there is none (remote or encrypted)."""
         ...
 
-    def delete(self, blob: str) -> None: ...
+    def delete(self, blob: str) -> None:
+        """Unknown names are fine. The room is free a little later."""
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Blobs that are deleted meanwhile keep their bytes until the last hold is over."""
+        ...
+
+    def sweep(self, known: Known, grace: float) -> int:
+        """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs of which
+        `known` (asked about many at once) does not return the name. Returns how many went."""
+        ...
+
+    def close(self) -> None:
+        """Ends what is done in the background; what is left of it is the next sweep's."""
+        ...
 
 
 class Joined:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from clary.objects.base import FileBody, ObjectStore, Writer
+from clary.objects.base import ObjectStore, Writer
 from clary.objects.encryption import Encryptor, decrypted
 from clary.wire.messages import Body
 
@@ -72,11 +72,15 @@ class _Blob:
         self._objects, self._blob = objects, blob
         self._pieces = objects.read(blob)
         self._held = bytearray()
+        self._at = 0
 
     def seek(self, offset: int, /) -> int:
+        if offset == self._at:  # to open a blob of another store costs a request
+            return offset
         before, self._pieces = self._pieces, self._objects.read(self._blob, offset)
-        _end(before)
+        before.close()
         self._held.clear()
+        self._at = offset
         return offset
 
     def read(self, size: int, /) -> bytes:
@@ -84,12 +88,8 @@ class _Blob:
             self._held += piece
         data = bytes(self._held[:size])
         del self._held[:size]
+        self._at += len(data)
         return data
 
     def close(self) -> None:
-        _end(self._pieces)
-
-
-def _end(pieces: Iterator[bytes]) -> None:
-    if isinstance(pieces, FileBody):
-        pieces.close()
+        self._pieces.close()

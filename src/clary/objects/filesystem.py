@@ -7,13 +7,14 @@ import os
 import re
 import secrets
 import stat
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from clary.objects.base import Extent, FileBody, Writer
+from clary.objects.base import Extent, FileBody, Known, Writer
 from clary.objects.freeing import Freeing
+from clary.objects.pins import Pins
 from clary.wire.messages import Body, land
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -37,8 +38,8 @@ class FilesystemStore:
             (folder / f"{shard:02x}").mkdir(exist_ok=True, mode=0o700)
         for parent in (folder, folder.parent):
             _sync_folder(parent)
-        self._pins = _Pins()
         self._freeing = Freeing()
+        self._pins = Pins(lambda blob: self._freeing.unlink(self._file(blob)))
 
     def writer(self) -> Writer:
         return _FileWriter(self._incoming, self._file)
@@ -50,32 +51,21 @@ class FilesystemStore:
         try:
             size = file.stat().st_size
         except BaseException:
-            self._release(blob)
+            self._pins.drop(blob)
             raise
         left = max(0, size - offset) if length is None else length
-        return _Reading(file, offset, left, lambda: self._release(blob))
+        return _Reading(file, offset, left, lambda: self._pins.drop(blob))
 
     def path(self, blob: str) -> str | None:
         return str(self._file(blob))
 
     def delete(self, blob: str) -> None:
-        """Unknown names are fine. The disk has the room back a little later."""
-        if self._pins.doom(blob):
-            self._freeing.unlink(self._file(blob))
+        self._pins.doom(blob)
 
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[None]:
-        """Blobs that are deleted meanwhile keep their bytes until the last hold is over."""
-        self._pins.hold()
-        try:
-            yield
-        finally:
-            for blob in self._pins.let_go():
-                self._freeing.unlink(self._file(blob))
+    def hold(self) -> AbstractContextManager[None]:
+        return self._pins.hold()
 
-    def sweep(self, known: Callable[[Sequence[str]], Collection[str]], grace: float) -> int:
-        """Deletes what crashes left behind and is older than `grace` seconds: unfinished writes, and blobs of which
-        `known` (asked about many at once) does not return the name. Returns how many files went."""
+    def sweep(self, known: Known, grace: float) -> int:
         limit, swept = time.time() - grace, 0
         for number in range(256):
             old = _older(self._folder / f"{number:02x}", limit)
@@ -84,68 +74,19 @@ class FilesystemStore:
                 gone = set(names).difference(known(names))
                 swept += len(gone)
                 for name in gone:
-                    if self._pins.doom(name):
-                        self._file(name).unlink(missing_ok=True)
+                    self._pins.doom(name)
         unfinished = _older(self._incoming, limit)
         for name in unfinished:
             (self._incoming / name).unlink(missing_ok=True)
         return swept + len(unfinished)
 
+    def close(self) -> None:
+        """Files that are freed need no end."""
+
     def _file(self, blob: str) -> Path:
         if not _NAME.fullmatch(blob):
             raise FileNotFoundError(f"no blob is named {blob!r}")
         return self._folder / blob[:2] / blob
-
-    def _release(self, blob: str) -> None:
-        if self._pins.drop(blob):
-            self._freeing.unlink(self._file(blob))
-
-
-class _Pins:
-    """Which blobs are being read, how many hold all of them, and which are to go."""
-
-    def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._readers: dict[str, int] = {}
-        self._holds = 0
-        self._doomed: set[str] = set()
-
-    def add(self, blob: str) -> None:
-        with self._mutex:
-            self._readers[blob] = self._readers.get(blob, 0) + 1
-
-    def drop(self, blob: str) -> bool:
-        """Whether the blob has to be deleted now."""
-        with self._mutex:
-            left = self._readers[blob] - 1
-            if left:
-                self._readers[blob] = left
-                return False
-            del self._readers[blob]
-            if self._holds or blob not in self._doomed:
-                return False
-            self._doomed.discard(blob)
-            return True
-
-    def doom(self, blob: str) -> bool:
-        """Whether the blob may be deleted now; if not, its last reader does it, or the end of the last hold."""
-        with self._mutex:
-            if blob not in self._readers and not self._holds:
-                return True
-            self._doomed.add(blob)
-            return False
-
-    def hold(self) -> None:
-        with self._mutex:
-            self._holds += 1
-
-    def let_go(self) -> list[str]:
-        """The blobs that have to be deleted now."""
-        with self._mutex:
-            self._holds -= 1
-            free = [] if self._holds else [blob for blob in self._doomed if blob not in self._readers]
-            self._doomed.difference_update(free)
-            return free
 
 
 class _Reading:

@@ -15,6 +15,7 @@ _INTRODUCTION = """# Settings
 
 Every setting is an environment variable that `clary up` reads; `--home`, `--host` and `--port` win over theirs. The
 other commands need CLARY_HOME (or `--home`) alone: what they ask is answered by the server of that home.
+`clary backup` and `clary doctor` read objects themselves: they need CLARY_OBJECTS_… as the server has it.
 
 """
 

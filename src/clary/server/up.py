@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from clary.config import Settings
+from clary.objects.remote.claim import claim
+from clary.objects.remote.place import PlaceError
 from clary.server import home, processes
 from clary.server.listening import listening
 from clary.server.processes import Process
@@ -33,7 +36,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Runs a server until it is told to stop (SIGTERM, SIGINT). Raises HomeError, PortTaken, StartFailed."""
     begin = time.monotonic()
     home.prepare(settings)
-    with home.locked(settings), listening(settings.host, settings.port, max(1, settings.edges)) as sockets:
+    with _held(settings), listening(settings.host, settings.port, max(1, settings.edges)) as sockets:
         settings = dataclasses.replace(settings, port=sockets[0].getsockname()[1])
         _log_to(settings)
         supervisor = Supervisor(
@@ -51,6 +54,17 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
             sweep(settings)  # after an orderly stop only: what outlived a crash is for the next start to adopt
         finally:
             pid_file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _held(settings: Settings) -> Iterator[None]:
+    """The home, and the place of its objects. Raises HomeError."""
+    with home.locked(settings):
+        try:
+            claim(settings)
+        except PlaceError as error:
+            raise home.HomeError(str(error)) from error
+        yield
 
 
 def local_address(host: str) -> str:

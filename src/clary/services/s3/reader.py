@@ -76,11 +76,10 @@ def _owner(platform: Platform, account: str) -> data_keys.Asker:
 
 def pieces(platform: Platform, entry: Entry, start: int, length: int, encryption: Encryption | None) -> Iterator[bytes]:
     """`length` bytes of an object (`index.find_whole`) from `start` on. Raises FileNotFoundError at once when it was
-    replaced meanwhile; once this returned, replacing and deleting the object do not disturb it. Raises Damaged, at once
-    when it is about the first of the bytes, where what is encrypted is not what was written."""
-    if encryption is None:
-        return _pieces(platform, entry, start, length, None)
-    return _begun(_pieces(platform, entry, start, length, encryption.cipher))
+    replaced meanwhile; once this returned, replacing and deleting the object do not disturb it. Raises Damaged, where
+    what is encrypted is not what was written, and Unavailable: at once when it is about the first of the bytes."""
+    found = _pieces(platform, entry, start, length, encryption.cipher if encryption else None)
+    return found if isinstance(found, FileBody) else _begun(found)
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from clary.objects.filesystem import FilesystemStore
+from clary.objects.base import ObjectStore
 from clary.services.s3 import index
 from clary.store.engine import Database
 
 GRACE = 3600.0  # seconds; longer than any request lives between the end of its blob and its index transaction
 
 
-def sweep(store: FilesystemStore, database: Database, grace: float = GRACE) -> int:
+def sweep(store: ObjectStore, database: Database, grace: float = GRACE) -> int:
     """Deletes leftovers older than `grace` seconds; returns how many. Safe beside running requests."""
     return store.sweep(lambda blobs: database.read(lambda connection: index.named(connection, blobs)), grace)
 
 
-def after_start(store: FilesystemStore, database: Database, wait: Callable[[float], object] = time.sleep) -> None:
+def after_start(store: ObjectStore, database: Database, wait: Callable[[float], object] = time.sleep) -> None:
     """For the background of a start: at once, and again when what the crash before this start left is old enough to be
     told from what is under way."""
     sweep(store, database)

@@ -1,0 +1,1 @@
+"""Objects' bytes in a bucket of another S3-compatible store."""

@@ -1,0 +1,98 @@
+"""The object store whose blobs are objects of another S3-compatible store: `<prefix>/<xx>/<blob>`, where `xx` are the
+first two characters of the blob's name, as the embedded store's files are named below its folder."""
+
+from __future__ import annotations
+
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+from clary.objects.base import Known, Writer
+from clary.objects.pins import Pins
+from clary.objects.remote.background import Background
+from clary.objects.remote.bucket import Bucket
+from clary.objects.remote.place import Place
+from clary.objects.remote.reading import RemoteReading
+from clary.objects.remote.writing import RemoteWriter
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_SENDERS = 8  # parts that are sent at once, of all writers
+
+
+class RemoteStore:
+    """Blobs in the bucket of a place. Only one server may keep its blobs there (`claim`).
+
+    A blob is deleted some time after `delete`, in the background, and not while this process reads it."""
+
+    def __init__(self, place: Place) -> None:
+        self._bucket = Bucket(place)
+        self._prefix = place.prefix
+        self._background = Background(self._bucket, self._key)
+        self._pins = Pins(self._background.delete)
+        self._sending = ThreadPoolExecutor(_SENDERS, "objects-sending")
+        self._mutex = threading.Lock()
+        self._writing: set[str] = set()  # blobs
+
+    def writer(self) -> Writer:
+        writer = RemoteWriter(self._bucket, self._sending, self._key, self._background, self._ended)
+        with self._mutex:
+            self._writing.add(writer.name)
+        return writer
+
+    def read(self, blob: str, offset: int = 0, length: int | None = None) -> RemoteReading:
+        self._pins.add(blob)
+        if not _NAME.fullmatch(blob) or self._background.is_gone(blob):
+            self._pins.drop(blob)
+            raise FileNotFoundError(f"no blob is named {blob!r}")
+        return RemoteReading(self._bucket, self._key(blob), offset, length, lambda: self._pins.drop(blob))
+
+    def path(self, blob: str) -> None:
+        return None
+
+    def delete(self, blob: str) -> None:
+        self._pins.doom(blob)
+
+    def hold(self) -> AbstractContextManager[None]:
+        return self._pins.hold()
+
+    def sweep(self, known: Known, grace: float) -> int:
+        return self._sweep_blobs(known, grace) + self._sweep_uploads(grace)
+
+    def close(self) -> None:
+        self._sending.shutdown(wait=False, cancel_futures=True)
+        self._background.close()
+
+    def _sweep_blobs(self, known: Known, grace: float) -> int:
+        swept = 0
+        for page in self._bucket.list(f"{self._prefix}/"):
+            old = [blob for each in page if each.age >= grace and (blob := self._blob(each.key))]
+            gone = set(old).difference(known(old)) if old else set()
+            for blob in gone:
+                self._pins.doom(blob)
+            swept += len(gone)
+        return swept
+
+    def _sweep_uploads(self, grace: float) -> int:
+        """A slow client may be at it for longer than `grace`: what this process writes is none."""
+        with self._mutex:
+            writing = frozenset(self._writing)
+        swept = 0
+        for each in self._bucket.uploads(f"{self._prefix}/"):
+            blob = self._blob(each.key)
+            if each.age >= grace and blob and blob not in writing:
+                self._background.abort(each.key, each.upload)
+                swept += 1
+        return swept
+
+    def _ended(self, blob: str) -> None:
+        with self._mutex:
+            self._writing.discard(blob)
+
+    def _key(self, blob: str) -> str:
+        return f"{self._prefix}/{blob[:2]}/{blob}"
+
+    def _blob(self, key: str) -> str:
+        """Of a key; "" when it is none of ours."""
+        blob = key.rpartition("/")[2]
+        return blob if _NAME.fullmatch(blob) and key == self._key(blob) else ""
