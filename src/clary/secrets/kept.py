@@ -48,8 +48,9 @@ class KeptDataKeys:
             until, key = self._kept.get(name, (now, None))
             if key is not None and until > now:
                 return key
+            for old in [each for each, (until, _) in self._kept.items() if until <= now]:
+                del self._kept[old]
             self._kept[name] = (now + self._seconds, made)
-            self._kept.move_to_end(name)
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
             return made

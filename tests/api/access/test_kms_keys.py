@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import urllib3
 
 from api.access.people import Person, allow, refusal, unique
 from whole_server import WholeServer
@@ -92,3 +93,18 @@ def test_a_policy_may_ask_for_what_the_key_is_used(server: WholeServer, bucket: 
             assert s3.get_object(**k)["Body"].read() == b"data"
         else:
             needs("kms:Decrypt", s3.get_object, **k)
+
+
+def test_forms_need_a_data_key(server: WholeServer, bucket: str, key: str) -> None:
+    person = Person(server, allow("s3:*"))
+    form = person.client("s3").generate_presigned_post(bucket, "posted")
+
+    def post() -> urllib3.BaseHTTPResponse:
+        fields = [*form["fields"].items(), ("file", ("f", b"by a form"))]
+        return urllib3.request("POST", f"{server.url}/{bucket}", fields=fields)
+
+    refused = post()
+    assert refused.status == 403 and b"kms:GenerateDataKey" in refused.data
+    person.may(allow("s3:*"), allow("kms:GenerateDataKey", "kms:Decrypt", on=key))
+    assert post().headers["x-amz-server-side-encryption-aws-kms-key-id"] == key
+    assert person.client("s3").get_object(Bucket=bucket, Key="posted")["Body"].read() == b"by a form"

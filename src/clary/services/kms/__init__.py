@@ -14,6 +14,7 @@ from clary.services.kms import (
     rotation,
     signing,
     tags,
+    usage,
 )
 from clary.services.kms.reconcile import RECONCILERS
 from clary.services.operation import Operations
@@ -33,6 +34,7 @@ for _part in (
     rotation,
     imports,
     regions,
+    usage,
 ):
     OPERATIONS.include(_part.operations)
 

@@ -10,7 +10,7 @@ from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.services.operation import Call, Document
 
-KEY, ALIAS, GRANT = "kms-key", "kms-alias", "kms-grant"
+KEY, ALIAS, GRANT, USAGE = "kms-key", "kms-alias", "kms-grant", "kms-usage"
 
 
 @dataclass(frozen=True, slots=True)

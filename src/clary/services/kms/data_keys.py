@@ -6,7 +6,7 @@ import os
 
 from sqlalchemy.engine import Connection
 
-from clary.services.kms import ciphertext, faults, grants, keys, material, permission
+from clary.services.kms import ciphertext, faults, grants, keys, material, permission, usage
 from clary.services.kms.asking import Asker
 from clary.services.kms.specs import ENCRYPT, SYMMETRIC, spec_of
 from clary.services.operation import Call, Document, Operations
@@ -21,6 +21,7 @@ _SIZES = {"AES_256": 32, "AES_128": 16}
 
 @operations.handles("GenerateDataKey")
 @operations.handles("GenerateDataKeyWithoutPlaintext")
+@usage.noted
 def generate_data_key(call: Call, given: Document) -> Document:
     refuse("GenerateDataKey", given, _NO_ENCLAVES)
     plaintext, answer = _data_key(call, given)
@@ -29,6 +30,7 @@ def generate_data_key(call: Call, given: Document) -> Document:
 
 @operations.handles("GenerateDataKeyPair")
 @operations.handles("GenerateDataKeyPairWithoutPlaintext")
+@usage.noted
 def generate_data_key_pair(call: Call, given: Document) -> Document:
     refuse("GenerateDataKeyPair", given, _NO_ENCLAVES)
     private, answer = _pair(call, given)

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.errors import ServiceError
-from clary.services.kms import ciphertext, faults, grants, keys, material, permission
+from clary.services.kms import ciphertext, faults, grants, keys, material, permission, usage
 from clary.services.kms.asking import Asker
 from clary.services.kms.ciphertext import Blob
 from clary.services.kms.specs import ENCRYPT, SYMMETRIC, hash_of
@@ -45,6 +45,7 @@ class Lock:
 
 
 @operations.handles("Encrypt")
+@usage.noted
 def encrypt(call: Call, given: Document) -> Document:
     lock = _lock(given)
     record = _locking(call, given, lock)
@@ -55,6 +56,7 @@ def encrypt(call: Call, given: Document) -> Document:
 
 
 @operations.handles("Decrypt")
+@usage.noted
 def decrypt(call: Call, given: Document) -> Document:
     refuse("Decrypt", given, _NO_ENCLAVES)
     lock = _lock(given)
@@ -67,6 +69,7 @@ def decrypt(call: Call, given: Document) -> Document:
 
 
 @operations.handles("ReEncrypt")
+@usage.noted
 def re_encrypt(call: Call, given: Document) -> Document:
     old = Lock.of(
         given.get("SourceKeyId"), given.get("SourceEncryptionAlgorithm"), given.get("SourceEncryptionContext")

@@ -21,7 +21,7 @@ from clary.auth.policy import Caller
 from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.secrets import DataKey
-from clary.services.kms import ciphertext, keys, managed, managed_names, material
+from clary.services.kms import ciphertext, keys, managed, managed_names, material, usage
 from clary.services.kms.asking import Asker
 from clary.services.kms.encryption import named_by
 from clary.services.kms.specs import ENCRYPT, SYMMETRIC
@@ -59,7 +59,9 @@ def generate(behalf: Behalf, key_id: str, context: Mapping[str, str], *, kept: b
 
     def made() -> DataKey:
         plaintext = os.urandom(_BYTES)
-        return DataKey(plaintext, ciphertext.encrypt(platform.secrets, record, plaintext, context))
+        sealed = ciphertext.encrypt(platform.secrets, record, plaintext, context)
+        usage.note(platform, record.arn, asker.operation)
+        return DataKey(plaintext, sealed)
 
     if not kept:
         return made(), record.arn
@@ -83,7 +85,9 @@ def unwrap(behalf: Behalf, sealed: bytes, context: Mapping[str, str], *, kept: b
     record = platform.stores.records.read(lambda connection: named_by(connection, asker, read))
 
     def opened() -> DataKey:
-        return DataKey(ciphertext.decrypt(platform.secrets, record, read, context), sealed)
+        plaintext = ciphertext.decrypt(platform.secrets, record, read, context)
+        usage.note(platform, record.arn, asker.operation)
+        return DataKey(plaintext, sealed)
 
     if not kept:
         return opened().plaintext

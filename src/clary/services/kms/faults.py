@@ -97,7 +97,7 @@ def not_the_customers(principal: Principal, operation: str, arn: str) -> Service
 
 def dry_run() -> ServiceError:
     message = "The request would have succeeded, but the DryRun option is set."
-    return ServiceError("DryRunOperationException", message, 412)
+    return ServiceError("DryRunOperationException", message)  # 400, whatever the model says: recorded from AWS
 
 
 def tag(message: str) -> ServiceError:

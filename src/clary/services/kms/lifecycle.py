@@ -6,7 +6,7 @@ from sqlalchemy.engine import Connection
 
 from clary.services import tagging
 from clary.services.kms import faults, keys, managed, metadata, paging, permission, regions
-from clary.services.kms.asking import ALIAS, GRANT, KEY, Asker
+from clary.services.kms.asking import ALIAS, GRANT, KEY, USAGE, Asker
 from clary.services.kms.changing import changing
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
@@ -106,7 +106,7 @@ def cancel_key_deletion(call: Call, given: Document) -> Document:
 
 def delete(connection: Connection, record: Record, now: float) -> None:
     """The key, its material, its aliases, grants and tags: for good. Raises records.Changed."""
-    for kind in (ALIAS, GRANT):
+    for kind in (ALIAS, GRANT, USAGE):
         for child in paging.children(connection, kind, record):
             records.delete(connection, child)
     tagging.drop_all(connection, record.arn)

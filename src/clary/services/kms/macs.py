@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
-from clary.services.kms import faults, grants, keys, material
+from clary.services.kms import faults, grants, keys, material, usage
 from clary.services.kms.asking import Asker
 from clary.services.kms.specs import AGREE, MAC
 from clary.services.operation import Call, Document, Operations
@@ -21,12 +21,14 @@ operations = Operations()
 
 
 @operations.handles("GenerateMac")
+@usage.noted
 def generate_mac(call: Call, given: Document) -> Document:
     record, mac = _mac(call, given)
     return {"KeyId": record.arn, "Mac": mac, "MacAlgorithm": given["MacAlgorithm"]}
 
 
 @operations.handles("VerifyMac")
+@usage.noted
 def verify_mac(call: Call, given: Document) -> Document:
     record, mac = _mac(call, given)
     if not hmac.compare_digest(mac, given["Mac"]):
@@ -44,6 +46,7 @@ def _mac(call: Call, given: Document) -> tuple[Record, bytes]:
 
 
 @operations.handles("DeriveSharedSecret")
+@usage.noted
 def derive_shared_secret(call: Call, given: Document) -> Document:
     refuse("DeriveSharedSecret", given, ("Recipient",))
     record = _key(call, given, AGREE)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
-from clary.services.kms import faults, grants, keys, material
+from clary.services.kms import faults, grants, keys, material, usage
 from clary.services.kms.asking import Asker
 from clary.services.kms.specs import MEMBERS, SIGN, hash_of
 from clary.services.operation import Call, Document, Operations
@@ -21,6 +21,7 @@ _DIGEST = "DIGEST"
 
 
 @operations.handles("Sign")
+@usage.noted
 def sign(call: Call, given: Document) -> Document:
     record = _key(call, given)
     grants.unless_dry(given)
@@ -37,6 +38,7 @@ def sign(call: Call, given: Document) -> Document:
 
 
 @operations.handles("Verify")
+@usage.noted
 def verify(call: Call, given: Document) -> Document:
     record = _key(call, given)
     grants.unless_dry(given)
