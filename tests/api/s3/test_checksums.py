@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import random
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -57,6 +58,19 @@ def test_crcs_do_not_depend_on_how_the_data_is_cut(data: bytes, cuts: list[int])
     for start, end in pairwise(edges):
         running.update(data[start:end])
     assert running.digest() == zlib.crc32(data).to_bytes(4, "big")
+
+
+@pytest.mark.parametrize(("width", "polynomial"), [(32, crc.CRC32), (32, crc.CRC32C), (64, crc.CRC64NVME)])
+@pytest.mark.parametrize("size", [8_191, 8_192, 8_200, 70_001])
+def test_crcs_of_much_data_are_those_of_its_pieces(width: int, polynomial: int, size: int) -> None:
+    """Much is taken in lanes, little is not."""
+    data = random.Random(size).randbytes(size)
+    running = crc.Crc(width, polynomial)
+    for at in range(0, size, 999):
+        running.update(data[at : at + 999])
+    assert crc_of(data, width, polynomial) == running.digest()
+    if polynomial == crc.CRC32:
+        assert running.digest() == zlib.crc32(data).to_bytes(4, "big")
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

@@ -1,13 +1,19 @@
-"""CRC-32C and CRC-64/NVME, a machine word at a time, and the CRC of two texts joined from the CRCs of each.
+"""CRC-32C and CRC-64/NVME, and the CRC of two texts joined from the CRCs of each.
 
-All are of the reflected kind with all ones before and after (CRC-32 too, which zlib computes).
+All are of the reflected kind with all ones before and after (CRC-32 too, which zlib computes). Much data goes in lanes:
+the CRCs of many stretches of it are moved on side by side, a byte of each at a time, by operations that the interpreter
+does in C over all lanes at once. What is left goes a machine word at a time.
 """
 
 from __future__ import annotations
 
+import operator
 import sys
 from array import array
-from functools import cache, lru_cache
+from functools import cache, lru_cache, reduce
+
+_LANE = 256  # bytes of a stretch
+_FEWEST = 32  # lanes that are worth it
 
 
 class Crc:
@@ -21,6 +27,10 @@ class Crc:
 
     def update(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
+        lanes = len(data) // _LANE
+        if lanes >= _FEWEST:
+            self._state = _lanes(self._state, data, lanes, self._polynomial, self._width)
+            data = data[lanes * _LANE :]
         whole = len(data) - len(data) % (self._width // 8)
         self._rest = data[whole:]
         words = array("I" if self._width == 32 else "Q")
@@ -46,6 +56,57 @@ def join(first: bytes, second: bytes, second_length: int, polynomial: int) -> by
     width = len(first) * 8
     shifted = _multiply(_shift(second_length, polynomial, width), int.from_bytes(first, "big"), polynomial, width)
     return (shifted ^ int.from_bytes(second, "big")).to_bytes(width // 8, "big")
+
+
+def _lanes(state: int, data: bytes, count: int, polynomial: int, width: int) -> int:
+    """`state` after the first `count` lanes of `data`. Number k of `planes` holds byte k of every lane's own state, as
+    one large number with a byte for each lane; the first lane goes on from `state`, the others from nothing."""
+    planes = [state >> at & 0xFF for at in range(0, width, 8)]
+    steps = _planewise(polynomial, width)
+    for column in range(_LANE):
+        into = planes[0] ^ int.from_bytes(data[column : count * _LANE : _LANE], "little")
+        index = into.to_bytes(count, "little")
+        planes.append(0)
+        planes = [planes[at + 1] ^ int.from_bytes(index.translate(step), "little") for at, step in enumerate(steps)]
+    states = bytearray(count * width // 8)
+    for at, plane in enumerate(planes):
+        states[at :: width // 8] = plane.to_bytes(count, "little")
+    return _joined(states, polynomial, width)
+
+
+def _joined(states: bytearray, polynomial: int, width: int) -> int:
+    """Of lanes one behind the other, from the state of each."""
+    tables = _lanewise(polynomial, width)
+    words = array("I" if width == 32 else "Q", bytes(states))
+    if sys.byteorder == "big":
+        words.byteswap()
+    whole = 0
+    for word in words:
+        moved = word
+        for table in tables:
+            moved ^= table[whole & 0xFF]
+            whole >>= 8
+        whole = moved
+    return whole
+
+
+@cache
+def _planewise(polynomial: int, width: int) -> list[bytes]:
+    """`_bytewise`, byte by byte of its values, the lowest first: for bytes.translate."""
+    return [bytes(value >> at & 0xFF for value in _bytewise(polynomial)) for at in range(0, width, 8)]
+
+
+@cache
+def _lanewise(polynomial: int, width: int) -> list[list[int]]:
+    """What each byte of a state, the lowest first, becomes when a lane of zeros follows."""
+    shift = _shift(_LANE, polynomial, width)
+    bits = [_multiply(shift, 1 << bit, polynomial, width) for bit in range(width)]
+    return [[_sum(bits[at : at + 8], value) for value in range(256)] for at in range(0, width, 8)]
+
+
+def _sum(bits: list[int], value: int) -> int:
+    """Without carries, of those that `value` has."""
+    return reduce(operator.xor, (each for at, each in enumerate(bits) if value >> at & 1), 0)
 
 
 def _words32(state: int, words: array[int], polynomial: int) -> int:
