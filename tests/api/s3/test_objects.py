@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -261,6 +262,16 @@ def test_copies(s3: Any, bucket: str) -> None:
     )
     got = s3.head_object(Bucket=bucket, Key="other")
     assert (got["Metadata"], got["ContentType"], got.get("TagCount")) == ({"b": "2"}, "binary/octet-stream", None)
+
+
+def test_a_plus_in_a_copys_source_is_a_blank(s3: Any, bucket: str) -> None:
+    """Clients written in Go encode as forms do."""
+    key = "sp ace/é+%"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    header = {"x-amz-copy-source": f"{bucket}/{quote_plus(key)}"}
+    s3.meta.events.register("before-call.s3.CopyObject", lambda params, **_: params["headers"].update(header))
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource="of/another")
+    assert s3.get_object(Bucket=bucket, Key="copy")["Body"].read() == b"x"
 
 
 def test_copies_onto_themselves_have_to_change_something(s3: Any, bucket: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 from sqlalchemy.engine import Connection
 
@@ -147,7 +147,8 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
 
 
 def source_of(header: str) -> tuple[str, str]:
-    """(bucket, key) of `bucket/key?versionId=ID`, percent-encoded, with or without a slash in front."""
+    """(bucket, key) of `bucket/key?versionId=ID`, encoded as forms are (a plus is a blank), with or without a slash in
+    front."""
     path = header.partition("?versionId=")[0]
     bucket, _, key = path.removeprefix("/").partition("/")
     if not bucket or not key:
@@ -155,7 +156,7 @@ def source_of(header: str) -> tuple[str, str]:
         raise faults.invalid_argument(message, "x-amz-copy-source", header)
     if bucket.startswith("arn:"):
         raise faults.not_implemented("x-amz-copy-source with an access point ARN")
-    return unquote(bucket), unquote(key, errors="strict")
+    return unquote(bucket), unquote_plus(key, errors="strict")
 
 
 def version_of(header: str) -> str | None:
