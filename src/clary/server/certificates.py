@@ -27,7 +27,8 @@ ZONES = ("amazonaws.com", "amazonaws.com.cn", "localhost", "internal")
 """Names under these may be certified; the machine's own host name comes on top."""
 
 _ADDRESSES = ("127.0.0.1", "::1")
-_NAMES = ("localhost", "*.localhost", "*.s3.localhost", "*.amazonaws.com", "*.s3.amazonaws.com", "*.amazonaws.com.cn")
+# A wildcard of fewer than three labels makes the whole certificate malformed to some libraries (rustls).
+_NAMES = ("localhost", "*.s3.localhost", "*.amazonaws.com", "*.s3.amazonaws.com", "*.amazonaws.com.cn")
 _CA_LIFE = datetime.timedelta(days=3650)
 _LIFE = datetime.timedelta(days=397)  # what strict clients accept at most for a server's certificate
 _CLOCK_SLACK = datetime.timedelta(days=1)

@@ -70,6 +70,14 @@ def test_our_names_are_certified(edge: EdgeProcess, trust: ssl.SSLContext, name:
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["scheme"] == "https"
 
 
+def test_wildcards_are_such_as_every_library_takes(edge: EdgeProcess, trust: ssl.SSLContext) -> None:
+    """rustls takes a certificate with a wildcard of fewer than three labels for malformed."""
+    with secure(edge, trust, "127.0.0.1") as connection:
+        names = [name for kind, name in connection.getpeercert()["subjectAltName"] if kind == "DNS"]
+    assert "*.s3.localhost" in names
+    assert not [name for name in names if name.startswith("*") and name.count(".") < 2]
+
+
 @pytest.mark.parametrize("name", ["example.com", "amazonaws.com.example.com", "notamazonaws.com"])
 def test_other_names_are_not(edge: EdgeProcess, trust: ssl.SSLContext, name: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
