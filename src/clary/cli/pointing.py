@@ -15,6 +15,7 @@ from clary.server.questions import Keys
 # They would send some calls elsewhere, or name a profile that is not there.
 _IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SECURITY_TOKEN")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
+_ROOTS = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 _DIRECT = ("NO_PROXY", "no_proxy")
 
 
@@ -54,7 +55,10 @@ def variables(server: Server, credentials: Keys, by_endpoint: bool, environment:
     else:
         given |= dict.fromkeys(_PROXIES, server.url)
         given |= dict.fromkeys(_DIRECT, "localhost,127.0.0.1,::1")
-        given["AWS_CA_BUNDLE"] = str(bundle(server, environment))
+        roots = str(bundle(server, environment))
+        given["AWS_CA_BUNDLE"] = roots
+        if environment.get("SSL_CERT_FILE", roots) == roots:  # clients that are not AWS's look there
+            given["SSL_CERT_FILE"] = roots
     given = {name: value for name, value in given.items() if value}
     others = [name for name in environment if name.startswith("AWS_ENDPOINT_URL_")]
     unset = [name for name in (*_IN_THE_WAY, "AWS_SESSION_TOKEN", *others) if name not in given]
@@ -66,9 +70,8 @@ def bundle(server: Server, environment: Mapping[str, str]) -> Path:
     from clary.server.certificates import Authority
 
     path = server.settings.home / "ca-bundle.pem"
-    outer = dict(environment)
-    if outer.get("AWS_CA_BUNDLE") == str(path):  # a shell that was pointed here before
-        del outer["AWS_CA_BUNDLE"]
+    ours = [name for name in _ROOTS if environment.get(name) == str(path)]  # in a shell that was pointed here before
+    outer = {name: value for name, value in environment.items() if name not in ours}
     Authority.open(server.settings.secrets).bundle(path, outer)
     return path
 

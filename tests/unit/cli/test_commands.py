@@ -181,6 +181,13 @@ def test_env_is_for_a_shell(clary: Clary, server: Answers, settings: Settings) -
     assert bundle.count("BEGIN CERTIFICATE") > 1
 
 
+def test_env_names_its_roots_to_clients_that_are_not_awss(clary: Clary, server: Answers, settings: Settings) -> None:
+    ours = str(settings.home / "ca-bundle.pem")
+    facts = json.loads(clary("env", "--json", SSL_CERT_FILE=ours).stdout)
+    assert (facts["SSL_CERT_FILE"], facts["AWS_CA_BUNDLE"]) == (ours, ours)
+    assert "SSL_CERT_FILE" not in json.loads(clary("env", "--json", SSL_CERT_FILE="/of/mine.pem").stdout)
+
+
 def test_env_by_endpoint_and_with_the_root_key(clary: Clary, server: Answers) -> None:
     facts = json.loads(clary("env", "--root", "--endpoint-url", "--json").stdout)
     assert facts == {
