@@ -5,7 +5,7 @@ TESTS ?=
 export PYTHON
 BIN := .venvs/dev/bin
 
-.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli moto
+.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli s3clients moto
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ test: dev sdk2 awscli moto  ## lint, types, architecture and all but the long te
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
 
-test-all: dev sdk2 sdk3 awscli moto  ## every test
+test-all: dev sdk2 sdk3 awscli s3clients moto  ## every test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
@@ -41,7 +41,7 @@ install:
 dev:
 	@tools/environment.sh dev locks/dev.txt -e .
 
-sdk2 sdk3 awscli:
+sdk2 sdk3 awscli s3clients:
 	@tools/environment.sh $@ locks/$@.txt
 
 moto:            # another S3 server for the tests, the one that benchmarks have as a peer

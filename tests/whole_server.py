@@ -127,7 +127,8 @@ class WholeServer:
     def client_environment(self, name: str) -> dict[str, str]:
         """What a client program of .venvs/<name> sees before `clary run` points it here: a user's shell, usage reports
         switched off in the way that the SDK documents. Skips the test where `make <name>` was not run."""
-        unwanted = ("CLARY_IMAGES_HOME", "PYTHONDONTWRITEBYTECODE")  # without byte code an SDK takes seconds to import
+        # Without byte code an SDK takes seconds to import; roots that others named would stand before ours.
+        unwanted = ("CLARY_IMAGES_HOME", "PYTHONDONTWRITEBYTECODE", "SSL_CERT_FILE")
         given = {name: value for name, value in self.environment.items() if name not in unwanted}
         options = self.home / "sdk.yaml"
         options.write_text(_SDK_OPTIONS)
@@ -141,9 +142,12 @@ class WholeServer:
             "PYTHONWARNINGS": "ignore",
         }
 
-    def run_client(self, name: str, *command: str, timeout: float = 100, **environment: str) -> Done:
-        """A command in the environment .venvs/<name>, through `clary run`."""
-        return _run([*self.command, "run", "--", *command], self.client_environment(name) | environment, timeout)
+    def run_client(
+        self, name: str, *command: str, timeout: float = 100, options: Sequence[str] = (), **environment: str
+    ) -> Done:
+        """A command in the environment .venvs/<name>, through `clary run` with these options."""
+        words = [*self.command, "run", *options, "--", *command]
+        return _run(words, self.client_environment(name) | environment, timeout)
 
 
 _SDK_OPTIONS = 'SchemaVersion: "1.0"\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n'

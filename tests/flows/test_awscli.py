@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.programs import points
+from flows.ways import HOSTS, pointed
 from whole_server import Done, WholeServer
 
 PROGRAM = Path(__file__).parent / "programs" / "awscli_story.sh"
@@ -39,15 +41,18 @@ def test_the_story(run_client: Callable[..., Done], tmp_path: Path) -> None:
     assert "NoSuchBucket" in done.stderr
 
 
+@pytest.mark.parametrize("way", [*(pytest.param(way, marks=pytest.mark.slow) for way in ("http", "https")), HOSTS])
 def test_folders_streams_and_signed_addresses(
-    server: WholeServer, run_client: Callable[..., Done], tmp_path: Path
+    server: WholeServer, run_client: Callable[..., Done], tmp_path: Path, way: str
 ) -> None:
     bucket = f"cli-{uuid.uuid4().hex[:12]}"
-    done = run_client("awscli", "sh", str(FILES), bucket, str(tmp_path))
+    options, words = pointed(server, way)
+    done = run_client("awscli", *words, "sh", str(FILES), bucket, str(tmp_path), options=options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {"the same came back", "from a pipe"} <= set(done.stdout.splitlines())
     assert [line.split()[-1] for line in done.stdout.splitlines()[-2:]] == ["copy/below/large", "moved"]
-    with urllib.request.urlopen((tmp_path / "address").read_text().strip()) as answer:
+    trust = ssl.create_default_context(cafile=str(server.ca)) if way == "https" else None
+    with urllib.request.urlopen((tmp_path / "address").read_text().strip(), context=trust) as answer:
         assert answer.read() == b"from a pipe\n"
     left = server.client("s3", kind="resource").Bucket(bucket)
     left.objects.all().delete()
