@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 
@@ -14,15 +14,18 @@ from clary.wire.body_json import IN_HEAD, shape_key
 from clary.wire.scalars import Malformed
 
 Reader = Callable[[Element], Any]
-Writer = Callable[[list[str], str, Any], None]  # (pieces, tag with attributes, value)
+Writer = Callable[[list[str], Any], None]  # (pieces, value)
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028]")
 _SPECIAL_ATTRIBUTE = re.compile('[&<>"\r\n\t\x00-\x08\x0b\x0c\x0e-\x1f]')
+_SAFE = ("timestamp", "boolean")  # types whose texts hold nothing that is special
 _NAMES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escape(text: str) -> str:
+    if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:
+        return text  # most are so, and this is seen sooner than the expression sees it
     return _SPECIAL.sub(_reference, text)
 
 
@@ -59,7 +62,7 @@ class XmlCodec:
 
     def __init__(self) -> None:
         self._readers: dict[tuple[str, str], Reader] = {}
-        self._writers: dict[tuple[str, str], Writer] = {}
+        self._writers: dict[tuple[tuple[str, str], str], Writer] = {}
 
     def reader(self, shape: Shape) -> Reader:
         """Element -> parameter; raises Malformed. For a flattened list or map the element is its parent's copy that
@@ -69,11 +72,11 @@ class XmlCodec:
             self._readers[key] = self._compile_reader(shape)
         return self._readers[key]
 
-    def writer(self, shape: Shape) -> Writer:
-        """Writes a result under a tag: `writer(pieces, tag, value)`."""
-        key = shape_key(shape)
+    def writer(self, shape: Shape, tag: str) -> Writer:
+        """Writes a result under a tag, which may have attributes: `writer(pieces, value)`."""
+        key = shape_key(shape), tag
         if key not in self._writers:
-            self._writers[key] = self._compile_writer(shape)
+            self._writers[key] = self._compile_writer(shape, tag)
         return self._writers[key]
 
     # Composite shapes enter themselves before their members are compiled: shapes may contain themselves.
@@ -85,12 +88,12 @@ class XmlCodec:
             return self._list_reader(shape)
         return self._map_reader(shape) if isinstance(shape, MapShape) else _scalar_reader(shape)
 
-    def _compile_writer(self, shape: Shape) -> Writer:
+    def _compile_writer(self, shape: Shape, tag: str) -> Writer:
         if isinstance(shape, StructureShape):
-            return self._structure_writer(shape)
+            return self._structure_writer(shape, tag)
         if isinstance(shape, ListShape):
-            return self._list_writer(shape)
-        return self._map_writer(shape) if isinstance(shape, MapShape) else _scalar_writer(shape)
+            return self._list_writer(shape, tag)
+        return self._map_writer(shape, tag) if isinstance(shape, MapShape) else _scalar_writer(shape, tag)
 
     def _structure_reader(self, shape: StructureShape) -> Reader:
         single: dict[str, tuple[str, Reader]] = {}
@@ -157,74 +160,79 @@ class XmlCodec:
         made.append(self.reader(shape.value))
         return read
 
-    def _structure_writer(self, shape: StructureShape) -> Writer:
-        members: list[tuple[str, str, Writer]] = []
+    def _structure_writer(self, shape: StructureShape, tag: str) -> Writer:
+        members: list[tuple[str, Writer]] = []
         attributes: list[tuple[str, str, Callable[[Any], str]]] = []
+        plain, end = f"<{tag}>", _closing(tag)
 
-        def write(pieces: list[str], tag: str, value: Any) -> None:
-            given = "".join(
-                f' {attribute}="{_SPECIAL_ATTRIBUTE.sub(_reference, text(value[name]))}"'
-                for name, attribute, text in attributes
-                if value.get(name) is not None
-            )
-            pieces.append(f"<{tag}{given}>")
-            for name, inner, convert in members:
+        def write(pieces: list[str], value: Any) -> None:
+            pieces.append(f"<{tag}{_attributes(attributes, value)}>" if attributes else plain)
+            for name, convert in members:
                 item = value.get(name)
                 if item is not None:
-                    convert(pieces, inner, item)
-            pieces.append(f"</{tag.partition(' ')[0]}>")
+                    convert(pieces, item)
+            pieces.append(end)
 
-        self._writers[shape_key(shape)] = write
+        self._writers[shape_key(shape), tag] = write
         for name, member in shape.members.items():
             traits = member.serialization
-            tag = traits.get("name", name)
+            inner = traits.get("name", name)
             if traits.get("xmlAttribute"):
-                attributes.append((name, tag, scalars.text_writer(member, "iso8601")))
+                attributes.append((name, inner, scalars.text_writer(member, "iso8601")))
             elif traits.get("location") not in IN_HEAD[False]:
                 if traits.get("flattened"):
-                    tag = flattened_tag(tag, member)
-                members.append((name, tag + namespace(member), self.writer(member)))
+                    inner = flattened_tag(inner, member)
+                members.append((name, self.writer(member, inner + namespace(member))))
         return write
 
-    def _list_writer(self, shape: ListShape) -> Writer:
+    def _list_writer(self, shape: ListShape, tag: str) -> Writer:
         flat = bool(shape.serialization.get("flattened"))
         inner = shape.member.serialization.get("name", "member") + namespace(shape.member)
+        begin, end = ("", "") if flat else (f"<{tag}>", _closing(tag))
         made: list[Writer] = []
 
-        def write(pieces: list[str], tag: str, value: Any) -> None:
-            if flat:
-                for item in value:
-                    made[0](pieces, tag, "" if item is None else item)
-                return
-            pieces.append(f"<{tag}>")
+        def write(pieces: list[str], value: Any) -> None:
+            pieces.append(begin)
+            convert = made[0]
             for item in value:
-                made[0](pieces, inner, "" if item is None else item)
-            pieces.append(f"</{tag.partition(' ')[0]}>")
+                convert(pieces, "" if item is None else item)
+            pieces.append(end)
 
-        self._writers[shape_key(shape)] = write
-        made.append(self.writer(shape.member))
+        self._writers[shape_key(shape), tag] = write
+        made.append(self.writer(shape.member, tag if flat else inner))
         return write
 
-    def _map_writer(self, shape: MapShape) -> Writer:
+    def _map_writer(self, shape: MapShape, tag: str) -> Writer:
         flat = bool(shape.serialization.get("flattened"))
         key_tag, value_tag = map_tags(shape)
+        begin, end = ("", "") if flat else (f"<{tag}>", _closing(tag))
+        opened, closed = (f"<{tag}>", _closing(tag)) if flat else ("<entry>", "</entry>")
         made: list[Writer] = []
 
-        def write(pieces: list[str], tag: str, value: Any) -> None:
-            end = tag.partition(" ")[0]
-            opened, closed = (tag, end) if flat else ("entry", "entry")
-            if not flat:
-                pieces.append(f"<{tag}>")
+        def write(pieces: list[str], value: Any) -> None:
+            pieces.append(begin)
             for key, item in value.items():
-                pieces.append(f"<{opened}><{key_tag}>{escape(str(key))}</{key_tag}>")
-                made[0](pieces, value_tag, "" if item is None else item)
-                pieces.append(f"</{closed}>")
-            if not flat:
-                pieces.append(f"</{end}>")
+                pieces.append(f"{opened}<{key_tag}>{escape(str(key))}</{key_tag}>")
+                made[0](pieces, "" if item is None else item)
+                pieces.append(closed)
+            pieces.append(end)
 
-        self._writers[shape_key(shape)] = write
-        made.append(self.writer(shape.value))
+        self._writers[shape_key(shape), tag] = write
+        made.append(self.writer(shape.value, value_tag))
         return write
+
+
+def _closing(tag: str) -> str:
+    return f"</{tag.partition(' ')[0]}>"
+
+
+def _attributes(attributes: Iterable[tuple[str, str, Callable[[Any], str]]], value: Any) -> str:
+    """Of (member, attribute, how it is written), those that `value` has."""
+    return "".join(
+        f' {attribute}="{_SPECIAL_ATTRIBUTE.sub(_reference, text(value[name]))}"'
+        for name, attribute, text in attributes
+        if value.get(name) is not None
+    )
 
 
 def flattened_tag(tag: str, member: Shape) -> str:
@@ -254,10 +262,13 @@ def _scalar_reader(shape: Shape) -> Reader:
     return lambda element: convert(element.text or "")
 
 
-def _scalar_writer(shape: Shape) -> Writer:
-    text = scalars.text_writer(shape, "iso8601")
+def _scalar_writer(shape: Shape, tag: str) -> Writer:
+    text, begin, end = scalars.text_writer(shape, "iso8601"), f"<{tag}>", _closing(tag)
 
-    def write(pieces: list[str], tag: str, value: Any) -> None:
-        pieces.append(f"<{tag}>{escape(text(value))}</{tag.partition(' ')[0]}>")
+    def write(pieces: list[str], value: Any) -> None:
+        pieces.append(f"{begin}{escape(text(value))}{end}")
 
-    return write
+    def write_safe(pieces: list[str], value: Any) -> None:
+        pieces.append(f"{begin}{text(value)}{end}")
+
+    return write_safe if shape.type_name in _SAFE else write

@@ -44,12 +44,11 @@ _S3_ROOTS = {
 
 @dataclass(slots=True)
 class Output:
-    """How one output shape is written. `root` is an XML document's root tag with its namespace."""
+    """How one output shape is written."""
 
     plan: rest.ResponsePlan
     write: Callable[[Any], Any] | None
     payload: Shape | None = None
-    root: str = ""
 
 
 class Engine:
@@ -101,14 +100,14 @@ class Engine:
             return Output(plan, None, target)
         if self.protocol not in ("rest-xml", "query"):
             return Output(plan, self._json.writer(target), target)
-        return Output(plan, self._xml_document(target), target, self._root(plan, target, shape, operation))
+        return Output(plan, self._xml_document(target, self._root(plan, target, shape, operation)), target)
 
-    def _xml_document(self, shape: Shape) -> Callable[[Any], Any]:
-        write = self._xml.writer(shape)
+    def _xml_document(self, shape: Shape, root: str) -> Callable[[Any], Any]:
+        write = self._xml.writer(shape, root)
 
-        def document(given: tuple[str, Any]) -> str:
+        def document(value: Any) -> str:
             pieces: list[str] = []
-            write(pieces, *given)
+            write(pieces, value)
             return "".join(pieces)
 
         return document
@@ -116,6 +115,9 @@ class Engine:
     def _root(
         self, plan: rest.ResponsePlan, target: Shape, shape: Shape | None, operation: OperationModel | None
     ) -> str:
+        """The tag of a document's root, with its namespace; of the query protocol, of what is in the answer's."""
+        if self.protocol == "query":
+            return str(target.serialization.get("resultWrapper", f"{operation.name}Result" if operation else ""))
         s3 = self.model.metadata.get("serviceId") == "S3"
         if plan.payload:
             name = target.serialization.get("name") or (target.name if s3 else plan.payload)

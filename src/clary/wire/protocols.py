@@ -182,7 +182,7 @@ def _query_response(operation: OperationModel, output: Output, result: Mapping[s
     inner = ""
     shape = operation.output_shape
     if output.write and shape:
-        inner = output.write((shape.serialization.get("resultWrapper", f"{operation.name}Result"), result))
+        inner = output.write(result)
     name = operation.name
     declared = f' xmlns="{namespace}"' if namespace else ""
     document = (
@@ -231,7 +231,7 @@ def _rest_body(
         text = body_xml.escape(str(result.get("LocationConstraint") or ""))
         document = f"<LocationConstraint{NAMESPACE_S3}>{text}</LocationConstraint>"
     else:
-        document = output.write((output.root, value))
+        document = output.write(value)
     return (body_xml.DECLARATION + document).encode(), "application/xml"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -168,8 +167,9 @@ def _shown(
         "Contents": [listed(each, encode) for each in found.entries],
         "CommonPrefixes": [{"Prefix": encode(each.decode())} for each in found.prefixes],
     }
-    for each in result["Contents"] if with_owner else ():
-        each["Owner"] = access.owner_of(call, given["Bucket"])
+    if with_owner and found.entries:
+        owner = access.owner_of(call, given["Bucket"])
+        result["Contents"] = [{**each, "Owner": owner} for each in result["Contents"]]
     if given.get("Delimiter"):
         result["Delimiter"] = encode(given["Delimiter"])
     if given.get("EncodingType"):
@@ -181,7 +181,7 @@ def listed(entry: Entry | Listed, encode: Callable[[str], str]) -> dict[str, Any
     """An object as the listings show it."""
     shown: dict[str, Any] = {
         "Key": encode(entry.key.decode()),
-        "LastModified": datetime.fromtimestamp(entry.modified, UTC),
+        "LastModified": entry.modified,
         "ETag": f'"{entry.etag}"',
         "Size": entry.size,
         "StorageClass": entry.storage_class,
