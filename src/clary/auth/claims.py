@@ -198,8 +198,17 @@ def _parameters(query: str, kind: Family) -> dict[str, str]:
         name, _, value = piece.partition("=")
         if name in found:
             raise refusals.two_proofs(kind)
-        found[name] = unquote(value, "latin-1") if "%" in value else value
+        found[name] = _unquoted(value) if "%" in value else value
     return found
+
+
+def _unquoted(text: str) -> str:
+    return _known_unquoted(text) if len(text) <= _LONGEST_USUAL else unquote(text, "latin-1")
+
+
+@lru_cache(maxsize=256)  # the credentials of a day, of whoever signs many; pure, so never stale
+def _known_unquoted(text: str) -> str:
+    return unquote(text, "latin-1")
 
 
 def _expires(text: str | None, kind: Family) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -14,6 +15,7 @@ from clary.wire.scalars import Malformed
 
 _PAIR_LIMIT = 20_000
 _DEPTH = 32
+_USUAL = 256  # characters of what is remembered
 
 
 class Node:
@@ -33,10 +35,17 @@ def decode(text: str) -> str:
     """One name or value of a form or a query string. Raises Malformed when it is not UTF-8."""
     if "%" not in text and "+" not in text and text.isascii():
         return text
+    return _known_decoded(text) if len(text) <= _USUAL else _decoded(text)
+
+
+def _decoded(text: str) -> str:
     try:
         return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode("utf-8")
     except UnicodeError:
         raise Malformed("The request is not UTF-8") from None
+
+
+_known_decoded = lru_cache(maxsize=1024)(_decoded)  # presigned URLs have much in common; pure, so never stale
 
 
 def pairs(text: str) -> list[tuple[str, str]]:
@@ -44,7 +53,9 @@ def pairs(text: str) -> list[tuple[str, str]]:
     parts = text.split("&", _PAIR_LIMIT)
     if len(parts) > _PAIR_LIMIT:
         raise Malformed("The request has too many parameters")
-    split = (part.partition("=") for part in parts if part)
+    split = [part.partition("=") for part in parts if part]
+    if "%" not in text and "+" not in text and text.isascii():
+        return [(name, value) for name, _, value in split]
     return [(decode(name), decode(value)) for name, _, value in split]
 
 

@@ -49,18 +49,20 @@ class RequestPlan:
     prefixes: list[tuple[str, str]] = field(default_factory=list)
     payload: str = ""
     body: bool = False
+    queried: frozenset[str] = frozenset()  # the names in `query`
+    sent: frozenset[str] = frozenset()  # the names in `headers`, lower-cased
 
     def read(self, labels: Mapping[str, str], query: Mapping[str, list[str]], headers: Headers) -> dict[str, Any]:
         """The parameters in the head. Raises MalformedArgument."""
         values: dict[str, Any] = {each.member: each.value(labels[each.name]) for each in self.labels}
-        for each in self.query:
+        for each in () if self.queried.isdisjoint(query) else self.query:
             if (texts := query.get(each.name)) is not None:
                 values[each.member] = [each.value(text) for text in texts] if each.many else each.value(texts[0])
         for member, many in self.query_maps:
             found = self._query_map(query, many)
             if found:
                 values[member] = found
-        for each in self.headers:
+        for each in () if self.sent.isdisjoint(headers.by_name) else self.headers:
             if (header := headers.get(each.name)) is not None:
                 values[each.member] = _header(each, headers.all(each.name) if each.many else [header])
         for member, prefix in self.prefixes:
@@ -153,6 +155,8 @@ def request_plan(shape: StructureShape | None) -> RequestPlan:
                 plan.prefixes.append((name, member.serialization.get("name", "")))
             case _:
                 plan.body = plan.body or not plan.payload
+    plan.queried = frozenset(each.name for each in plan.query)
+    plan.sent = frozenset(each.name.lower() for each in plan.headers)
     return plan
 
 

@@ -109,6 +109,7 @@ class Router:
         self._models = models
         self._suffixes = tuple(suffix.lower() for suffix in s3_suffixes)
         self._tables: dict[str, PathTable] = {}
+        self._known_bucket = lru_cache(maxsize=256)(self._bucket_in)
         self._by_target = {traits.target: name for name, traits in TRAITS.items() if traits.target}
         self._by_version = {traits.version: name for name, traits in TRAITS.items() if traits.version}
         self._by_link = {link: name for name, traits in TRAITS.items() for link in traits.links}
@@ -219,6 +220,9 @@ class Router:
 
     def bucket_of(self, host: str) -> str:
         """The bucket that a virtual-host style name addresses, "" for another name."""
+        return self._known_bucket(host) if len(host) <= _HOST_LIMIT else self._bucket_in(host)
+
+    def _bucket_in(self, host: str) -> str:
         for suffix in self._suffixes:
             if host.endswith("." + suffix):
                 return host[: -len(suffix) - 1]
@@ -247,9 +251,13 @@ def credential_scope(request: Request) -> str:
         return known or _scope_named(authorization) or ("s3" if authorization.startswith("AWS ") else "")
     if "X-Amz-Credential=" in request.query:
         credential = request.query.partition("X-Amz-Credential=")[2].partition("&")[0]
-        parts = unquote(credential).split("/")
-        return parts[-2] if len(parts) >= 5 else ""
+        return _known_scope_of(credential) if len(credential) <= _USUAL_HEADER else _scope_of(credential)
     return "s3" if "AWSAccessKeyId=" in request.query else ""
+
+
+def _scope_of(credential: str) -> str:
+    parts = unquote(credential).split("/")
+    return parts[-2] if len(parts) >= 5 else ""
 
 
 def _scope_named(authorization: str) -> str:
@@ -262,7 +270,9 @@ def _scope_named(authorization: str) -> str:
     return ""
 
 
-_known_scope = lru_cache(maxsize=256)(_scope_named)  # the same all day for one key; pure, so never stale
+# The same all day for one key; pure, so never stale.
+_known_scope = lru_cache(maxsize=256)(_scope_named)
+_known_scope_of = lru_cache(maxsize=256)(_scope_of)
 
 
 def route_in(model: ServiceModel, service: str, protocol: Protocol, request: Request) -> Route:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -121,12 +122,24 @@ def write_timestamp(value: Any, form: str) -> str:
     """`form` is unixTimestamp, iso8601 or rfc822."""
     if form == "unixTimestamp":
         return str(write_epoch(value))
-    moment = datetime.fromtimestamp(round(seconds(value), 3), UTC)
     if form == "rfc822":
-        month, day = _MONTHS[moment.month - 1], _DAYS[moment.weekday()]
-        return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
-    text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
-    return text.removesuffix("+00:00") + "Z"
+        return _http_date(math.floor(round(seconds(value), 3)))
+    number = round(seconds(value), 3)
+    whole = math.floor(number)
+    milliseconds = round((number - whole) * 1000)
+    return f"{_iso_second(whole)}.{milliseconds:03}Z" if milliseconds else f"{_iso_second(whole)}Z"
+
+
+@functools.lru_cache(maxsize=4096)  # as `_http_date`
+def _iso_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
+
+
+@functools.lru_cache(maxsize=4096)  # pure, so never stale: what is read often was changed at the same few times
+def _http_date(second: int) -> str:
+    moment = datetime.fromtimestamp(second, UTC)
+    month, day = _MONTHS[moment.month - 1], _DAYS[moment.weekday()]
+    return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
 
 
 def write_float(value: Any) -> str:

@@ -89,11 +89,14 @@ class Authority:
     def authorise(self, call: Call, given: Document) -> None:
         """Raises the service's denial of the first action that the caller may not take."""
         inside = call.service == "s3" and call.operation != "CreateBucket"
-        if inside and "Bucket" in given:
-            self._enter(call.principal, given["Bucket"])
+        entered = given.get("Bucket") if inside else None
+        if entered is not None:
+            self._enter(call.principal, entered)
         for wanted in _WANTS.get(call.service, _by_name)(call, given):
-            if inside and wanted.resource.startswith(_BUCKETS):  # one that is copied from is another
-                self._enter(call.principal, wanted.resource.removeprefix(_BUCKETS).partition("/")[0])
+            if inside and wanted.resource.startswith(_BUCKETS):
+                bucket = wanted.resource.removeprefix(_BUCKETS).partition("/")[0]
+                if bucket != entered:  # one that is copied from
+                    self._enter(call.principal, bucket)
             require(call, wanted)
 
     def _enter(self, principal: Principal, bucket: str) -> None:

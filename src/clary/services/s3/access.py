@@ -14,7 +14,7 @@ from clary.services.access.wanted import Wanted
 from clary.services.operation import Call
 from clary.services.s3 import faults, index
 from clary.services.s3.condition_keys import RequestKeys
-from clary.services.s3.index import Bucket
+from clary.services.s3.index import Bucket, Entry
 
 
 def bucket_of(connection: Connection, account: str, name: str) -> Bucket:
@@ -29,6 +29,14 @@ def enter(connection: Connection, call: Call, given: Mapping[str, Any]) -> Bucke
     """The bucket a request names; who may come in was decided before (`services.access`). Raises NoSuchBucket, and
     AccessDenied for one that is not the expected owner's."""
     return _expected(_find(connection, given["Bucket"]), given.get("ExpectedBucketOwner"))
+
+
+def enter_at(connection: Connection, given: Mapping[str, Any], key: bytes, whole: bool) -> tuple[Bucket, Entry | None]:
+    """As `enter`, with the current object of the key in it (`whole`: with its bytes, where they are few)."""
+    bucket, entry = index.find_both(connection, given["Bucket"], key, whole)
+    if bucket is None:
+        raise faults.no_such_bucket(given["Bucket"])
+    return _expected(bucket, given.get("ExpectedBucketOwner")), entry
 
 
 def enter_source(connection: Connection, name: str, given: Mapping[str, Any]) -> Bucket:

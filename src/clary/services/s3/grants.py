@@ -38,7 +38,7 @@ def put_bucket_acl(call: Call, given: Document) -> Document:
 @options.understands("VersionId")
 def get_object_acl(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> Document:
-        bucket, entry = objects.found(connection, call, given)
+        bucket, entry = objects.found(connection, given)
         return acl.shown(ownership.acl_of(connection, bucket, entry.acl), bucket.account)
 
     return call.platform.stores.objects.read(work)
@@ -48,7 +48,7 @@ def get_object_acl(call: Call, given: Document) -> Document:
 @options.understands("AccessControlPolicy", "ChecksumAlgorithm", "ContentMD5", "VersionId", *acl.MEMBERS)
 def put_object_acl(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> None:
-        bucket, entry = objects.found(connection, call, given)
+        bucket, entry = objects.found(connection, given)
         owner = entry.acl["Owner"] if entry.acl else bucket.account
         grants = _asked(connection, given, bucket, owner)
         versions.change(connection, entry, acl=acl.stored(owner, grants, bucket.account))

@@ -24,12 +24,6 @@ _THIS = (
     objects.c.key == sa.bindparam("this_key"),
 )
 _FIND_BUCKET = Prepared(sa.select(buckets).where(buckets.c.name == sa.bindparam("this_name")))
-_FIND = Prepared(sa.select(objects).where(*_THIS))
-_FIND_WHOLE = Prepared(
-    sa.select(objects, contents.c.data)
-    .outerjoin_from(objects, contents, contents.c.id == objects.c.content)
-    .where(*_THIS)
-)
 _FIND_BYTES = Prepared(sa.select(objects.c.blob, objects.c.upload, objects.c.content).where(*_THIS))
 _REMOVE = Prepared(objects.delete().where(*_THIS))
 _ENTER = Prepared(objects.insert())
@@ -48,10 +42,11 @@ class Bucket:
     settings: dict[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take four times as long to make
 class Entry:
-    """An object: a row of `objects`, see there. Times are epoch seconds, `etag` is without its quotes. `data` are the
-    bytes of a small object (encrypted, where the object is), given to `put` and found by `find_whole` alone."""
+    """An object: a row of `objects`, see there. Not changed once it is made. Times are epoch seconds, `etag` is without
+    its quotes. `data` are the bytes of a small object (encrypted, where the object is), given to `put` and found by
+    `find_whole` alone."""
 
     bucket: str
     key: bytes
@@ -73,7 +68,17 @@ class Entry:
     data: bytes = b""
 
 
-_COLUMNS = tuple(column.name for column in objects.columns)
+_COLUMNS = tuple(objects.c[each.name] for each in dataclasses.fields(Entry) if each.name != "data")  # in that order
+_FIND = Prepared(sa.select(*_COLUMNS).where(*_THIS))
+_DATA = (contents, contents.c.id == objects.c.content)
+_FIND_WHOLE = Prepared(sa.select(*_COLUMNS, contents.c.data).outerjoin_from(objects, *_DATA).where(*_THIS))
+_BOTH = (
+    sa.select(*buckets.columns, *_COLUMNS)
+    .outerjoin_from(buckets, objects, (objects.c.bucket == buckets.c.name) & _THIS[1])
+    .where(buckets.c.name == sa.bindparam("this_bucket"))
+)
+_FIND_BOTH = Prepared(_BOTH)
+_FIND_BOTH_WHOLE = Prepared(_BOTH.add_columns(contents.c.data).outerjoin(*_DATA))
 _ENTRY = tuple(each.name for each in dataclasses.fields(Entry) if each.name not in ("content", "data"))
 
 
@@ -155,13 +160,25 @@ def remove_bucket(connection: Connection, name: str) -> list[str]:
 
 def find(connection: Connection, bucket: str, key: bytes) -> Entry | None:
     row = _FIND.first(connection, _this(bucket, key))
-    return None if row is None else _entry(row)
+    return None if row is None else _entry(row, None)
 
 
 def find_whole(connection: Connection, bucket: str, key: bytes) -> Entry | None:
     """As `find`, with the bytes of a small object."""
     row = _FIND_WHOLE.first(connection, _this(bucket, key))
-    return None if row is None else _entry(row, bytes(row[-1] or b""))
+    return None if row is None else _entry(row[:-1], row[-1])
+
+
+def find_both(connection: Connection, bucket: str, key: bytes, whole: bool) -> tuple[Bucket | None, Entry | None]:
+    """`find_bucket` and `find` (or `find_whole`) as one statement."""
+    statement = _FIND_BOTH_WHOLE if whole else _FIND_BOTH
+    row = None if "\0" in bucket else statement.first(connection, _this(bucket, key))
+    if row is None:
+        return None, None
+    found, of_object = Bucket(*row[: len(buckets.columns)]), row[len(buckets.columns) :]
+    if of_object[0] is None:
+        return found, None
+    return found, _entry(of_object[:-1], of_object[-1]) if whole else _entry(of_object, None)
 
 
 def put(connection: Connection, entry: Entry) -> list[str]:
@@ -266,9 +283,11 @@ def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
     return found
 
 
-def _entry(row: Row, data: bytes = b"") -> Entry:
-    values = dict(zip(_COLUMNS, row, strict=False))
-    return Entry(**{**values, "key": bytes(values["key"]), "data": data})
+def _entry(row: Row, data: bytes | None) -> Entry:
+    """`row` is of `_COLUMNS`."""
+    values = [*row, bytes(data or b"")]
+    values[1] = bytes(values[1])  # the key
+    return Entry(*values)
 
 
 def _this(bucket: str, key: bytes) -> dict[str, Any]:

@@ -157,7 +157,7 @@ def get_object_attributes(call: Call, given: Document) -> Document:
         raise faults.invalid_argument("Invalid attribute name specified.", "x-amz-object-attributes", wrong)
 
     def work(connection: Connection) -> tuple[Bucket, Entry, list[Part]]:
-        bucket, entry = objects.found(connection, call, given)
+        bucket, entry = objects.found(connection, given)
         return bucket, entry, index.list_parts(connection, entry.upload) if entry.upload else []
 
     bucket, entry, parts = call.platform.stores.objects.read(work)

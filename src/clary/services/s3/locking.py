@@ -136,7 +136,7 @@ def _held(call: Call, given: Document) -> lock.Lock:
 
 def _locked(connection: Connection, call: Call, given: Document) -> Entry:
     """The version that is asked about, of a bucket with object lock."""
-    bucket, entry = objects.found(connection, call, given)
+    bucket, entry = objects.found(connection, given)
     if bucket_settings.stamp(bucket, lock.NAME) is None:
         raise lock.missing_configuration()
     return entry

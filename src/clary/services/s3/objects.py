@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -46,8 +45,7 @@ _READ = (
     *_OVERRIDES,
 )
 _MOST_DELETES = 1000
-
-Search = Callable[[Connection, str, bytes], Entry | None]
+_NOTHING: Mapping[str, Any] = {}
 
 
 @operations.handles("PutObject")
@@ -94,8 +92,7 @@ def put_object(call: Call, given: Document) -> Document:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
+class _View(NamedTuple):
     """What of an object was asked for. `part` and `parts` (their number) are set for a `PartNumber` of a multipart
     object; `partial` says that the answer is 206; `told` is what its bucket says of it."""
 
@@ -105,7 +102,7 @@ class _View:
     partial: bool
     part: Part | None = None
     parts: int = 0
-    told: Document = field(default_factory=dict)
+    told: Mapping[str, Any] = _NOTHING
 
 
 @operations.handles("GetObject")
@@ -118,7 +115,7 @@ def get_object(call: Call, given: Document) -> Document:
 @operations.handles("HeadObject")
 @options.understands(*_READ)
 def head_object(call: Call, given: Document) -> Document:
-    view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given))
+    view = call.platform.stores.objects.read(lambda connection: _view(connection, given))
     entry, key, told = view.entry, encryption_asked.customer_key(given), _described(view, given)
     asker, kms = data_keys.Asker.of(call), "ChecksumType" in told  # a checksum says something of the bytes
     data_keys.prove(asker, entry.bucket, entry.key, entry.encryption, key, kms=kms)
@@ -128,7 +125,7 @@ def head_object(call: Call, given: Document) -> Document:
 def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
     asker, key = data_keys.Asker.of(call), encryption_asked.customer_key(given)
     while True:  # another round only when the object was replaced between finding and opening it
-        view = call.platform.stores.objects.read(lambda connection: _view(connection, call, given, index.find_whole))
+        view = call.platform.stores.objects.read(lambda connection: _view(connection, given, whole=True))
         entry = view.entry
         if entry.data and entry.encryption is None and key is None:
             return view, entry.data[view.start : view.start + view.length]
@@ -137,12 +134,12 @@ def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]
             return view, reader.pieces(call.platform, entry, view.start, view.length, encryption)
 
 
-def _view(connection: Connection, call: Call, given: Document, search: Search = index.find) -> _View:
-    bucket, entry = found(connection, call, given, search)
+def _view(connection: Connection, given: Document, whole: bool = False) -> _View:
+    bucket, entry = found(connection, given, whole)
     conditions.check_read(given, entry)
     told = entering.told(connection, bucket, entry, by_version="VersionId" in given)
     if "PartNumber" in given:
-        return replace(_part_view(connection, entry, given), told=told)
+        return _part_view(connection, entry, given)._replace(told=told)
     span = ranges.parse(given.get("Range"), entry.size)
     if span is None:
         return _View(entry, 0, entry.size, partial=False, told=told)
@@ -163,12 +160,11 @@ def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
     raise ServiceError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416, members)
 
 
-def found(
-    connection: Connection, call: Call, given: Document, search: Search = index.find
-) -> tuple[index.Bucket, Entry]:
-    """The bucket and the object, or the version of it, that a request names. Raises what `seeking.seek` does."""
-    bucket = access.enter(connection, call, given)
-    return bucket, seeking.seek(connection, bucket, given["Key"], given.get("VersionId"), search)
+def found(connection: Connection, given: Document, whole: bool = False) -> tuple[index.Bucket, Entry]:
+    """The bucket and the object, or the version of it, that a request names; `whole`: with the bytes, where they are
+    few. Raises what `access.enter` and `seeking.seek` do."""
+    bucket, current = access.enter_at(connection, given, options.key_of(given), whole)
+    return bucket, seeking.seek(connection, bucket, given["Key"], given.get("VersionId"), lambda *_: current)
 
 
 def _described(view: _View, given: Document) -> Document:
@@ -177,7 +173,7 @@ def _described(view: _View, given: Document) -> Document:
         "AcceptRanges": "bytes",
         "ContentLength": view.length,
         "ETag": f'"{entry.etag}"',
-        "LastModified": datetime.fromtimestamp(entry.modified, UTC),
+        "LastModified": entry.modified,
         "Metadata": user_metadata.shown(entry.metadata),
         **options.shown_headers(entry.headers),
         **{name: given[override] for override, name in _OVERRIDES.items() if override in given},

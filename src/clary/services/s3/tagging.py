@@ -21,7 +21,7 @@ def put_object_tagging(call: Call, given: Document) -> Document:
 @operations.handles("GetObjectTagging")
 @options.understands("VersionId")
 def get_object_tagging(call: Call, given: Document) -> Document:
-    bucket, entry = call.platform.stores.objects.read(lambda connection: objects.found(connection, call, given))
+    bucket, entry = call.platform.stores.objects.read(lambda connection: objects.found(connection, given))
     return {"TagSet": _tag_set(entry.tags), **versions.shown(bucket, entry)}
 
 
@@ -57,7 +57,7 @@ def delete_bucket_tagging(call: Call, given: Document) -> Document:
 
 def _set(call: Call, given: Document, tags: dict[str, str]) -> Document:
     def work(connection: Connection) -> Document:
-        bucket, entry = objects.found(connection, call, given)
+        bucket, entry = objects.found(connection, given)
         versions.change(connection, entry, tags=tags)
         event = "ObjectTagging:Put" if call.operation == "PutObjectTagging" else "ObjectTagging:Delete"
         events.described(connection, bucket, events.of_call(call), event, entry)
