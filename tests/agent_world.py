@@ -31,6 +31,7 @@ from clary.compute.local import LocalCompute
 from clary.config import Settings
 from clary.contract.instance import Channel, Credentials, Image, InstanceSpec
 from clary.contract.processes import running
+from clary.errors import ServiceError
 from clary.sandbox.limits import Group
 from clary.store import logs as log_store
 from clary.store.engine import SqliteDatabase
@@ -199,6 +200,7 @@ class World:
         self.keys = iter(f"AKIA{number}" for number in range(1000))
         self.session_seconds = 3600.0
         self.session_secret = "secret"
+        self.gives_sessions = True
         self.start_control()
         self.start_launcher()
 
@@ -221,6 +223,8 @@ class World:
         self.launcher = subprocess.Popen([*command, "--logs", str(self.settings.logs)], env=environment)
 
     def _session(self, _spec: InstanceSpec) -> Credentials:
+        if not self.gives_sessions:
+            raise ServiceError("ValidationException", "nobody may assume it")
         secret, until = self.session_secret, time.time() + self.session_seconds
         return Credentials(next(self.keys), secret, f"token-of-{secret}", until)
 

@@ -101,6 +101,18 @@ tell(now["AccessKeyId"] != first["AccessKeyId"])
         there.session_seconds = 3600
 
 
+def test_a_role_that_gives_none_is_told_why(there: World) -> None:
+    there.gives_sessions = False
+    try:
+        spec = there.spec(TOLD + "tell(ask())")
+        record = there.run(spec).exit
+    finally:
+        there.gives_sessions = True
+    assert record is not None and "Could not assume role" in record.failure
+    answer = json.loads(next(line for line in there.lines(spec.id) if line.startswith("told "))[5:])
+    assert answer[0] == 403 and "Could not assume role" in answer[1]["message"]
+
+
 def test_an_isolated_job_has_none(there: World) -> None:
     if there.settings.isolation == "plain":
         record = there.run(there.spec(network_isolation=True)).exit

@@ -24,8 +24,7 @@ _SIZES = {"AES_256": 32, "AES_128": 16}
 @usage.noted
 def generate_data_key(call: Call, given: Document) -> Document:
     refuse("GenerateDataKey", given, _NO_ENCLAVES)
-    plaintext, answer = _data_key(call, given)
-    return answer | _in_the_clear(call, {"Plaintext": plaintext})
+    return _told_to(call, *_data_key(call, given))
 
 
 @operations.handles("GenerateDataKeyPair")
@@ -33,13 +32,12 @@ def generate_data_key(call: Call, given: Document) -> Document:
 @usage.noted
 def generate_data_key_pair(call: Call, given: Document) -> Document:
     refuse("GenerateDataKeyPair", given, _NO_ENCLAVES)
-    private, answer = _pair(call, given)
-    return answer | _in_the_clear(call, {"PrivateKeyPlaintext": private})
+    return _told_to(call, *_pair(call, given))
 
 
-def _in_the_clear(call: Call, members: Document) -> Document:
-    """Those members of the answer, where the operation tells them."""
-    return {} if call.operation.endswith("WithoutPlaintext") else members
+def _told_to(call: Call, secret: Document, answer: Document) -> Document:
+    """The answer, with what is secret of it where the operation tells that."""
+    return answer if call.operation.endswith("WithoutPlaintext") else {**secret, **answer}
 
 
 @operations.handles("GenerateRandom")
@@ -51,16 +49,19 @@ def generate_random(call: Call, given: Document) -> Document:
     return {"Plaintext": os.urandom(given["NumberOfBytes"])}
 
 
-def _data_key(call: Call, given: Document) -> tuple[bytes, Document]:
+def _data_key(call: Call, given: Document) -> tuple[Document, Document]:
+    """(what is secret of the answer, the rest of it)."""
     if ("NumberOfBytes" in given) == ("KeySpec" in given):
         raise faults.invalid("Please specify either number of bytes or key spec.")
     size = given["NumberOfBytes"] if "NumberOfBytes" in given else _SIZES[given["KeySpec"]]
     record = _locking(call, given)
     plaintext = os.urandom(size)
-    return plaintext, {"CiphertextBlob": _locked(call, record, given, plaintext), **_told(record)}
+    answer = {"CiphertextBlob": _locked(call, record, given, plaintext), **_told(record)}
+    return {"Plaintext": plaintext}, answer
 
 
-def _pair(call: Call, given: Document) -> tuple[bytes, Document]:
+def _pair(call: Call, given: Document) -> tuple[Document, Document]:
+    """As `_data_key`."""
     spec = spec_of(call.operation, given["KeyPairSpec"])
     record = _locking(call, given)
     private = material.draw(spec)
@@ -69,7 +70,7 @@ def _pair(call: Call, given: Document) -> tuple[bytes, Document]:
         "PublicKey": material.public_bytes(material.key_pair(private)),
         "KeyPairSpec": spec.name,
     }
-    return private, answer | _told(record)
+    return {"PrivateKeyPlaintext": private}, answer | _told(record)
 
 
 def _locking(call: Call, given: Document) -> Record:
