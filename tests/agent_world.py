@@ -6,6 +6,7 @@ the model server runs the Python text in MODEL_PROGRAM, then answers on the sock
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -31,7 +32,6 @@ from clary.compute.local import LocalCompute
 from clary.config import Settings
 from clary.contract.instance import Channel, Credentials, Image, InstanceSpec
 from clary.contract.processes import running
-from clary.errors import ServiceError
 from clary.sandbox.limits import Group
 from clary.store import logs as log_store
 from clary.store.engine import SqliteDatabase
@@ -60,6 +60,22 @@ def main():
             body = open("model/answer.txt", "rb").read() if b"/invocations" in head else b""
             head = b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body)
             connection.sendall(head + body)
+"""
+
+RELATIVE, FULL = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+# The beginning of a program that asks its credential endpoint, and tells what it found as a line of its log.
+TELLING = f"""
+import json, http.client, socket, time, urllib.parse
+def ask(path=None, method="GET", token=None):
+    full = urllib.parse.urlsplit(os.environ.get({FULL!r}, "http://169.254.170.2" + os.environ.get({RELATIVE!r}, "")))
+    connection = http.client.HTTPConnection(full.hostname, full.port, timeout=10)
+    headers = {{"Authorization": os.environ.get({TOKEN!r}, "") if token is None else token}}
+    connection.request(method, path or full.path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+def tell(value):
+    print("told " + json.dumps(value), flush=True)
 """
 
 
@@ -198,9 +214,7 @@ class World:
         self.port = self.s3.port
         self.changed = threading.Condition()
         self.keys = iter(f"AKIA{number}" for number in range(1000))
-        self.session_seconds = 3600.0
-        self.session_secret = "secret"
-        self.gives_sessions = True
+        self.sessions: Callable[[InstanceSpec], Credentials] = self._session
         self.start_control()
         self.start_launcher()
 
@@ -208,7 +222,7 @@ class World:
         clock = SystemClock()
         path = socket_path(self.settings.run)
         endpoint = f"http://127.0.0.1:{self.port}"
-        self.link = AgentLink(path, endpoint, self.records, self.logs, self._session, clock, self._wake)
+        self.link = AgentLink(path, endpoint, self.records, self.logs, self._opened, clock, self._wake)
         self.link.start()
         self.compute = LocalCompute(self.settings, self.records, self.link, lambda: self.inside, clock)
 
@@ -222,11 +236,11 @@ class World:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.launcher = subprocess.Popen([*command, "--logs", str(self.settings.logs)], env=environment)
 
+    def _opened(self, spec: InstanceSpec) -> Credentials:
+        return self.sessions(spec)
+
     def _session(self, _spec: InstanceSpec) -> Credentials:
-        if not self.gives_sessions:
-            raise ServiceError("ValidationException", "nobody may assume it")
-        secret, until = self.session_secret, time.time() + self.session_seconds
-        return Credentials(next(self.keys), secret, f"token-of-{secret}", until)
+        return Credentials(next(self.keys), "secret", "token", time.time() + 3600)
 
     def _wake(self, _instance: str) -> None:
         with self.changed:
@@ -270,6 +284,14 @@ class World:
     def run(self, spec: InstanceSpec) -> Observation:
         self.compute.launch(spec)
         return self.wait(spec.id, lambda seen: seen.state in ("exited", "lost"))
+
+    def told(self, program: str, **given: Any) -> Any:
+        """What `program` tells (see TELLING) in a job that completes."""
+        spec = self.spec(TELLING + program, **given)
+        record = self.run(spec).exit
+        lines = self.lines(spec.id)
+        assert record is not None and record.cause == "completed", "\n".join((str(record), *lines))
+        return json.loads(next(line for line in lines if line.startswith("told "))[5:])
 
     def wait_line(self, instance: str, text: str, timeout: float = 20.0) -> list[str]:
         until = time.monotonic() + timeout

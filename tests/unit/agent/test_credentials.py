@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from agent_world import World, world
+from agent_world import FULL, RELATIVE, TELLING, TOKEN, World, world
+from clary.contract.instance import Credentials, InstanceSpec
+from clary.errors import ServiceError
 
-RELATIVE, FULL = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 ROLE = "arn:aws:iam::123456789012:role/r"
-
-TOLD = f"""
-import json, http.client, socket, time, urllib.parse
-def ask(path=None, method="GET", token=None):
-    full = urllib.parse.urlsplit(os.environ.get({FULL!r}, "http://169.254.170.2" + os.environ.get({RELATIVE!r}, "")))
-    connection = http.client.HTTPConnection(full.hostname, full.port, timeout=10)
-    headers = {{"Authorization": os.environ.get({TOKEN!r}, "") if token is None else token}}
-    connection.request(method, path or full.path, headers=headers)
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
-def tell(value):
-    print("told " + json.dumps(value), flush=True)
-"""
 
 
 @pytest.fixture(scope="module", params=["namespaces", "plain"])
@@ -36,16 +24,7 @@ def there(request: pytest.FixtureRequest) -> Iterator[World]:
         yield made
 
 
-def told(world: World, program: str, **given: Any) -> Any:
-    """What the program tells in a job that completes."""
-    spec = world.spec(TOLD + program, **given)
-    record = world.run(spec).exit
-    lines = world.lines(spec.id)
-    assert record is not None and record.cause == "completed", "\n".join((str(record), *lines))
-    return json.loads(next(line for line in lines if line.startswith("told "))[5:])
-
-
-def test_botocore_finds_the_roles_session(there: World) -> None:
+def test_botocore_finds_the_roles_session(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
     program = """
 import botocore.session
 found = botocore.session.Session().get_credentials()
@@ -58,16 +37,17 @@ for folder, _, names in os.walk(layout.base):
 leaked = [text for text in texts for each in frozen if each in text]
 tell([found.method, frozen, leaked, list(ask()[1])])
 """
-    there.session_secret = "a-secret-that-is-nowhere-else"
-    method, frozen, leaked, members = told(there, program)
+    secret = "a-secret-that-is-nowhere-else"
+    monkeypatch.setattr(there, "sessions", lambda _: Credentials("AKIAOFTHISJOB", secret, f"token-of-{secret}", 2e9))
+    method, frozen, leaked, members = there.told(program)
     assert method == "container-role"
-    assert frozen[0].startswith("AKIA") and frozen[1:] == [there.session_secret, f"token-of-{there.session_secret}"]
+    assert frozen == ["AKIAOFTHISJOB", secret, f"token-of-{secret}"]
     assert leaked == []
     assert members == ["RoleArn", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
 
 
 def test_only_the_right_question_is_answered(there: World) -> None:
-    status, whole = told(there, "tell(ask())")
+    status, whole = there.told("tell(ask())")
     assert (status, whole["RoleArn"]) == (200, ROLE)
     program = """
 full = urllib.parse.urlsplit(os.environ.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.2:80"))
@@ -83,10 +63,10 @@ began = time.monotonic()
 tell([ask("/v2/credentials/")[0], ask("/")[0], ask(method="PUT")[0], raw(b"no request\\r\\n\\r\\n"),
       raw(b"GET / HTTP/1.1\\r\\n" + b"x: y\\r\\n" * 5000), ask()[0], time.monotonic() - began < 8])
 """
-    assert told(there, program) == [404, 404, 404, "", "", 200, True]
+    assert there.told(program) == [404, 404, 404, "", "", 200, True]
 
 
-def test_it_is_renewed_in_time(there: World) -> None:
+def test_it_is_renewed_in_time(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before SDKs think that it ends: they ask anew a quarter of an hour before that."""
     program = """
 first, until = ask()[1], time.monotonic() + 20
@@ -94,20 +74,19 @@ while (now := ask()[1])["AccessKeyId"] == first["AccessKeyId"] and time.monotoni
     pass
 tell(now["AccessKeyId"] != first["AccessKeyId"])
 """
-    there.session_seconds = 1000
-    try:
-        assert told(there, program) is True
-    finally:
-        there.session_seconds = 3600
+    numbers = itertools.count()
+    ending = time.time() + 1000
+    monkeypatch.setattr(there, "sessions", lambda _: Credentials(f"AKIA{next(numbers)}", "secret", "token", ending))
+    assert there.told(program) is True
 
 
-def test_a_role_that_gives_none_is_told_why(there: World) -> None:
-    there.gives_sessions = False
-    try:
-        spec = there.spec(TOLD + "tell(ask())")
-        record = there.run(spec).exit
-    finally:
-        there.gives_sessions = True
+def test_a_role_that_gives_none_is_told_why(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: InstanceSpec) -> Credentials:
+        raise ServiceError("ValidationException", "nobody may assume it")
+
+    monkeypatch.setattr(there, "sessions", refuse)
+    spec = there.spec(TELLING + "tell(ask())")
+    record = there.run(spec).exit
     assert record is not None and "Could not assume role" in record.failure
     answer = json.loads(next(line for line in there.lines(spec.id) if line.startswith("told "))[5:])
     assert answer[0] == 403 and "Could not assume role" in answer[1]["message"]
@@ -124,24 +103,24 @@ try:
 except OSError as error:
     tell([[name for name in os.environ if "CREDENTIALS" in name], type(error).__name__])
 """
-    names, error = told(there, program, network_isolation=True)
+    names, error = there.told(program, network_isolation=True)
     assert names == [] and error == "OSError"
 
 
 def test_another_job_does_not_reach_it(there: World) -> None:
     """It has its own at that address; where all share one loopback, the token of the other is still unknown to it."""
     waiting = "tell(dict(os.environ)); import signal; signal.pause()"
-    spec = there.spec(TOLD + waiting, stop_grace=0.5)
+    spec = there.spec(TELLING + waiting, stop_grace=0.5)
     there.compute.launch(spec)
     line = next(each for each in there.wait_line(spec.id, "told ") if each.startswith("told "))
     environment = json.loads(line[5:])
     if FULL in environment:
-        status, _ = told(there, f"os.environ[{FULL!r}] = {environment[FULL]!r}; tell(ask())")
+        status, _ = there.told(f"os.environ[{FULL!r}] = {environment[FULL]!r}; tell(ask())")
         assert status == 403
         request = urllib.request.Request(environment[FULL], headers={"Authorization": environment[TOKEN]})
         assert json.load(urllib.request.urlopen(request))["RoleArn"] == ROLE
     else:
-        assert told(there, f"tell(ask({environment[RELATIVE]!r}))")[0] == 404
+        assert there.told(f"tell(ask({environment[RELATIVE]!r}))")[0] == 404
     there.compute.stop(spec.id)
     there.wait(spec.id, lambda seen: seen.state == "exited")
     if FULL in environment:
@@ -150,7 +129,7 @@ def test_another_job_does_not_reach_it(there: World) -> None:
 
 
 def test_model_servers_have_it_too(there: World) -> None:
-    program = f"exec({TOLD + 'tell(ask())'!r}, globals())"
+    program = f"exec({TELLING + 'tell(ask())'!r}, globals())"
     spec = there.spec(purpose="serving", environment={"MODEL_PROGRAM": program})
     there.compute.launch(spec)
     line = next(each for each in there.wait_line(spec.id, "told ") if each.startswith("told "))
