@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clary.scheduler.loop import Reconciler
-from clary.services import iam, kms, logs, s3, sagemaker, sns, sts
+from clary.services import iam, kms, logs, s3, s3control, sagemaker, sns, sts
 from clary.services.operation import Operations
 from clary.services.waiting import Waits
 
@@ -14,6 +14,7 @@ OPERATIONS: Mapping[str, Operations] = {
     "kms": kms.OPERATIONS,
     "logs": logs.OPERATIONS,
     "s3": s3.OPERATIONS,
+    "s3control": s3control.OPERATIONS,
     "sagemaker": sagemaker.OPERATIONS,
     "sns": sns.OPERATIONS,
     "sts": sts.OPERATIONS,
@@ -30,6 +31,7 @@ VALIDATION_CODES: Mapping[str, str] = {
     "iam": "ValidationError",
     "logs": logs.VALIDATION_CODE,
     "s3": "",
+    "s3control": "",
     "sns": "ValidationError",
     "sts": "ValidationError",
 }

@@ -126,6 +126,14 @@ parts = sa.Table(
     sa.Column("checksum", sa.JSON, nullable=False),
 )
 
+# Block Public Access of accounts: its four settings.
+account_blocks = sa.Table(
+    "account_blocks",
+    OBJECTS,
+    sa.Column("account", sa.String, primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+)
+
 # Events that are to be told: for each rule of a bucket's notifications that one is about, what is told (all but its
 # number) under which message identifier. Numbers only grow: they say the order of events.
 events = sa.Table(

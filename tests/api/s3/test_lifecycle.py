@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any
@@ -255,6 +255,20 @@ def test_uploads_are_aborted(s3: Any, bucket: str, server: SimpleNamespace) -> N
     assert sweep(server, 0.5) == 0
     assert sweep(server, 2) == 1
     assert [each["Key"] for each in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["b/1"]
+
+
+def test_the_end_of_an_upload_is_told(s3: Any, bucket: str) -> None:
+    given = {"Bucket": bucket, "Key": "a/1"}
+    assert "AbortDate" not in s3.create_multipart_upload(**given)
+    both = [{"ID": f"{days} days", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days}} for days in (3, 2)]
+    configure(s3, bucket, *({"Prefix": "a/", **rule} for rule in both))
+    made = s3.create_multipart_upload(**given)
+    assert made["AbortRuleId"] == "2 days"
+    assert timedelta(days=2) < made["AbortDate"] - datetime.now(UTC) <= timedelta(days=3)
+    assert (made["AbortDate"].hour, made["AbortDate"].minute) == (0, 0)
+    shown = s3.list_parts(**given, UploadId=made["UploadId"])
+    assert (shown["AbortRuleId"], shown["AbortDate"]) == ("2 days", made["AbortDate"])
+    assert "AbortDate" not in s3.create_multipart_upload(Bucket=bucket, Key="b/1")
 
 
 def test_objects_move(s3: Any, bucket: str, server: SimpleNamespace) -> None:

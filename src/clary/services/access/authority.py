@@ -13,7 +13,7 @@ from clary.auth.policy import Caller, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.errors import ServiceError
-from clary.services.access import iam, logs, passing, s3, sagemaker, sns
+from clary.services.access import iam, logs, passing, s3, s3control, sagemaker, sns
 from clary.services.access.buckets import Buckets
 from clary.services.access.context import RequestContext
 from clary.services.access.denials import require
@@ -36,6 +36,7 @@ _WANTS: Mapping[str, Wants] = {
     "kms": _asked_later,
     "logs": logs.wanted,
     "s3": s3.wanted,
+    "s3control": s3control.wanted,
     "sagemaker": sagemaker.wanted,
     "sagemaker-runtime": sagemaker.wanted,
     "sns": sns.wanted,
@@ -85,6 +86,8 @@ class Authority:
         finally:
             if call.operation in _CHANGING and call.service == "s3":
                 self._buckets.forget(given["Bucket"])
+            elif call.service == "s3control":
+                self._buckets.forget_all()
 
     def authorise(self, call: Call, given: Document) -> None:
         """Raises the service's denial of the first action that the caller may not take."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from clary.auth.policy import CURRENT, Policy, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
-from clary.services.s3 import acl, bucket_settings, index, ownership, policies, seeking
+from clary.services.s3 import acl, blocks, bucket_settings, index, ownership, policies, seeking
 from clary.services.s3.index import Bucket
 from clary.store.engine import Database
 
@@ -49,6 +49,12 @@ class Buckets:
         with self._lock:
             self._changes += 1
             self._known.pop(name, None)
+
+    def forget_all(self) -> None:
+        """Something was set that many buckets have."""
+        with self._lock:
+            self._changes += 1
+            self._known.clear()
 
     def side(
         self, name: str, principal: Principal, action: str = "", key: str = "", version: Version = CURRENT
@@ -100,7 +106,7 @@ def _look(connection: Connection, name: str, until: float) -> _Known | None:
     restricted = policy is not None and policies.restricted(connection, bucket, policy)
     if ownership.of(connection, bucket) == ownership.ENFORCED:
         return _Known(bucket.account, policy, restricted, bucket, None, policy, lists=False, ignored=True, until=until)
-    ignored = bool(policies.blocks(connection, bucket).get("IgnorePublicAcls"))
+    ignored = bool(blocks.of(connection, bucket).get("IgnorePublicAcls"))
     listed = bucket_settings.find(connection, bucket, ownership.ACL)
     allowed = acl.of_bucket(listed, bucket.name, ignored) if listed else None
     both = _together(policy, allowed)

@@ -15,6 +15,7 @@ from clary.services.s3 import (
     encryption_asked,
     faults,
     index,
+    lifecycle,
     listings,
     multipart,
     objects,
@@ -33,11 +34,12 @@ _ATTRIBUTES = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "Obj
 def list_parts(call: Call, given: Document) -> Document:
     most, after = options.limit(given, "MaxParts", "max-parts"), int(given.get("PartNumberMarker") or 0)
 
-    def work(connection: Connection) -> tuple[Upload, list[Part]]:
+    def work(connection: Connection) -> tuple[Upload, list[Part], Document]:
         upload = multipart.find_upload(connection, call, given)
-        return upload, index.list_parts(connection, upload.id, after, most + 1)
+        told = lifecycle.shown_of_upload(connection, access.enter(connection, call, given), upload)
+        return upload, index.list_parts(connection, upload.id, after, most + 1), told
 
-    upload, found = call.platform.stores.objects.read(work)
+    upload, found, told = call.platform.stores.objects.read(work)
     shown = found[:most]
     who = {"ID": upload.initiator, "DisplayName": upload.initiator.rpartition("/")[2]}
     result: Document = {
@@ -51,6 +53,7 @@ def list_parts(call: Call, given: Document) -> Document:
         "Initiator": who,
         "Owner": access.owner_of(call, upload.bucket),
         "StorageClass": upload.storage_class,
+        **told,
     }
     result["NextPartNumberMarker"] = shown[-1].number if shown else 0
     if upload.checksum:

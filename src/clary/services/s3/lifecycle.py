@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import bucket_settings, configuration, faults, lifecycle_rules, options
-from clary.services.s3.index import Bucket, Entry
+from clary.services.s3.index import Bucket, Entry, Upload
 
 operations = Operations()
 
@@ -63,6 +63,20 @@ def _dated(value: Any, convert: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
         return {name: convert(each) if name == "Date" else _dated(each, convert) for name, each in value.items()}
     return [_dated(each, convert) for each in value] if isinstance(value, list) else value
+
+
+def shown_of_upload(connection: Connection, bucket: Bucket, upload: Upload) -> Document:
+    """As members of an answer about an upload: when it is aborted, and by which rule."""
+    configured = bucket_settings.find(connection, bucket, NAME)
+    due = [
+        (when, rule["ID"])
+        for rule in (configured["Rules"] if configured else ())
+        if (when := lifecycle_rules.upload_end(rule, upload.key, upload.started)) is not None
+    ]
+    if not due:
+        return {}
+    when, name = min(due)
+    return {"AbortDate": datetime.fromtimestamp(min(when, _LAST), UTC), "AbortRuleId": name}
 
 
 def shown(connection: Connection, bucket: Bucket, entry: Entry) -> Document:

@@ -199,6 +199,14 @@ def expiry(rule: Rule, entry: Entry) -> float | None:
     return due_after(entry.modified, expiration["Days"]) if "Days" in expiration else None
 
 
+def upload_end(rule: Rule, key: bytes, started: float) -> float | None:
+    """When an upload that is not completed is aborted."""
+    days = (rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
+    if days is None or rule["Status"] != "Enabled" or not key.startswith(prefix(rule).encode()):
+        return None
+    return due_after(started, days)
+
+
 def transitions(rule: Rule, entry: Entry, small_too: bool) -> Iterator[tuple[float, str]]:
     """(when, storage class) of the current object. `small_too`: objects below 128 KiB move as well."""
     if not (small_too or _moves(rule, entry)):

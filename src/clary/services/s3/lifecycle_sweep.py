@@ -245,12 +245,8 @@ def _uploads_due(platform: Platform, name: str, position: tuple[bytes, str]) -> 
 
 
 def _is_over(rules: _Rules, upload: Upload) -> bool:
-    for rule in rules.rules:
-        days = (rule.get("AbortIncompleteMultipartUpload") or {}).get("DaysAfterInitiation")
-        about = upload.key.startswith(lifecycle_rules.prefix(rule).encode())
-        if about and days is not None and lifecycle_rules.due_after(upload.started, days) <= rules.now:
-            return True
-    return False
+    ends = [lifecycle_rules.upload_end(rule, upload.key, upload.started) for rule in rules.rules]
+    return any(end is not None and end <= rules.now for end in ends)
 
 
 def _abort(connection: Connection, due: Sequence[Upload]) -> list[str]:

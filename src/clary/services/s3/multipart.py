@@ -19,6 +19,7 @@ from clary.services.s3 import (
     encryption_asked,
     faults,
     index,
+    lifecycle,
     lock,
     options,
     ownership,
@@ -68,12 +69,14 @@ def create_multipart_upload(call: Call, given: Document) -> Document:
     asked = call.platform.stores.objects.read(check)[1]
     encryption = data_keys.begin(data_keys.Asker.of(call), upload.bucket, upload.key, asked)
     upload = dataclasses.replace(upload, encryption=encryption.stored if encryption else None)
-    call.platform.stores.objects.write(
-        lambda connection: index.add_upload(connection, dataclasses.replace(upload, acl=check(connection)[0]))
-    )
-    result = {"Bucket": upload.bucket, "Key": given["Key"], "UploadId": upload.id}
-    if checksum:
-        result.update(ChecksumAlgorithm=checksum["algorithm"], ChecksumType=checksum["type"])
+
+    def commit(connection: Connection) -> Document:
+        index.add_upload(connection, dataclasses.replace(upload, acl=check(connection)[0]))
+        return lifecycle.shown_of_upload(connection, access.enter(connection, call, given), upload)
+
+    told = call.platform.stores.objects.write(commit)
+    named = {"ChecksumAlgorithm": checksum["algorithm"], "ChecksumType": checksum["type"]} if checksum else {}
+    result = {"Bucket": upload.bucket, "Key": given["Key"], "UploadId": upload.id, **told, **named}
     return {**result, **data_keys.shown(upload.encryption, given)}
 
 

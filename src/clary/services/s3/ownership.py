@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import acl, bucket_settings, configuration, faults, options, policies
+from clary.services.s3 import acl, blocks, bucket_settings, configuration, faults, options
 from clary.services.s3.index import Bucket
 
 operations = Operations()
@@ -69,7 +69,7 @@ def enter(connection: Connection, bucket: Bucket, wanted: str | None, grants: ac
     bucket_settings.enter(connection, bucket, NAME, wanted)
     if grants is None:
         return
-    if acl.is_public(grants) and policies.blocks(connection, bucket).get("BlockPublicAcls"):
+    if acl.is_public(grants) and blocks.of(connection, bucket).get("BlockPublicAcls"):
         message = "Bucket cannot have public ACLs set with BlockPublicAccess enabled"
         raise ServiceError("InvalidBucketAclWithBlockPublicAccessError", message)
     set_acl(connection, bucket, grants)
@@ -112,7 +112,7 @@ def check_unlisted(given: Document, bucket: Bucket) -> None:
 
 
 def check_blocked(connection: Connection, bucket: Bucket, grants: acl.Grants) -> None:
-    if acl.is_public(grants) and policies.blocks(connection, bucket).get("BlockPublicAcls"):
+    if acl.is_public(grants) and blocks.of(connection, bucket).get("BlockPublicAcls"):
         raise faults.access_denied()
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy.engine import Connection
 
 from clary.auth.policy import MalformedPolicy, Policy, parse
@@ -11,14 +9,12 @@ from clary.auth.policy import checks as policy_checks
 from clary.errors import ServiceError
 from clary.services.iam import principals
 from clary.services.operation import Call, Document, Operations
-from clary.services.s3 import bucket_settings, configuration, faults, options, public
+from clary.services.s3 import blocks, bucket_settings, configuration, options, public
 from clary.services.s3.index import Bucket
 
 operations = Operations()
 
-POLICY, BLOCKS = "Policy", "PublicAccessBlock"
-_SETTINGS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
-_ALL_BLOCKED = dict.fromkeys(_SETTINGS, True)  # what a new bucket has
+POLICY = "Policy"
 _LONGEST = 20_480  # bytes
 
 
@@ -28,15 +24,9 @@ def of(connection: Connection, bucket: Bucket) -> Policy | None:
     return None if text is None else parse(text, f"arn:aws:s3:::{bucket.name}")
 
 
-def blocks(connection: Connection, bucket: Bucket) -> dict[str, bool]:
-    """The bucket's settings of Block Public Access; none when they were deleted."""
-    found: dict[str, bool] | None = bucket_settings.find(connection, bucket, BLOCKS)
-    return _ALL_BLOCKED if found is None else found
-
-
 def restricted(connection: Connection, bucket: Bucket, policy: Policy) -> bool:
     """Whether nobody of another account, and nobody without one, may come in by this policy."""
-    return public.is_public(policy) and bool(blocks(connection, bucket).get("RestrictPublicBuckets"))
+    return public.is_public(policy) and bool(blocks.of(connection, bucket).get("RestrictPublicBuckets"))
 
 
 @operations.handles("PutBucketPolicy")
@@ -45,7 +35,7 @@ def put_bucket_policy(call: Call, given: Document) -> Document:
     policy = _checked(given["Policy"], given["Bucket"])
 
     def blocked(connection: Connection, bucket: Bucket) -> None:
-        if blocks(connection, bucket).get("BlockPublicPolicy") and public.is_public(policy):
+        if blocks.of(connection, bucket).get("BlockPublicPolicy") and public.is_public(policy):
             message = (
                 f"User: {call.principal.arn} is not authorized to perform: s3:PutBucketPolicy on resource: "
                 f'"arn:aws:s3:::{bucket.name}" because public policies are prevented by the BlockPublicPolicy setting '
@@ -141,31 +131,24 @@ def get_bucket_policy_status(call: Call, given: Document) -> Document:
 @operations.handles("PutPublicAccessBlock")
 @options.understands("ChecksumAlgorithm", "ContentMD5", "PublicAccessBlockConfiguration")
 def put_public_access_block(call: Call, given: Document) -> Document:
-    configuration.put(call, given, BLOCKS, complete(given["PublicAccessBlockConfiguration"]))
+    configuration.put(call, given, blocks.NAME, blocks.complete(given["PublicAccessBlockConfiguration"]))
     return {}
-
-
-def complete(given: dict[str, Any]) -> dict[str, bool]:
-    """All four settings; what is not given is off. Raises MalformedXML when none is."""
-    if not given:
-        raise faults.malformed_xml()
-    return {name: bool(given.get(name)) for name in _SETTINGS}
 
 
 @operations.handles("GetPublicAccessBlock")
 @options.understands()
 def get_public_access_block(call: Call, given: Document) -> Document:
-    found = configuration.get(call, given, BLOCKS)
+    found = configuration.get(call, given, blocks.NAME)
     if found == {}:
         raise configuration.absent(
             given, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"
         )
-    return {"PublicAccessBlockConfiguration": _ALL_BLOCKED if found is None else found}
+    return {"PublicAccessBlockConfiguration": dict(blocks.ALL) if found is None else found}
 
 
 @operations.handles("DeletePublicAccessBlock")
 @options.understands()
 def delete_public_access_block(call: Call, given: Document) -> Document:
     """Kept as nothing: not being set is what a new bucket has, and means that everything is blocked."""
-    configuration.put(call, given, BLOCKS, {})
+    configuration.put(call, given, blocks.NAME, {})
     return {}
