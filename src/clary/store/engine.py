@@ -31,6 +31,7 @@ Pause = Callable[[], contextlib.AbstractContextManager[None]]
 
 _BATCH = 256  # bounds how long one commit can make its first caller wait
 _READERS = 16
+_BEGIN_WRITE = "BEGIN IMMEDIATE"
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -76,7 +77,7 @@ class SqliteDatabase:
     waits for a commit."""
 
     def __init__(self, path: str, tables: sa.MetaData, waiting: Pause = contextlib.nullcontext) -> None:
-        self._writer = _engine(path, 1, "BEGIN IMMEDIATE")
+        self._writer = _engine(path, 1, _BEGIN_WRITE)
         self._reading = _engine(path, _READERS, "BEGIN", "query_only=ON")
         self._readers = Readers(self._reading, _READERS)
         self._connection = self._writer.connect()
@@ -193,6 +194,9 @@ class SqliteDatabase:
             self._connection.commit()
 
     def _commit_one(self, task: _Task) -> None:
+        """In a transaction that is the driver's alone, as a read's: SQLAlchemy's own takes longer than most writes."""
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute(_BEGIN_WRITE)
         try:
             task.result = task.work(self._connection)
         except Exception as error:
@@ -200,7 +204,10 @@ class SqliteDatabase:
             self._recover()
             return
         with self._waiting():
-            self._connection.commit()
+            if self._connection.in_transaction():  # it was asked by more than prepared statements
+                self._connection.commit()
+            else:
+                driver.commit()
 
     def _recover(self) -> None:
         """Rolls back whatever is open."""

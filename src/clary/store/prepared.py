@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Dialect
 
 Row = tuple[Any, ...]
@@ -51,7 +52,8 @@ class _Compiled:
 def _processed(row: Row, processes: Sequence[tuple[int, _Process]]) -> Row:
     values = list(row)
     for at, process in processes:
-        values[at] = process(values[at])
+        if values[at] is not None:  # what no type converts
+            values[at] = process(values[at])
     return tuple(values)
 
 
@@ -110,6 +112,18 @@ class Prepared:
             raise sa.exc.DBAPIError.instance(
                 compiled.text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
             ) from error
+
+
+class Unless(Prepared):
+    """An INSERT that enters nothing (`run` gives 0) where a row has one of the new one's unique values already."""
+
+    def __init__(self, table: sa.Table) -> None:
+        super().__init__(table.insert())
+        self._table = table
+
+    def _statement_for(self, dialect: Dialect) -> Any:
+        insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        return insert(self._table).on_conflict_do_nothing()
 
 
 class Numbered(Prepared):

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.store.prepared import Prepared
+from clary.store.prepared import Prepared, Unless
 from clary.store.schema import records
 
 _NOTED = "clary.changed"
@@ -31,11 +31,11 @@ class Changed(Exception):
     """Somebody else replaced the record since it was read (or it is gone)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take four times as long to make
 class Record:
-    """Times are epoch seconds. `version` counts replacements, from 1. `summary` is what listings show of the record, as
-    JSON text, so that a page is read without its documents; empty for kinds that are not listed so. `queue` and `until`
-    are for clary.store.queues."""
+    """Not changed once it is made: who wants another makes one. Times are epoch seconds. `version` counts replacements,
+    from 1. `summary` is what listings show of the record, as JSON text, so that a page is read without its documents;
+    empty for kinds that are not listed so. `queue` and `until` are for clary.store.queues."""
 
     kind: str
     account: str
@@ -60,12 +60,15 @@ _ITS_NAME = [records.c[name] == sa.bindparam(name) for name in ("kind", "account
 _SAME = [records.c.arn == sa.bindparam("of_arn"), records.c.version == sa.bindparam("of_version")]
 _CHANGING = ("status", "modified", "document", "version", "summary", "queue", "until")
 
-_INSERT = Prepared(records.insert())
+_INSERT = Unless(records)
 _BY_NAME = Prepared(_SELECT.where(*_ITS_NAME))
 _TEXT = Prepared(
     sa.select(*(records.c[name] for name in ("arn", "status", "created", "modified")), _AS_TEXT).where(*_ITS_NAME)
 )
 _BY_ARN = Prepared(_SELECT.where(records.c.arn == sa.bindparam("arn")))
+_TEXT_BY_ARN = Prepared(
+    sa.select(records.c.kind, records.c.account, _AS_TEXT).where(records.c.arn == sa.bindparam("arn"))
+)
 _TAKEN = Prepared(
     sa.union_all(
         sa.select(records.c.arn).where(records.c.arn == sa.bindparam("arn")),
@@ -79,10 +82,10 @@ _DELETE = Prepared(records.delete().where(*_SAME))
 def insert(connection: Connection, record: Record) -> None:
     """Raises NameTaken."""
     values = {name: getattr(record, name) for name in FIELDS}
+    if _INSERT.run(connection, values) == 1:
+        return
     taken = _TAKEN.first(connection, values)
-    if taken is not None:
-        raise NameTaken(taken[0])
-    _INSERT.run(connection, values)
+    raise NameTaken(record.arn if taken is None else taken[0])
 
 
 def find(connection: Connection, kind: str, account: str, region: str, name: str) -> Record | None:
@@ -108,6 +111,20 @@ def written(connection: Connection, kind: str, account: str, region: str, name: 
 def by_arn(connection: Connection, arn: str) -> Record | None:
     row = _BY_ARN.first(connection, {"arn": arn})
     return None if row is None else Record(*row)
+
+
+class Text(NamedTuple):
+    """`document` is JSON text."""
+
+    kind: str
+    account: str
+    document: str
+
+
+def text_by_arn(connection: Connection, arn: str) -> Text | None:
+    """For whoever keeps what is made of the text, and need not have it read again."""
+    row = _TEXT_BY_ARN.first(connection, {"arn": arn})
+    return None if row is None else Text(*row)
 
 
 def replace(

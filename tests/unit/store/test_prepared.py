@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.store.engine import Database
-from clary.store.prepared import Numbered, Prepared
+from clary.store.prepared import Numbered, Prepared, Unless
 from databases import open_database
 
 TABLES = sa.MetaData(info={"component": "prepared"})
@@ -25,6 +25,7 @@ things = sa.Table(
 _VALUES = {f"{name}": sa.bindparam(f"new_{name}") for name in ("name", "data", "time", "document")}
 ENTER = Numbered(things.insert().values(_VALUES), things.c.id)
 FIND = Prepared(sa.select(things).where(things.c.name == sa.bindparam("this_name"), things.c.time > 0))
+UNLESS = Unless(things)
 REMOVE = Prepared(things.delete().where(things.c.name == sa.bindparam("this_name")))
 
 
@@ -82,3 +83,16 @@ def test_errors_are_those_of_sqlalchemy(database: Database) -> None:
 def test_a_parameter_that_is_missing_is_an_error(database: Database) -> None:
     with pytest.raises(KeyError):
         database.read(lambda connection: FIND.first(connection, {}))
+
+
+def test_what_is_taken_is_not_entered_and_its_transaction_goes_on(database: Database) -> None:
+    database.write(enter("one"))
+    values = {"id": 99, "data": b"", "time": 2.0, "document": None}
+
+    def work(connection: Connection) -> tuple[int, int]:
+        return UNLESS.run(connection, {**values, "name": "one"}), UNLESS.run(connection, {**values, "name": "two"})
+
+    assert database.write(work) == (0, 1)
+    kept, new = database.read(find("one")), database.read(find("two"))
+    assert kept is not None and kept[3] == 1.5
+    assert new is not None and new[0] == 99

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 
 from sqlalchemy.engine import Connection
 
@@ -18,10 +19,10 @@ _ROLE = "iam-role"
 def trust(connection: Connection, role: str) -> Side:
     """The side of a role that somebody wants to assume: what it trusts alone lets him in. Of one that is not there,
     nothing does."""
-    record = records.by_arn(connection, role)
-    if record is None or record.kind != _ROLE:
+    found = records.text_by_arn(connection, role)
+    if found is None or found.kind != _ROLE:
         return Side(decides=True)
-    return Side(record.account, _read(record.document.get("AssumeRolePolicyDocument", ""), role), decides=True)
+    return Side(found.account, _trusted(found.document, role), decides=True)
 
 
 def check(connection: Connection, role: str, account: str, resource: str) -> None:
@@ -42,8 +43,9 @@ def refused(role: str) -> ServiceError:
 
 
 @functools.lru_cache(256)  # pure, so never stale: who creates much passes the same roles again
-def _read(text: str, source: str) -> Policy | None:
+def _trusted(document: str, role: str) -> Policy | None:
+    """The trust policy in a role's document, which is JSON text."""
     try:
-        return parse(text, source)
+        return parse(json.loads(document).get("AssumeRolePolicyDocument", ""), role)
     except MalformedPolicy:
         return None

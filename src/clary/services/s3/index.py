@@ -77,7 +77,7 @@ _BOTH = (
     .outerjoin_from(buckets, objects, (objects.c.bucket == buckets.c.name) & _THIS[1])
     .where(buckets.c.name == sa.bindparam("this_bucket"))
 )
-_FIND_BOTH = Prepared(_BOTH)
+_FIND_BOTH, _WIDTH = Prepared(_BOTH), len(buckets.columns)
 _FIND_BOTH_WHOLE = Prepared(_BOTH.add_columns(contents.c.data).outerjoin(*_DATA))
 _ENTRY = tuple(each.name for each in dataclasses.fields(Entry) if each.name not in ("content", "data"))
 
@@ -175,7 +175,7 @@ def find_both(connection: Connection, bucket: str, key: bytes, whole: bool) -> t
     row = None if "\0" in bucket else statement.first(connection, _this(bucket, key))
     if row is None:
         return None, None
-    found, of_object = Bucket(*row[: len(buckets.columns)]), row[len(buckets.columns) :]
+    found, of_object = Bucket(*row[:_WIDTH]), row[_WIDTH:]
     if of_object[0] is None:
         return found, None
     return found, _entry(of_object[:-1], of_object[-1]) if whole else _entry(of_object, None)
