@@ -215,6 +215,32 @@ def test_what_a_bucket_is_set_to(s3: Any, bucket: str) -> None:
     assert "ServerSideEncryption" not in s3.put_object(Bucket=bucket, Key="k", Body=b"x")
 
 
+def test_a_bucket_that_takes_no_keys_of_clients(s3: Any, bucket: str) -> None:
+    def block(*types: str) -> None:
+        applied = {"SSEAlgorithm": "AES256"}
+        rule = {"ApplyServerSideEncryptionByDefault": applied, "BlockedEncryptionTypes": {"EncryptionType": [*types]}}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        told = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
+        assert told["BlockedEncryptionTypes"] == {"EncryptionType": [*types]}
+
+    k = {"Bucket": bucket, "Key": "k"}
+    s3.put_object(**k, Body=b"before", **CUSTOMER)
+    block("SSE-C")
+    for work, given in (
+        (s3.put_object, {"Body": b"x"}),
+        (s3.create_multipart_upload, {}),
+        (s3.copy_object, {"CopySource": f"{bucket}/plain"}),
+    ):
+        s3.put_object(Bucket=bucket, Key="plain", Body=b"x")
+        with refused("AccessDenied", 403):
+            work(**k, **given, **CUSTOMER)
+    assert s3.get_object(**k, **CUSTOMER)["Body"].read() == b"before"
+    block("NONE")
+    s3.put_object(**k, Body=b"after", **CUSTOMER)
+    with refused("MalformedXML", 400):
+        block("SSE-C", "NONE")
+
+
 @pytest.mark.parametrize(
     ("applied", "code", "status"),
     [

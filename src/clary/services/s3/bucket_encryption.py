@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import access, configuration, encryption_asked, faults, options
-from clary.services.s3.encryption_asked import AES256, KMS
+from clary.services.s3.encryption_asked import AES256, CUSTOMERS, KMS
 
 operations = Operations()
 
@@ -27,8 +27,10 @@ def put_bucket_encryption(call: Call, given: Document) -> Document:
 
 def _check(rule: Mapping[str, Any]) -> None:
     for member in rule:
-        if member not in ("ApplyServerSideEncryptionByDefault", "BucketKeyEnabled"):
+        if member not in ("ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", encryption_asked.BLOCKED):
             raise faults.not_implemented(f"ServerSideEncryptionRule.{member}")
+    if set(encryption_asked.blocked(rule)) not in ({CUSTOMERS}, {"NONE"}, set()):
+        raise faults.malformed_xml()
     applied = rule.get("ApplyServerSideEncryptionByDefault") or {}
     algorithm = applied.get("SSEAlgorithm")
     if algorithm == "aws:kms:dsse":

@@ -29,6 +29,7 @@ MEMBERS = (
 )
 NAME = "Encryption"  # of the bucket's setting
 AES256, KMS, CUSTOMER = "AES256", "aws:kms", "customer"
+BLOCKED, CUSTOMERS = "BlockedEncryptionTypes", "SSE-C"  # a member of the bucket's rule, and its name for CUSTOMER
 _HEADER = "x-amz-server-side-encryption"
 _KEY_BYTES = 32
 
@@ -51,6 +52,8 @@ def asked(connection: Connection, settings: Settings, bucket: Bucket, given: Map
     """None for what is to be kept as it is. Raises S3's errors."""
     by_request, rule = _of_request(bucket, given), default(connection, settings, bucket)
     bucket_key = bool(given.get("BucketKeyEnabled", (rule or {}).get("BucketKeyEnabled")))
+    if by_request is not None and by_request.algorithm == CUSTOMER and CUSTOMERS in blocked(rule or {}):
+        raise faults.access_denied()
     if by_request is not None:  # what it does not say of bucket keys is as the bucket is set to
         return dataclasses.replace(by_request, bucket_key=bucket_key)
     if rule is None:
@@ -65,6 +68,11 @@ def default(connection: Connection, settings: Settings, bucket: Bucket) -> dict[
     if rules is not None:
         return dict(rules[0])
     return {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": AES256}} if settings.encrypt_objects else None
+
+
+def blocked(rule: Mapping[str, Any]) -> list[str]:
+    """The encryption types that new objects may not have; the only one that there can be is CUSTOMERS."""
+    return (rule.get(BLOCKED) or {}).get("EncryptionType") or []
 
 
 def _of_request(bucket: Bucket, given: Mapping[str, Any]) -> Asked | None:
