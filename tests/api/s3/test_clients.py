@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import boto3
 import pytest
+import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore import UNSIGNED
 from botocore.auth import S3SigV4Auth
@@ -315,3 +316,15 @@ def test_the_bucket_in_the_host_name_through_the_proxy(server: WholeServer, tmp_
         "https://virtual-host.s3.amazonaws.com/a/%C3%BC",
         "https://virtual-host.s3.amazonaws.com/",
     ]
+
+
+def test_forms(server: WholeServer, s3: Any, https: bool, bucket: str) -> None:
+    """A file of several of the edge's pieces, under each scheme; the form's end is the client's last word."""
+    data = bytes(range(256)) * 20_000
+    form = s3.generate_presigned_post(bucket, "by/${filename}", Conditions=[["content-length-range", 1, len(data)]])
+    roots = {"ca_certs": str(server.ca)} if https else {}
+    with urllib3.PoolManager(**roots) as pool:
+        for size, status in ((len(data), 204), (0, 400), (len(data) + 1, 400)):
+            sent = [*form["fields"].items(), ("file", ("a b.bin", (data + b"x")[:size]))]
+            assert pool.request("POST", form["url"], fields=sent).status == status
+    assert s3.get_object(Bucket=bucket, Key="by/a b.bin")["Body"].read() == data

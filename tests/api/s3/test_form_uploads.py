@@ -61,6 +61,12 @@ def test_a_presigned_form(s3: Any, bucket: str, presign: Any, post: Any, server:
     assert done.headers["Location"] == f"{server.url}/{bucket}/{quote('a key/ü+%')}"
 
 
+def test_the_bucket_in_the_host_name(s3: Any, bucket: str, presign: Any, post: Any) -> None:
+    done = post("", presign("a b"), Host=f"{bucket}.s3.localhost:7467")
+    assert (done.status, done.headers["Location"]) == (204, f"http://{bucket}.s3.localhost:7467/a%20b")
+    assert s3.head_object(Bucket=bucket, Key="a b")["ContentLength"] == len(DATA)
+
+
 @pytest.mark.parametrize(("filename", "key"), [("cat.png", "user/cat.png"), ("C:\\my\\cat.png", "user/cat.png")])
 def test_the_file_names_the_key(s3: Any, bucket: str, presign: Any, post: Any, filename: str, key: str) -> None:
     assert post(bucket, presign("user/${filename}"), name=filename).status == 204

@@ -156,7 +156,10 @@ def source_of(header: str) -> tuple[str, str]:
         raise faults.invalid_argument(message, "x-amz-copy-source", header)
     if bucket.startswith("arn:"):
         raise faults.not_implemented("x-amz-copy-source with an access point ARN")
-    return unquote(bucket), unquote_plus(key, errors="strict")
+    try:
+        return unquote(bucket), unquote_plus(key, errors="strict")
+    except UnicodeDecodeError:
+        raise faults.invalid_argument("Invalid copy source encoding.", "x-amz-copy-source", header) from None
 
 
 def version_of(header: str) -> str | None:
