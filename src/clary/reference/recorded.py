@@ -35,6 +35,11 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "StorageClass": "Every object is kept on the same disk; the class is stored and listed.",
         "RequestPayer": "Nobody pays.",
     },
+    ("s3", "RestoreObject"): {
+        "RestoreRequest.GlacierJobParameters": "A restoration is over at once, whatever the tier.",
+        "RestoreRequest.Tier": "As GlacierJobParameters.",
+        "RestoreRequest.Description": "Of a selection from an archive, which is not built.",
+    },
     ("s3", "PutBucketLifecycleConfiguration"): {
         "LifecycleConfiguration.Rules[].Transitions[].StorageClass": "As in PutObject; what is shown changes.",
         "LifecycleConfiguration.Rules[].NoncurrentVersionTransitions[].StorageClass": "As in Transitions.",

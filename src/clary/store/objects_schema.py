@@ -40,7 +40,8 @@ bucket_settings = sa.Table(
 # `headers` are the system headers by member name (ContentType, CacheControl, ...), `checksum` is {algorithm, value,
 # type} or {}. `version` is "null" for what was put into a bucket that is not versioned. `acl` is {Owner, Grants}, NULL
 # where the bucket's owner alone has rights; `lock` is {Mode, RetainUntil, LegalHold} or some of these, NULL without;
-# `encryption` is what `services.s3.data_keys` says of it, NULL for bytes that are kept as they are.
+# `encryption` is what `services.s3.data_keys` says of it, NULL for bytes that are kept as they are; `restored` is until
+# when an archived object can be read, in epoch seconds.
 def _of_object() -> tuple[sa.Column[Any], ...]:
     """What is known of an object, or of a version of one, besides what tells it from others."""
     return (
@@ -58,6 +59,7 @@ def _of_object() -> tuple[sa.Column[Any], ...]:
         sa.Column("acl", _MAYBE),
         sa.Column("lock", _MAYBE),
         sa.Column("encryption", _MAYBE),
+        sa.Column("restored", sa.Float),
     )
 
 
@@ -69,6 +71,14 @@ objects = sa.Table(
     sa.Column("version", sa.String, primary_key=True, server_default="null"),
     *_of_object(),
 )
+
+
+def _restored(table: sa.Table) -> None:
+    there = table.c.restored.is_not(None)
+    sa.Index(f"{table.name}_by_restored", table.c.restored, sqlite_where=there, postgresql_where=there)
+
+
+_restored(objects)
 
 # Noncurrent versions, and delete markers (current or not: a key whose newest is a marker has no row in `objects`).
 # `place` orders the versions of a key, the newest first: it counts down. The other columns are those of `objects`.
@@ -83,6 +93,8 @@ versions = sa.Table(
     *_of_object(),
     sa.UniqueConstraint("bucket", "key", "version", name="versions_by_id"),
 )
+
+_restored(versions)
 
 # The bytes of small objects: entered and removed in the transaction of their row in `objects`, so that one commit makes
 # them durable. A table of their own, because a listing reads every row of `objects` that it shows.

@@ -122,9 +122,14 @@ def test_rules_that_are_none(s3: Any, bucket: str, rule: dict[str, Any], code: s
     caught.match(told)
 
 
-def test_archives_are_not_built(s3: Any, bucket: str) -> None:
-    with refused("NotImplemented", 501):
-        configure(s3, bucket, {"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]})
+def test_objects_never_move_back(s3: Any, bucket: str, server: SimpleNamespace) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=BIG, StorageClass="GLACIER_IR")
+    configure(s3, bucket, {"Transitions": [{"Days": 30, "StorageClass": "STANDARD_IA"}]})
+    assert sweep(server, 40) == 0
+    configure(s3, bucket, {"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]})
+    assert sweep(server, 3) == 1
+    with refused("InvalidObjectState", 403):
+        s3.get_object(Bucket=bucket, Key="k")
 
 
 def test_two_rules_of_one_name(s3: Any, bucket: str) -> None:

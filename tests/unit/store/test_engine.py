@@ -214,7 +214,7 @@ def test_a_fresh_database_needs_no_steps(tmp_path: Path) -> None:
 
 def test_an_object_index_of_version_1_is_opened(tmp_path: Path) -> None:
     """It knew no small objects: all bytes were in files. Buckets were set to nothing."""
-    later = {"content", "versioning", "settings", "acl", "lock", "encryption"}
+    later = {"content", "versioning", "settings", "acl", "lock", "encryption", "restored"}
     old = sa.MetaData(info={"component": "objects"})
     for today in (objects, buckets, uploads):
         columns = [column for column in today.columns if column.name not in later]
@@ -229,5 +229,5 @@ def test_an_object_index_of_version_1_is_opened(tmp_path: Path) -> None:
     first.dispose()
     database = SqliteDatabase(str(tmp_path / "objects.db"), OBJECTS)
     found = database.read(lambda connection: connection.execute(sa.select(objects)).mappings().one())
-    assert dict(found) == {**row, "content": None, "acl": None, "lock": None, "encryption": None}
+    assert dict(found) == {**row, "content": None, "acl": None, "lock": None, "encryption": None, "restored": None}
     database.close()

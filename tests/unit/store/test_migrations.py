@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from clary.services.s3.index import Entry, find
 from clary.store import queues, records
 from clary.store.engine import Database
-from clary.store.migrations import encryption, identities
+from clary.store.migrations import encryption, identities, restorations
 from clary.store.migrations import queues as step
 from clary.store.objects_schema import objects
 from clary.store.records import Record
@@ -87,5 +87,22 @@ def test_objects_of_version_3_are_not_encrypted(tmp_path: Any, database_urls: Ca
 
     database.write(fill)
     database.write(encryption.add)
+    assert database.read(lambda connection: find(connection, "b", b"k")) == Entry(**here)
+    database.close()
+
+
+def test_objects_of_version_4_are_not_restored(tmp_path: Any, database_urls: Callable[[], str]) -> None:
+    database = open_database(database_urls(), tmp_path, OBJECTS)
+    here = {"bucket": "b", "key": b"k", "size": 0, "etag": "e", "modified": 0.0, "storage_class": "GLACIER"}
+    described: dict[str, Any] = {name: {} for name in ("checksum", "headers", "metadata", "tags")}
+
+    def fill(connection: Connection) -> None:
+        connection.execute(objects.insert().values(**here, **described))
+        for table in ("objects", "versions"):
+            connection.exec_driver_sql(f"DROP INDEX {table}_by_restored")
+            connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN restored")
+
+    database.write(fill)
+    database.write(restorations.add)
     assert database.read(lambda connection: find(connection, "b", b"k")) == Entry(**here)
     database.close()

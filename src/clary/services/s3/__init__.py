@@ -2,6 +2,7 @@
 
 from clary.services.operation import Operations
 from clary.services.s3 import (
+    archives,
     bucket_encryption,
     buckets,
     completing,
@@ -44,6 +45,7 @@ for _part in (
     ownership,
     grants,
     notifications,
+    archives,
 ):
     OPERATIONS.include(_part.operations)
 

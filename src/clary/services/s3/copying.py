@@ -15,6 +15,7 @@ from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import (
     access,
     acl,
+    archived,
     checksums,
     conditions,
     data_keys,
@@ -139,6 +140,7 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
 
     while True:  # another round only when the source was replaced between finding and opening it
         found, entry = call.platform.stores.objects.read(find)
+        archived.check_source(entry, call.platform.clock)
         start, length = ranges.of_copy(span, entry.size)
         encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, customer_key)
         with suppress(FileNotFoundError):

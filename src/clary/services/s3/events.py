@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from dataclasses import dataclass
 from urllib.parse import quote_plus
@@ -28,12 +29,14 @@ _NEWER = ("ObjectTagging", "ObjectAcl", "LifecycleExpiration", "LifecycleTransit
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who did it, from where, in which request; `now` is when, in epoch seconds."""
+    """Who did it, from where, in which request; `now` is when, in epoch seconds. `restored` is what an event tells of
+    a restoration besides."""
 
     principal: str
     address: str
     request: str
     now: float
+    restored: Document | None = None
 
 
 def of_call(call: Call) -> Cause:
@@ -68,6 +71,19 @@ def described(connection: Connection, bucket: Bucket, cause: Cause, event: str, 
         _note(connection, bucket, cause, event, entry.key, about)
 
 
+def restored(connection: Connection, bucket: Bucket, cause: Cause, kind: str, entry: Entry) -> None:
+    """Of an archived object."""
+    if tells(bucket):
+        about = {"size": entry.size, "eTag": entry.etag, **_version(bucket, entry.version)}
+        _note(connection, bucket, cause, f"ObjectRestore:{kind}", entry.key, about)
+
+
+def until(cause: Cause, entry: Entry, ends: float) -> Cause:
+    """The same, of a restoration that lasts until `ends`."""
+    shown = {"lifecycleRestorationExpiryTime": time_text(ends), "lifecycleRestoreStorageClass": entry.storage_class}
+    return dataclasses.replace(cause, restored=shown)
+
+
 def removed(connection: Connection, bucket: Bucket, cause: Cause, kind: str, key: bytes, done: Deleted) -> None:
     """`kind` is "ObjectRemoved" or "LifecycleExpiration"."""
     if not tells(bucket):
@@ -84,30 +100,33 @@ def _version(bucket: Bucket, version: str) -> Document:
 
 
 def _note(connection: Connection, bucket: Bucket, cause: Cause, event: str, key: bytes, about: Document) -> None:
+    """`about` are members of the object."""
     rules = bucket_settings.find(connection, bucket, notifications.NAME) or []
     name = key.decode()
+    shown = {"key": quote_plus(name, safe="/"), **about}
     for rule in notifications.about(rules, event, name):
-        record = {
-            "eventVersion": "2.3" if event.partition(":")[0] in _NEWER else "2.1",
-            "eventSource": "aws:s3",
-            "awsRegion": bucket.region,
-            "eventTime": time_text(cause.now),
-            "eventName": event,
-            "userIdentity": {"principalId": cause.principal},
-            "requestParameters": {"sourceIPAddress": cause.address},
-            "responseElements": {"x-amz-request-id": cause.request, "x-amz-id-2": cause.request},
-            "s3": {
-                "s3SchemaVersion": "1.0",
-                "configurationId": rule["Id"],
-                "bucket": {
-                    "name": bucket.name,
-                    "ownerIdentity": {"principalId": canonical_id(bucket.account)},
-                    "arn": f"arn:aws:s3:::{bucket.name}",
-                },
-                "object": {"key": quote_plus(name, safe="/"), **about},
-            },
-        }
-        _enter(connection, bucket, rule["TopicArn"], record)
+        _enter(connection, bucket, rule["TopicArn"], _record(bucket, cause, event, rule["Id"], shown))
+
+
+def _record(bucket: Bucket, cause: Cause, event: str, rule: str, about: Document) -> Document:
+    owner = {"principalId": canonical_id(bucket.account)}
+    return {
+        "eventVersion": "2.3" if event.partition(":")[0] in _NEWER else "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": bucket.region,
+        "eventTime": time_text(cause.now),
+        "eventName": event,
+        "userIdentity": {"principalId": cause.principal},
+        "requestParameters": {"sourceIPAddress": cause.address},
+        "responseElements": {"x-amz-request-id": cause.request, "x-amz-id-2": cause.request},
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "configurationId": rule,
+            "bucket": {"name": bucket.name, "ownerIdentity": owner, "arn": f"arn:aws:s3:::{bucket.name}"},
+            "object": about,
+        },
+        **({"glacierEventData": {"restoreEventData": cause.restored}} if cause.restored else {}),
+    }
 
 
 def _enter(connection: Connection, bucket: Bucket, topic: str, record: Document) -> None:

@@ -44,9 +44,8 @@ class Bucket:
 
 @dataclass(slots=True)  # frozen, it would take four times as long to make
 class Entry:
-    """An object: a row of `objects`, see there. Not changed once it is made. Times are epoch seconds, `etag` is without
-    its quotes. `data` are the bytes of a small object (encrypted, where the object is), given to `put` and found by
-    `find_whole` alone."""
+    """An object: a row of `objects`, see there. Not changed once it is made. Times are epoch seconds, `etag` has no
+    quotes. `data` are the bytes of a small object (encrypted, where the object is): for `put`, and by `find_whole`."""
 
     bucket: str
     key: bytes
@@ -65,6 +64,7 @@ class Entry:
     acl: dict[str, Any] | None = None
     lock: dict[str, Any] | None = None
     encryption: dict[str, Any] | None = None
+    restored: float | None = None
     data: bytes = b""
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.services.s3 import (
+    archives,
     bucket_settings,
     events,
     index,
@@ -24,6 +25,7 @@ from clary.services.s3 import (
     lifecycle_rules,
     listings,
     lock,
+    options,
     version_listings,
     versions,
     writing,
@@ -77,6 +79,7 @@ def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY
     while not stopping.is_set():
         try:
             sweep(platform, stopping.is_set)
+            archives.sweep(platform, stopping.is_set)
         except Exception:
             if not stopping.is_set():
                 _LOG.exception("carrying out lifecycle rules failed; the next round tries again")
@@ -156,7 +159,13 @@ def _becomes(rules: _Rules, seen: _Seen) -> str | None:
     for what in (_EXPIRE, _REMOVE):
         if any(each == what for _, each in due):
             return what
-    return due[-1][1] if due and due[-1][1] != entry.storage_class else None
+    return due[-1][1] if due and _is_later(due[-1][1], entry.storage_class) else None
+
+
+def _is_later(storage_class: str, present: str) -> bool:
+    """Objects never move back."""
+    order = options.STORAGE_CLASSES.index
+    return order(storage_class) > order(present)
 
 
 def _of_noncurrent(rules: _Rules, rule: Rule, seen: _Seen, since: float) -> Iterator[tuple[float, str]]:

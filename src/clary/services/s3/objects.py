@@ -13,6 +13,7 @@ from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import (
     access,
     acl,
+    archived,
     checksums,
     conditions,
     data_keys,
@@ -109,7 +110,7 @@ class _View(NamedTuple):
 @options.understands(*_READ)
 def get_object(call: Call, given: Document) -> Document:
     view, body = _opened(call, given)
-    return {**_described(view, given), "Body": body}
+    return {**_described(view, given), **archived.shown(view.entry, call.platform.clock), "Body": body}
 
 
 @operations.handles("HeadObject")
@@ -117,6 +118,7 @@ def get_object(call: Call, given: Document) -> Document:
 def head_object(call: Call, given: Document) -> Document:
     view = call.platform.stores.objects.read(lambda connection: _view(connection, given))
     entry, key, told = view.entry, encryption_asked.customer_key(given), _described(view, given)
+    told |= archived.shown(entry, call.platform.clock)
     asker, kms = data_keys.Asker.of(call), "ChecksumType" in told  # a checksum says something of the bytes
     data_keys.prove(asker, entry.bucket, entry.key, entry.encryption, key, kms=kms)
     return told
@@ -127,6 +129,7 @@ def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]
     while True:  # another round only when the object was replaced between finding and opening it
         view = call.platform.stores.objects.read(lambda connection: _view(connection, given, whole=True))
         entry = view.entry
+        archived.check_readable(entry, call.platform.clock)
         if entry.data and entry.encryption is None and key is None:
             return view, entry.data[view.start : view.start + view.length]
         encryption = data_keys.resume(asker, entry.bucket, entry.key, entry.encryption, key)

@@ -15,10 +15,13 @@ from clary.services.s3 import faults, integrity, user_metadata
 
 _ALWAYS = frozenset({"Bucket", "Key", "ExpectedBucketOwner", "RequestPayer"})
 LONGEST_KEY = 1024
-STORAGE_CLASSES = frozenset(
-    {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
+# Lifecycle rules move objects from one to a later one.
+STORAGE_CLASSES = (
+    *("STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR"),
+    *("GLACIER", "DEEP_ARCHIVE"),
 )
-_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE", "SNOW", "OUTPOSTS", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"})
+ARCHIVES = STORAGE_CLASSES[-2:]
+_ELSEWHERE = frozenset({"SNOW", "OUTPOSTS", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP"})
 SYSTEM_HEADERS = ("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType", "Expires")
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
@@ -69,7 +72,7 @@ def check_bucket_name(name: str) -> None:
 
 def storage_class(given: Mapping[str, Any]) -> str:
     wanted = str(given.get("StorageClass") or "STANDARD")
-    if wanted in _ARCHIVES:
+    if wanted in _ELSEWHERE:
         raise faults.not_implemented(f"x-amz-storage-class: {wanted}")
     if wanted not in STORAGE_CLASSES:
         raise ServiceError("InvalidStorageClass", "The storage class you specified is not valid")

@@ -12,7 +12,7 @@ from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.objects.base import FileBody, Joined
 from clary.objects.encrypted import Cipher
-from clary.services.s3 import access, data_keys, encryption_asked, entering, faults, index, options, writing
+from clary.services.s3 import access, archived, data_keys, encryption_asked, entering, faults, index, options, writing
 from clary.services.s3.data_keys import Encryption
 from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Entry
@@ -34,6 +34,7 @@ def open_object(platform: Platform, account: str, bucket: str, key: str) -> tupl
     asker = _owner(platform, account)
     for _ in range(_ATTEMPTS):
         entry = platform.stores.objects.read(find)
+        archived.check_readable(entry, platform.clock)
         encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, None)
         with suppress(FileNotFoundError):
             return entry.size, entry.etag, pieces(platform, entry, 0, entry.size, encryption)
