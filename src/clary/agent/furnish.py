@@ -18,6 +18,7 @@ from clary.sandbox.limits import Group, make_group
 MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
+SERVER_VARIABLE = "AWS_ENDPOINT_URL"
 IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
 
 
@@ -66,8 +67,10 @@ def _resources(spec: InstanceSpec) -> dict[str, Any]:
 
 
 def environment(context: Context, confinement: Confinement, service: Mapping[str, str]) -> dict[str, str]:
-    """The user's pairs, under what the service sets; AWS_ENDPOINT_URL* stays the user's to choose."""
+    """The user's pairs, under what the service sets; AWS_ENDPOINT_URL* stays the user's to choose. A job that can reach
+    the server is told where it is: the session that it is given is of use nowhere else."""
     spec = context.spec
+    found = {SERVER_VARIABLE: context.link.server()} if confinement.rung == "plain" else {}
     ours = {
         "PATH": f"{spec.image.environment}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",
@@ -82,7 +85,7 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
         ours |= context.endpoint.environment
     if confinement.rung == "plain":
         ours[BASE_VARIABLE] = confinement.inside_base
-    return {**spec.environment, **ours}
+    return {**found, **spec.environment, **ours}
 
 
 def confinement(context: Context, group: Group, readonly: Sequence[str] = (), sockets: str = "") -> Confinement:

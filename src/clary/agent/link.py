@@ -72,6 +72,13 @@ class Link:
             self._due = math.inf if due else self._due
         return due
 
+    def server(self) -> str:
+        """The server's base URL, waiting for its first word; "" when the instance is not wanted any more."""
+        with self._changed:
+            while not self.endpoint and self._orders.wanted:
+                self._changed.wait(0.2)
+            return self.endpoint
+
     def credentials(self, refresh: bool = False) -> Credentials | None:
         """The role's session, waiting for one while the server is away; None when the instance is not wanted any
         more. Raises ClientFailure when the role gives none."""

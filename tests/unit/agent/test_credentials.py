@@ -46,6 +46,23 @@ tell([found.method, frozen, leaked, list(ask()[1])])
     assert members == ["RoleArn", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
 
 
+def test_a_plain_process_acts_with_it(there: World) -> None:
+    """It has the machine's network, and is told where its server is."""
+    if there.settings.isolation != "plain":
+        assert there.told("tell([each for each in os.environ if each.startswith('AWS_ENDPOINT_URL')])") == []
+        return
+    there.s3.buckets["in"] = {"k": b"of the role"}
+    program = """
+import boto3
+tell(boto3.client("s3").get_object(Bucket="in", Key="k")["Body"].read().decode())
+"""
+    assert there.told(program) == "of the role"
+    assert (
+        there.told("tell(os.environ['AWS_ENDPOINT_URL'])", environment={"AWS_ENDPOINT_URL": "http://own"})
+        == "http://own"
+    )
+
+
 def test_only_the_right_question_is_answered(there: World) -> None:
     status, whole = there.told("tell(ask())")
     assert (status, whole["RoleArn"]) == (200, ROLE)
