@@ -43,12 +43,14 @@ answer has not, stand in no document and are put in as one ready text. Before th
 CPU. What both cost now is the way through: edge, frames, signature, routing. A job that is created while
 others wait is born in the queue, in the one transaction that creates it, and the scheduler has nothing to do
 for it before its turn; before, it wrote each new job a second time, and a create took three times the CPU. A
-create is now validation and completion of the request (a third), four statements on seven indices (a third)
+create is now validation and completion of the request (a third), three statements on seven indices (a third)
 and its share of the commit. While a commit is on its way to the disk, other requests are worked at and share
 the next: with a disk that takes 5 ms to sync, 16 connections create 640 jobs a second instead of 300. At 1
-connection a create is bound by the commit. Options that
-are not built are looked up by what a request has, a request's frames are read in one call, the role's trust policy is
-parsed once. To come further: a document that is not copied before it is written."""
+connection a create is bound by the commit. Options that are not built are looked up by what a request has, a request's
+frames are read in one call, the role's trust policy is parsed once. What an identity may do whatever the resource is
+decided once, where each request took 17 to 42 us for it; values that live for one request are made without the price
+of a frozen dataclass. To come further: a document that is not copied before it is written, and heads between edge and
+control plane that are no JSON."""
 
 
 @dataclass

@@ -63,12 +63,8 @@ def query(text: str, without: Sequence[str] = ()) -> str:
     """The parameters sorted by encoded name and value; those named in `without` left out."""
     if not text:
         return ""
-    pairs = []
-    for piece in text.split("&"):
-        name, _, value = piece.partition("=")
-        if not piece or name in without:
-            continue
-        pairs.append((name, value))
+    split = [piece.partition("=") for piece in text.split("&") if piece]
+    pairs = [(name, value) for name, _, value in split if name not in without]
     if not _PLAIN_QUERY.fullmatch(text) and not _CANONICAL_QUERY.fullmatch(text):
         pairs = [(_parameter(name), _parameter(value)) for name, value in pairs]
     pairs.sort()

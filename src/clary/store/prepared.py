@@ -38,15 +38,23 @@ class _Compiled:
             values if self._positional else {name: value for (name, _), value in zip(self._binds, values, strict=True)}
         )
 
+    def row(self, cursor: Any, values: Row) -> Row:
+        processes = self._processing(cursor)
+        return _processed(values, processes) if processes else tuple(values)
+
     def rows(self, cursor: Any, values: Sequence[Row]) -> list[Row]:
+        processes = self._processing(cursor)
+        if not processes:
+            return list(values)
+        return [_processed(row, processes) for row in values]
+
+    def _processing(self, cursor: Any) -> list[tuple[int, _Process]]:
         processes = self._processes
         if processes is None:  # only an answer tells the driver's types
             described = zip(self._types, cursor.description, strict=True)
             columns = [each.result_processor(self._dialect, column[1]) for each, column in described]
             processes = self._processes = [(at, process) for at, process in enumerate(columns) if process is not None]
-        if not processes:
-            return list(values)
-        return [_processed(row, processes) for row in values]
+        return processes
 
 
 def _processed(row: Row, processes: Sequence[tuple[int, _Process]]) -> Row:
@@ -77,7 +85,7 @@ class Prepared:
         """The first row, None when there is none."""
         compiled, cursor = self._run(connection, given)
         row = cursor.fetchone()
-        found = None if row is None else compiled.rows(cursor, (row,))[0]
+        found = None if row is None else compiled.row(cursor, row)
         cursor.close()
         return found
 
