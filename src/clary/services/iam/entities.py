@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from clary.services.iam import errors, shapes
 from clary.services.operation import Call, Document
 from clary.store import records
-from clary.store.records import Query, Record
+from clary.store.records import NameTaken, Query, Record
 from clary.store.schema import records as table
 
 SERVICE_PATH = "/aws-service-role/"
@@ -86,6 +86,15 @@ def check_free(connection: Connection, kind: str, account: str, name: str, taken
     same = [sa.func.lower(table.c.name) == name.lower()]
     if records.select(connection, Query(kind, account, shapes.REGION, limit=1, conditions=same)):
         raise errors.exists(taken)
+
+
+def enter(connection: Connection, record: Record, taken: str) -> None:
+    """A new record, if its name is free. Raises EntityAlreadyExists, worded as `taken`."""
+    check_free(connection, record.kind, record.account, str(record.name), taken)
+    try:
+        records.insert(connection, record)
+    except NameTaken:
+        raise errors.exists(taken) from None
 
 
 def check_deletable(record: Record) -> None:

@@ -8,7 +8,7 @@ from clary.services.iam import attached_policies, entities, errors, generation, 
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Record
+from clary.store.records import Record
 
 operations = Operations()
 
@@ -47,15 +47,7 @@ def create_group(call: Call, given: Document) -> Document:
     }
     record = Record(shapes.GROUP, call.account, shapes.REGION, document["Arn"], name, "", now, now, document)
     taken = f"Group with name {name} already exists."
-
-    def work(connection: Connection) -> None:
-        entities.check_free(connection, shapes.GROUP, call.account, name, taken)
-        records.insert(connection, record)
-
-    try:
-        generation.write(call, work)
-    except NameTaken:
-        raise errors.exists(taken) from None
+    generation.write(call, lambda connection: entities.enter(connection, record, taken))
     return {"Group": shown(record)}
 
 

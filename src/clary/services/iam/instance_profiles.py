@@ -8,7 +8,7 @@ from clary.services.iam import entities, errors, generation, roles, shapes, tags
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Record
+from clary.store.records import Record
 
 operations = Operations()
 
@@ -55,14 +55,10 @@ def create_instance_profile(call: Call, given: Document) -> Document:
     taken = f"Instance Profile {name} already exists."
 
     def work(connection: Connection) -> Document:
-        entities.check_free(connection, shapes.INSTANCE_PROFILE, call.account, name, taken)
-        records.insert(connection, record)
+        entities.enter(connection, record, taken)
         return {"InstanceProfile": shown(connection, record)}
 
-    try:
-        return generation.write(call, work)
-    except NameTaken:
-        raise errors.exists(taken) from None
+    return generation.write(call, work)
 
 
 @operations.handles("GetInstanceProfile")

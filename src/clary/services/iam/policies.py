@@ -10,7 +10,7 @@ from clary.services.iam.managed import ManagedPolicy
 from clary.services.iam.policy_usage import Usage
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Record
+from clary.store.records import Record
 
 operations = Operations()
 
@@ -120,15 +120,7 @@ def create_policy(call: Call, given: Document) -> Document:
         document["Description"] = given["Description"]
     record = Record(shapes.POLICY, call.account, shapes.REGION, document["Arn"], name, "", now, now, document)
     taken = f"A policy called {name} already exists. Duplicate names are not allowed."
-
-    def work(connection: Connection) -> None:
-        entities.check_free(connection, shapes.POLICY, call.account, name, taken)
-        records.insert(connection, record)
-
-    try:
-        generation.write(call, work)
-    except NameTaken:
-        raise errors.exists(taken) from None
+    generation.write(call, lambda connection: entities.enter(connection, record, taken))
     return {"Policy": shown(document, policy_usage.NONE)}
 
 

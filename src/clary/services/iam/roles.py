@@ -22,7 +22,7 @@ from clary.services.iam import (
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Record
+from clary.store.records import Record
 
 operations = Operations()
 
@@ -78,15 +78,11 @@ def insert(connection: Connection, record: Record) -> Document:
     """How answers show it, once it is there. Raises EntityAlreadyExists, NoSuchEntity (for its boundary) and
     MalformedPolicyDocument (for whom it trusts)."""
     taken = f"Role with name {record.name} already exists."
-    entities.check_free(connection, shapes.ROLE, record.account, str(record.name), taken)
-    if "PermissionsBoundary" in record.document:
-        policies.check_boundary(connection, record.account, record.document["PermissionsBoundary"])
     trust = documents.pinned(connection, record.document["AssumeRolePolicyDocument"])
     record = replace(record, document={**record.document, "AssumeRolePolicyDocument": trust})
-    try:
-        records.insert(connection, record)
-    except NameTaken:
-        raise errors.exists(taken) from None
+    entities.enter(connection, record, taken)
+    if "PermissionsBoundary" in record.document:
+        policies.check_boundary(connection, record.account, record.document["PermissionsBoundary"])
     answer = shown(connection, record)
     del answer["RoleLastUsed"]
     return answer

@@ -11,6 +11,7 @@ from clary.services.iam import entities, generation, shapes
 from clary.services.operation import Call, Document, Operations
 from clary.store.records import Record
 
+Tags = list[dict[str, str]]
 Find = Callable[[Connection, str, str], Record]  # of an account, by what the operations name it; raises NoSuchEntity
 
 
@@ -22,18 +23,17 @@ def serve(operations: Operations, noun: str, member: str, find: Find) -> None:
 
 
 def _tag(member: str, find: Find, call: Call, given: Document) -> Document:
-    def work(connection: Connection) -> Document:
-        record = find(connection, call.account, given[member])
-        entities.change(call, connection, record, Tags=shapes.merged_tags(record.document["Tags"], given["Tags"]))
-        return {}
-
-    return generation.write(call, work)
+    return _changed(member, find, call, given, lambda tags: shapes.merged_tags(tags, given["Tags"]))
 
 
 def _untag(member: str, find: Find, call: Call, given: Document) -> Document:
+    return _changed(member, find, call, given, lambda tags: shapes.without_tags(tags, given["TagKeys"]))
+
+
+def _changed(member: str, find: Find, call: Call, given: Document, changed: Callable[[Tags], Tags]) -> Document:
     def work(connection: Connection) -> Document:
         record = find(connection, call.account, given[member])
-        entities.change(call, connection, record, Tags=shapes.without_tags(record.document["Tags"], given["TagKeys"]))
+        entities.change(call, connection, record, Tags=changed(record.document["Tags"]))
         return {}
 
     return generation.write(call, work)

@@ -19,7 +19,7 @@ from clary.services.iam import (
 from clary.services.iam.identifiers import unique_id
 from clary.services.operation import Call, Document, Operations
 from clary.store import records
-from clary.store.records import NameTaken, Record
+from clary.store.records import Record
 
 operations = Operations()
 
@@ -68,15 +68,11 @@ def create_user(call: Call, given: Document) -> Document:
     taken = f"User with name {record.name} already exists."
 
     def work(connection: Connection) -> None:
-        entities.check_free(connection, shapes.USER, call.account, str(record.name), taken)
+        entities.enter(connection, record, taken)
         if "PermissionsBoundary" in given:
             policies.check_boundary(connection, call.account, given["PermissionsBoundary"])
-        records.insert(connection, record)
 
-    try:
-        generation.write(call, work)
-    except NameTaken:
-        raise errors.exists(taken) from None
+    generation.write(call, work)
     return {"User": shown(record)}
 
 
