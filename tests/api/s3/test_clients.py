@@ -328,3 +328,14 @@ def test_forms(server: WholeServer, s3: Any, https: bool, bucket: str) -> None:
             sent = [*form["fields"].items(), ("file", ("a b.bin", (data + b"x")[:size]))]
             assert pool.request("POST", form["url"], fields=sent).status == status
     assert s3.get_object(Bucket=bucket, Key="by/a b.bin")["Body"].read() == data
+
+
+def test_bytes_of_which_nobody_says_how_many(server: WholeServer, bucket: str) -> None:
+    address = server.client("s3").generate_presigned_url("put_object", {"Bucket": bucket, "Key": "k"})
+    kinds = {"PUT": "", "POST": "multipart/form-data; boundary=x"}
+    for method, url in (("PUT", address), ("POST", f"{server.url}/{bucket}")):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request(method, url.removeprefix(server.url), iter([b"x"]), {"Content-Type": kinds[method]})
+        answer = connection.getresponse()
+        assert (answer.status, b"<Code>MissingContentLength<" in answer.read()) == (411, True)
+        connection.close()

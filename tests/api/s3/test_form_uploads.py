@@ -193,6 +193,15 @@ def test_nobody_posts_where_no_policy_lets_him(s3: Any, bucket: str, post: Any) 
     assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["open/me"]
 
 
+def test_lists_of_access_let_everybody_post(aws: Any, s3: Any, bucket: str, post: Any) -> None:
+    name = f"{bucket}-open"
+    s3.create_bucket(Bucket=name, ObjectOwnership="ObjectWriter")
+    s3.delete_public_access_block(Bucket=name)
+    s3.put_bucket_acl(Bucket=name, ACL="public-read-write")
+    assert post(name, {"key": "k", "acl": "public-read"}).status == 204
+    assert aws("s3", key="").get_object(Bucket=name, Key="k")["Body"].read() == DATA
+
+
 def test_policies_know_forms_from_other_ways(s3: Any, bucket: str, presign: Any, post: Any) -> None:
     fields = presign()
     version = "AWS4-HMAC-SHA256" if "x-amz-algorithm" in fields else "AWS"
@@ -209,7 +218,7 @@ def allow(s3: Any, bucket: str, statement: dict[str, Any]) -> None:
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
-def test_versions_and_locks_are_the_buckets(s3: Any, bucket: str, presign: Any, post: Any) -> None:
+def test_versions_are_the_buckets(s3: Any, bucket: str, presign: Any, post: Any) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     done = post(bucket, presign())
     assert done.headers["x-amz-version-id"] == s3.head_object(Bucket=bucket, Key="k")["VersionId"]
