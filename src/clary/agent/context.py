@@ -42,6 +42,7 @@ class Context:
     orders: Orders
     spool: Spool
     link: Link
+    authorities: str = ""
     collecting: bool = False
     _position: int = field(default=0, repr=False)
 
@@ -71,7 +72,9 @@ class Context:
 
     def s3(self) -> S3:
         spec = self.spec
-        return S3(lambda: self.link.endpoint, spec.region, self._credentials, self.wanted, spec.output_key)
+        return S3(
+            lambda: self.link.endpoint, spec.region, self._credentials, self.wanted, spec.output_key, self.authorities
+        )
 
     def _credentials(self, refresh: bool) -> Credentials:
         credentials = self.link.credentials(refresh)

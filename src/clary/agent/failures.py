@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from clary.agent.s3 import S3Error
+from clary.agent.refusals import S3Error
 
 LONGEST = 1024  # characters of a FailureReason
 OUT_OF_MEMORY = "Out of memory: the job needed more than its instance type has. Please use a larger instance type."

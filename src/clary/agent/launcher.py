@@ -32,11 +32,13 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "OPEN
 
 
 class Launcher:
-    """`run`: the folder of sockets and pid files; `logs`: where fork servers print."""
+    """`run`: the folder of sockets and pid files; `logs`: where fork servers print; `authorities`: the certificates by
+    which agents trust another store of objects, "" for the well-known ones."""
 
-    def __init__(self, run: Path, logs: Path) -> None:
+    def __init__(self, run: Path, logs: Path, authorities: str = "") -> None:
         self._run = run
         self._logs = logs
+        self._authorities = authorities
         self._listener = _listen(run / launch.SOCKET)
         self._isolation: Isolation = probe()
 
@@ -85,7 +87,7 @@ class Launcher:
                 os._exit(0)
             write_pid_file(pid_file, os.getpid())
             os.close(writing)
-            supervise.start(folder, inside, self._isolation, pid_file)
+            supervise.start(folder, inside, self._isolation, pid_file, self._authorities)
         os.close(writing)
         os.waitpid(child, 0)
         os.read(written, 1)  # end of file: both children have closed their ends
@@ -146,7 +148,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the supervisor, which ends this process
     given.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     given.logs.mkdir(parents=True, exist_ok=True)
-    Launcher(given.run, given.logs).serve()
+    Launcher(given.run, given.logs, settings.objects_ca_bundle).serve()
 
 
 if __name__ == "__main__":

@@ -14,9 +14,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote_plus, urlsplit
 
+from clary.agent.reading import Reader
+from clary.agent.refusals import S3Error
 from clary.agent.sigv4 import EMPTY, path_of, query_of, sign
 from clary.contract.instance import Credentials
 
@@ -26,16 +29,8 @@ _TIMEOUT = 60.0  # seconds without a byte
 _ATTEMPTS = 8  # answers of 5xx in a row before it is given up
 _LONGEST_PAUSE = 2.0
 _ENCRYPTION = "x-amz-server-side-encryption"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidToken", "RequestExpired")
-
-
-class S3Error(Exception):
-    """S3 refused. `code` is its error code ("NoSuchBucket", "AccessDenied", "SlowDown", ...)."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        super().__init__(f"{code}: {message}" if message else code)
-        self.code = code
-        self.status = status
 
 
 class Unwanted(Exception):
@@ -60,7 +55,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 class S3:
     """endpoint() is the server's base URL at the moment; credentials(refresh) gives the role session, a new one when
     `refresh`; wanted() says whether to go on; `kms_key` is what uploads are encrypted under ("" for what
-    their bucket is set to). One object is used by several threads: every request has a connection of its own."""
+    their bucket is set to), `authorities` as in `reading.Source`. One object is used by several threads: every request
+    has a connection of its own."""
 
     def __init__(
         self,
@@ -69,12 +65,14 @@ class S3:
         credentials: Callable[[bool], Credentials],
         wanted: Callable[[], bool],
         kms_key: str = "",
+        authorities: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._region = region
         self._credentials = credentials
         self._wanted = wanted
         self._kms_key = kms_key
+        self.authorities = authorities
 
     def list(self, bucket: str, prefix: str) -> Iterator[Object]:
         """Every object under the prefix, in key order."""
@@ -92,7 +90,7 @@ class S3:
                 return
 
     def read(self, bucket: str, key: str) -> Reader:
-        """The object's bytes as a stream, continued after a break."""
+        """The object's bytes as a stream."""
         return Reader(self, bucket, key)
 
     def download(self, bucket: str, key: str, target: Path) -> None:
@@ -131,13 +129,20 @@ class S3:
                 self.pause(_LONGEST_PAUSE / 10)
 
     def exchange(
-        self, method: str, bucket: str, key: str, query: dict[str, str], body: Payload | None = None, start: int = 0
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: dict[str, str],
+        body: Payload | None = None,
+        extra: Mapping[str, str] = NO_HEADERS,
     ) -> http.client.HTTPResponse:
-        """An answer of 2xx whose body is still to be read. Raises S3Error, Unwanted."""
+        """An answer of 2xx, or of 307 for who asked for that, whose body is still to be read. `extra` headers are not
+        signed. Raises S3Error, Unwanted."""
         refused, pause, refresh = 0, 0.05, False
         while True:
             try:
-                return self._once(method, bucket, key, query, body, start, refresh)
+                return self._once(method, bucket, key, query, body, extra, refresh)
             except S3Error as error:
                 refused += 1
                 again = error.status >= 500 or error.status == 429 or error.code in _EXPIRED
@@ -156,7 +161,7 @@ class S3:
         key: str,
         query: dict[str, str],
         body: Payload | None,
-        start: int,
+        extra: Mapping[str, str],
         refresh: bool,
     ) -> http.client.HTTPResponse:
         path, text = path_of(bucket, key), query_of(query)
@@ -166,12 +171,11 @@ class S3:
         sent = {"host": address.netloc, **self._encryption(method, query)}
         headers = sign(method, sent, path, text, digest, credentials, self._region, time.time())
         headers["content-length"] = str(body.size if body else 0)
-        if start:
-            headers["range"] = f"bytes={start}-"
+        headers.update(extra)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT)
         connection.request(method, f"{path}?{text}" if text else path, body.pieces() if body else None, headers)
         answer = connection.getresponse()
-        if answer.status >= 300:
+        if answer.status >= 300 and answer.status != http.client.TEMPORARY_REDIRECT:
             raise _refusal(answer)
         return answer
 
@@ -192,43 +196,6 @@ class S3:
             if left <= 0:
                 return
             time.sleep(min(left, 0.1))
-
-
-class Reader:
-    """A one-way stream of an object's bytes."""
-
-    def __init__(self, s3: S3, bucket: str, key: str) -> None:
-        self._s3, self._bucket, self._key = s3, bucket, key
-        self._at = 0
-        self._answer = s3.exchange("GET", bucket, key, {})
-        self._size = int(self._answer.getheader("Content-Length", "0"))
-        self._tag = self._answer.getheader("ETag", "")
-
-    def read(self, size: int = -1, /) -> bytes:
-        """At most `size` bytes, b"" at the end. Raises S3Error when the object changed while it was read."""
-        while self._at < self._size:
-            try:
-                piece = self._answer.read(self._size - self._at if size < 0 else size)
-            except (http.client.HTTPException, OSError):
-                piece = b""
-            if piece:
-                self._at += len(piece)
-                return piece
-            self._continue()
-        return b""
-
-    def _continue(self) -> None:
-        self._answer.close()
-        self._s3.pause(_LONGEST_PAUSE / 10)
-        self._answer = self._s3.exchange("GET", self._bucket, self._key, {}, start=self._at)
-        if self._answer.getheader("ETag", "") != self._tag:
-            raise S3Error("ObjectChanged", f"s3://{self._bucket}/{self._key} changed while it was read", 409)
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._answer.close()
 
 
 class Payload(Protocol):

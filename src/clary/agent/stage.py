@@ -10,7 +10,8 @@ from pathlib import Path
 
 from clary.agent import failures
 from clary.agent.failures import ClientFailure
-from clary.agent.s3 import S3, S3Error, split_uri
+from clary.agent.refusals import S3Error
+from clary.agent.s3 import S3, split_uri
 from clary.archives import BadArchive, unpack
 from clary.contract.instance import Channel
 

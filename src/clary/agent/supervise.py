@@ -23,7 +23,7 @@ from clary.sandbox.limits import yield_cores
 _RUNS = {"training": training.run, "serving": serving.run}
 
 
-def run(folder: InstanceFolder, inside: str, isolation: Isolation) -> None:
+def run(folder: InstanceFolder, inside: str, isolation: Isolation, authorities: str = "") -> None:
     """The whole life of an agent that holds the folder's lock. Returns when the exit record was acknowledged, or when
     Clary goes down: then the spool and the record stay for the next control plane."""
     spec = InstanceSpec.from_json(folder.spec.read_text())
@@ -34,7 +34,7 @@ def run(folder: InstanceFolder, inside: str, isolation: Isolation) -> None:
     spool = Spool(folder.spool)
     link = Link(spec, spool, orders)
     link.start()
-    context = Context(spec, folder, inside, isolation, orders, spool, link)
+    context = Context(spec, folder, inside, isolation, orders, spool, link, authorities)
     _leave(context, _run(context))
     while not (orders.down or orders.refused):
         if spool.wait_empty(0.2):
@@ -64,7 +64,7 @@ def _run(context: Context) -> ExitRecord:
         return ExitRecord("failed", None, text, started, time.time())
 
 
-def start(folder: InstanceFolder, inside: str, isolation: Isolation, pid_file: Path) -> None:
+def start(folder: InstanceFolder, inside: str, isolation: Isolation, pid_file: Path, authorities: str) -> None:
     """The forked process, in a session of its own: streams to the folder's agent.log, then `run`, then the end."""
     status = 1
     try:
@@ -73,7 +73,7 @@ def start(folder: InstanceFolder, inside: str, isolation: Isolation, pid_file: P
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (log, 1), (log, 2)):
             os.dup2(source, target)
-        run(folder, inside, isolation)
+        run(folder, inside, isolation, authorities)
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -90,6 +90,10 @@ class ObjectStore(Protocol):
         """A local path to the very bytes, None when there is none (remote or encrypted)."""
         ...
 
+    def url(self, blob: str, seconds: int) -> str | None:
+        """Where whoever has the address reads the very bytes for so long, None when there is no such place."""
+        ...
+
     def delete(self, blob: str) -> None:
         """Unknown names are fine. The room is free a little later."""
         ...

@@ -59,6 +59,9 @@ class FilesystemStore:
     def path(self, blob: str) -> str | None:
         return str(self._file(blob))
 
+    def url(self, blob: str, seconds: int) -> None:
+        return None
+
     def delete(self, blob: str) -> None:
         self._pins.doom(blob)
 

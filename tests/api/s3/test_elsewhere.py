@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -11,12 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request as UrlRequest
+from urllib.request import urlopen
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from api.s3.faults import refused
+from clary.agent.s3 import S3
+from clary.contract.instance import Credentials
 from clary.objects.remote.place import IN_PLACE, Place
 from clary.objects.remote.store import RemoteStore
 from clary.server import processes
@@ -255,3 +261,65 @@ def test_a_home_finds_its_objects_again_or_does_not_start(pair: SimpleNamespace,
         assert (done.returncode, words in done.stderr) == (1, True)
     pair.here.up()
     assert s3.get_object(Bucket=BUCKET, Key="again")["ContentLength"] == 100_000
+
+
+def agent_client(server: WholeServer, authorities: str = "") -> S3:
+    """What an agent reads with, here with the root's key."""
+    keys = server.keys()
+    credentials = Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], "", float("inf"))
+    return S3(lambda: server.url, "us-east-1", lambda _: credentials, lambda: True, authorities=authorities)
+
+
+def written(server: WholeServer) -> int:
+    """Bytes that the server's processes have written so far, to sockets too."""
+    texts = [Path(f"/proc/{pid}/io").read_text() for pid in server.processes()]
+    return sum(int(re.search(r"wchar: (\d+)", text)[1]) for text in texts)  # type: ignore[index]
+
+
+def test_agents_read_past_the_server(pair: SimpleNamespace, s3: Any, tmp_path: Path) -> None:
+    """An object of one blob and one of four, each without their bytes passing through the server's processes."""
+    (tmp_path / "file").write_bytes(data := os.urandom(LARGE))
+    s3.put_object(Bucket=BUCKET, Key="direct", Body=data)
+    s3.upload_file(str(tmp_path / "file"), BUCKET, "parts", Config=TransferConfig(multipart_chunksize=6 << 20))
+    for key in ("direct", "parts"):
+        before = written(pair.here)
+        agent_client(pair.here).download(BUCKET, key, tmp_path / "got")
+        assert (tmp_path / "got").read_bytes() == data
+        assert written(pair.here) - before < LARGE / 4
+    s3.delete_object(Bucket=BUCKET, Key="parts")
+
+
+def test_only_who_may_read_is_told_where(pair: SimpleNamespace, s3: Any) -> None:
+    data = os.urandom(100_000)
+    s3.put_object(Bucket=BUCKET, Key="open", Body=data)
+    s3.put_object(Bucket=BUCKET, Key="sealed", Body=data, ServerSideEncryption="AES256")
+    ask = agent_client(pair.here)
+    said = ask.exchange("GET", BUCKET, "open", {}, extra={"x-clary-direct": "1", "range": "bytes=10-19"})
+    assert (said.status, said.getheader("x-clary-extent")) == (307, "10-19/100000")
+    assert urlopen(said.getheader("Location")).read() == data
+    encrypted = ask.exchange("GET", BUCKET, "sealed", {}, extra={"x-clary-direct": "1"})
+    assert (encrypted.status, encrypted.read()) == (200, data)
+    for extra in ({"x-clary-direct": "1"}, {}):
+        with pytest.raises(HTTPError) as caught:
+            urlopen(UrlRequest(f"{pair.here.url}/{BUCKET}/open", headers=extra))
+        assert (caught.value.code, caught.value.headers["Location"]) == (403, None)
+
+
+def test_an_agent_that_cannot_reach_the_store_reads_through_the_server(
+    pair: SimpleNamespace, s3: Any, tmp_path: Path
+) -> None:
+    """Certificates that do not vouch for it stand for every reason."""
+    data = os.urandom(1_000_000)
+    place = dataclasses.replace(pair.place, endpoint=pair.place.endpoint.replace("http:", "https:"))
+    pair.there.ask("env")
+    trusted = settings_of(place) | {"objects_ca_bundle": str(pair.there.ca), "objects_prefix": f"{place.prefix}-2"}
+    nobody = tmp_path / "nobody.pem"
+    nobody.write_bytes((pair.here.home / "ca-bundle.pem").read_bytes() if pair.here.ask("env") else b"")
+    with whole_server(**trusted) as server:
+        server.client("s3").create_bucket(Bucket="over-tls")
+        server.client("s3").put_object(Bucket="over-tls", Key="key", Body=data)
+        for authorities, direct in ((str(pair.there.ca), True), (str(nobody), False)):
+            before = written(server)
+            agent_client(server, authorities).download("over-tls", "key", tmp_path / "got")
+            assert (tmp_path / "got").read_bytes() == data
+            assert (written(server) - before < len(data) / 4) is direct

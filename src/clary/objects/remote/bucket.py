@@ -124,6 +124,11 @@ class Bucket:
             raise
         return int(found["ContentLength"]), found["Body"]
 
+    def url(self, key: str, seconds: int) -> str:
+        """Presigned, for GET; asks nobody."""
+        which = {"Bucket": self._bucket, "Key": key}
+        return str(self._client.generate_presigned_url("get_object", Params=which, ExpiresIn=seconds))
+
     def delete(self, keys: Sequence[str]) -> list[str]:
         """At most 1,000 at once; returns why some were not. Unknown keys are fine."""
         wanted = {"Objects": [{"Key": key} for key in keys], "Quiet": True}
@@ -227,7 +232,7 @@ def _refusal(error: ClientError) -> Exception:
         return FileNotFoundError(errno.ENOENT, "the store has no such key or upload")
     if status == 507:
         return OSError(errno.ENOSPC, "the store of objects is full")
-    if status >= 500 or status == 429:
+    if (status >= 500 and code != "NotImplemented") or status == 429:
         _LOG.warning("the store of objects failed: %s", error)
         return Unavailable(str(error))
     return Refused(code, said.get("Message", ""))

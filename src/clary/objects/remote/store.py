@@ -3,6 +3,7 @@ first two characters of the blob's name, as the embedded store's files are named
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +12,12 @@ from contextlib import AbstractContextManager
 from clary.objects.base import Known, Writer
 from clary.objects.pins import Pins
 from clary.objects.remote.background import Background
-from clary.objects.remote.bucket import Bucket
+from clary.objects.remote.bucket import Bucket, Refused
 from clary.objects.remote.place import Place
 from clary.objects.remote.reading import RemoteReading
 from clary.objects.remote.writing import RemoteWriter
 
+_LOG = logging.getLogger(__name__)
 _NAME = re.compile(r"[0-9a-f]{32}")
 _SENDERS = 8  # parts that are sent at once, of all writers
 
@@ -50,6 +52,9 @@ class RemoteStore:
     def path(self, blob: str) -> None:
         return None
 
+    def url(self, blob: str, seconds: int) -> str:
+        return self._bucket.url(self._key(blob), seconds)
+
     def delete(self, blob: str) -> None:
         self._pins.doom(blob)
 
@@ -57,7 +62,12 @@ class RemoteStore:
         return self._pins.hold()
 
     def sweep(self, known: Known, grace: float) -> int:
-        return self._sweep_blobs(known, grace) + self._sweep_uploads(grace)
+        try:
+            uploads = self._sweep_uploads(grace)
+        except Refused as error:  # some stores list no uploads
+            _LOG.warning("unfinished uploads in the store of objects are not swept: %s", error)
+            uploads = 0
+        return self._sweep_blobs(known, grace) + uploads
 
     def close(self) -> None:
         self._sending.shutdown(wait=False, cancel_futures=True)

@@ -17,6 +17,7 @@ from clary.services.s3 import (
     checksums,
     conditions,
     data_keys,
+    direct,
     encryption_asked,
     entering,
     events,
@@ -133,6 +134,8 @@ def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]
         if entry.data and entry.encryption is None and key is None:
             return view, entry.data[view.start : view.start + view.length]
         encryption = data_keys.resume(asker, entry.bucket, entry.key, entry.encryption, key)
+        if elsewhere := direct.redirect(call, entry, view.start, view.length):
+            raise elsewhere
         with suppress(FileNotFoundError):
             return view, reader.pieces(call.platform, entry, view.start, view.length, encryption)
 
