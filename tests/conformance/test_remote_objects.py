@@ -6,11 +6,13 @@ import dataclasses
 import hashlib
 import os
 import secrets
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from clary.objects.base import Lost
+from clary.objects.base import Lost, Unavailable
 from clary.objects.encrypted import Cipher
 from clary.objects.remote.bucket import Bucket
 from clary.objects.remote.place import Place
@@ -117,3 +119,18 @@ class TestRemoteStore(ObjectStoreConformance):
             found = b"".join(cipher.read(store, blob, len(data), start, length))
             assert found == data[start : start + length]
         assert data[:1000] not in whole(store, blob)
+
+
+def test_a_store_that_hangs_is_given_up_and_left_alone_for_a_while() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        bucket = Bucket(Place("bucket", "x", endpoint, "us-east-1", "path", "", "key", "secret"), patience=0.5)
+        times = []
+        for _ in range(3):
+            begin = time.monotonic()
+            with pytest.raises(Unavailable) as caught:
+                bucket.put("key", b"data")
+            times.append(time.monotonic() - begin)
+    assert (caught.value.code, caught.value.status) == ("ServiceUnavailable", 503)
+    assert 1 <= times[0] < 10
+    assert max(times[1:]) < 0.1

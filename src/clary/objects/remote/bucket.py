@@ -22,8 +22,9 @@ from urllib3.exceptions import HTTPError
 from clary.objects.base import Unavailable
 from clary.objects.remote.place import Place
 
-_CONNECT, _READ = 3.0, 20.0  # seconds: to connect; without a byte
-_ATTEMPTS = 3
+_CONNECT = 3.0  # seconds
+PATIENCE = 15.0  # seconds without a byte: one request takes twice that of a store that hangs
+_ATTEMPTS = 2
 _CONNECTIONS = 64  # that are kept
 _AWAY = 2.0  # seconds for which a store that did not answer is not asked again
 _LOG = logging.getLogger(__name__)
@@ -58,16 +59,18 @@ class Begun:
 
 class Bucket:
     """Every method raises Unavailable when the store does not answer, FileNotFoundError when it has no such key or
-    upload, OSError(ENOSPC) when it is full, Refused for its other errors. What is sent, the store checks by its MD5."""
+    upload, OSError(ENOSPC) when it is full, Refused for its other errors. What is sent, the store checks: by its
+    MD5 or, over plain HTTP, by the SHA-256 that is signed then. `patience`: for how many seconds it may say nothing."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, patience: float = PATIENCE) -> None:
         self._bucket = place.bucket
-        self._client = _client(place)
+        self._client = _client(place, patience)
+        self._signs_bodies = place.endpoint.startswith("http:")
         self._away = 0.0  # until when it is not asked, on the monotonic clock
 
     def put(self, key: str, data: bytes) -> None:
         with self._asking():
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentMD5=_md5(data))
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, **self._proof(data))
 
     def put_new(self, key: str, data: bytes) -> bool:
         """False when there is something under the key, where the store understands that condition."""
@@ -90,7 +93,7 @@ class Bucket:
         """Sends a part; returns its ETag."""
         which = {"Bucket": self._bucket, "Key": key, "UploadId": upload, "PartNumber": number}
         with self._asking():
-            return str(self._client.upload_part(**which, Body=data, ContentMD5=_md5(data))["ETag"])
+            return str(self._client.upload_part(**which, Body=data, **self._proof(data))["ETag"])
 
     def complete(self, key: str, upload: str, tags: Sequence[str], size: int) -> None:
         """Makes the object of its parts, `size` bytes in all."""
@@ -148,6 +151,9 @@ class Bucket:
             for each in page.get("Uploads", []):
                 yield Begun(each["Key"], each["UploadId"], now - each["Initiated"].timestamp())
 
+    def _proof(self, data: bytes) -> dict[str, str]:
+        return {} if self._signs_bodies else {"ContentMD5": _md5(data)}
+
     def _pages(self, operation: str, prefix: str) -> Iterator[dict[str, Any]]:
         pages = iter(self._client.get_paginator(operation).paginate(Bucket=self._bucket, Prefix=prefix))
         while True:
@@ -180,14 +186,14 @@ class _Nothing:
     def close(self) -> None: ...
 
 
-def _client(place: Place) -> Any:
+def _client(place: Place, patience: float) -> Any:
     """Of what the place says alone: nothing of AWS_* variables, of files in a home folder, of proxies."""
     nowhere = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
     session = Session(session_vars={**nowhere, "profile": (None, None, None, None)})
     options: dict[str, Any] = {
         "signature_version": "s3v4",
         "connect_timeout": _CONNECT,
-        "read_timeout": _READ,
+        "read_timeout": patience,
         "retries": {"mode": "standard", "total_max_attempts": _ATTEMPTS},
         "max_pool_connections": _CONNECTIONS,
         "proxies": {},

@@ -10,7 +10,7 @@ from clary.objects.remote.background import Background
 from clary.objects.remote.bucket import Bucket
 from clary.wire.messages import Body
 
-PART = 8 * 1024 * 1024  # bytes of every part but the last: some stores want them alike
+PART = 5 * 1024 * 1024  # bytes of every part but the last: some stores want them alike, none takes smaller ones
 _UNDER_WAY = 2  # parts, beside the one that is being filled: what bounds the memory
 
 
