@@ -46,35 +46,37 @@ which the kernel could then no longer send, could be at most 0.78 of nginx on on
 class Transfers:
     """Puts and gets of one object at a server; `peak` is how much the largest of its processes grew."""
 
-    def __init__(self, storage: Storage, data: bytes) -> None:
+    def __init__(self, storage: Storage, data: bytes, key: str = "large") -> None:
         self._storage = storage
         self._data = data
+        self._key = key
         self._etag = hashlib.md5(data, usedforsecurity=False).hexdigest()
         self.put()
-        if whole(storage.port, storage.target("get_object", "large")) != data:
+        if whole(storage.port, storage.target("get_object", key), len(data)) != data:
             raise RuntimeError("what came back is not what was put")
 
     def put(self) -> Sample:
-        target = self._storage.target("put_object", "large")
+        target = self._storage.target("put_object", self._key)
         return self._measured(lambda: send(self._storage.port, target, self._data, self._etag))
 
     def get(self) -> Sample:
-        return self._measured(lambda: drain(self._storage.port, self._storage.target("get_object", "large")))
+        port, target = self._storage.port, self._storage.target("get_object", self._key)
+        return self._measured(lambda: drain(port, target, len(self._data)))
 
     def _measured(self, transfer: Callable[[], None]) -> Sample:
         pids = self._storage.pids()
         before = processes.memory(pids)
         with peak(pids) as most:
-            figures = measured(transfer, pids)
+            figures = measured(transfer, pids, len(self._data))
         return {**figures, "grew MB": max(most) - before}
 
 
-def measured(transfer: Callable[[], None], pids: set[int]) -> dict[str, float]:
+def measured(transfer: Callable[[], None], pids: set[int], size: int = SIZE) -> dict[str, float]:
     server, client, begin = processes.cpu_seconds(pids), time.process_time(), time.perf_counter()
     transfer()
     took = time.perf_counter() - begin
     return {
-        "MB/s": SIZE / 1e6 / took,
+        "MB/s": size / 1e6 / took,
         "server CPU ms": (processes.cpu_seconds(pids) - server) * 1e3,
         "client CPU ms": (time.process_time() - client) * 1e3,
     }
@@ -107,10 +109,10 @@ def send(port: int, target: str, data: bytes, etag: str) -> None:
         raise RuntimeError(f"the put was answered {answer!r}")
 
 
-def drain(port: int, target: str) -> None:
-    """Receives an answer of SIZE bytes and keeps none of them."""
+def drain(port: int, target: str, size: int = SIZE) -> None:
+    """Receives an answer of `size` bytes and keeps none of them."""
     with opened(port, target) as (connection, first):
-        left, room = SIZE - len(first), bytearray(PIECE)
+        left, room = size - len(first), bytearray(PIECE)
         while left:
             count = connection.recv_into(room)
             if not count:
@@ -118,10 +120,10 @@ def drain(port: int, target: str) -> None:
             left -= count
 
 
-def whole(port: int, target: str) -> bytes:
+def whole(port: int, target: str, size: int = SIZE) -> bytes:
     with opened(port, target) as (connection, first):
         data = bytearray(first)
-        while len(data) < SIZE and (piece := connection.recv(PIECE)):
+        while len(data) < size and (piece := connection.recv(PIECE)):
             data += piece
     return bytes(data)
 

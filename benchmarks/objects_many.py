@@ -19,7 +19,7 @@ from measure.load import Load
 from measure.report import Bar, Report, arguments
 from measure.rounds import Sample, Spread, take_turns
 from measure.servers import Clary, clary
-from measure.storage import BUCKET, Storage, head, s3_client
+from measure.storage import BUCKET, head, storage_of
 from sqlalchemy.engine import Connection
 
 from clary.config import Settings
@@ -77,9 +77,7 @@ class Pages:
     """What is asked of one server."""
 
     def __init__(self, server: Clary, count: int) -> None:
-        given = server.keys()
-        s3 = s3_client(server.port, given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
-        self._storage = Storage(server.port, lambda: server.pids("edge", "control"), s3)
+        self._storage = storage_of(server)
         middle = f"kept/{FOLDERS // 2:02}/"
         folder = count // FOLDERS
         self.forms = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import processes
-from measure.servers import clary, free_port, peer
+from measure.servers import Clary, clary, free_port, peer
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "bench"
@@ -26,11 +26,13 @@ http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path {folde
 
 @dataclass
 class Storage:
-    """A running server. `pids` are those of its processes that have to do with objects; `s3` is a boto3 client."""
+    """A running server. `pids` are those of its processes that have to do with objects; `s3` is a boto3 client with
+    `keys`, the access key and the secret one."""
 
     port: int
     pids: Callable[[], set[int]]
     s3: Any
+    keys: tuple[str, str]
 
     def target(self, operation: str, key: str, longer: int = 0) -> str:
         """The request target of a presigned URL, good for an hour and `longer` seconds."""
@@ -48,13 +50,17 @@ def s3_client(port: int, access_key: str, secret_key: str) -> Any:
     return session.client("s3", endpoint_url=f"http://127.0.0.1:{port}", config=version_4)
 
 
+def storage_of(server: Clary) -> Storage:
+    given = server.keys()
+    keys = (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+    return Storage(server.port, lambda: server.pids("edge", "control"), s3_client(server.port, *keys), keys)
+
+
 @contextmanager
-def clary_storage() -> Iterator[Storage]:
-    """Its objects are durable when they are acknowledged, and every signature is checked."""
-    with clary() as server:
-        keys = server.keys()
-        s3 = s3_client(server.port, keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"])
-        storage = Storage(server.port, lambda: server.pids("edge", "control"), s3)
+def clary_storage(**settings: str) -> Iterator[Storage]:
+    """Its objects are durable when they are acknowledged, and every signature is checked. `settings` as in `clary`."""
+    with clary(**settings) as server:
+        storage = storage_of(server)
         storage.s3.create_bucket(Bucket=BUCKET)
         yield storage
 
@@ -67,7 +73,8 @@ def moto_storage() -> Iterator[Storage]:
         raise SystemExit("this benchmark needs moto_server: make benchmarks")
     port = free_port()
     with peer([str(program), "-H", "127.0.0.1", "-p", str(port)], port) as process:
-        storage = Storage(port, lambda: processes.family(process.pid), s3_client(port, "key", "secret"))
+        pair = ("key", "secret")
+        storage = Storage(port, lambda: processes.family(process.pid), s3_client(port, *pair), pair)
         storage.s3.create_bucket(Bucket=BUCKET)
         yield storage
 
