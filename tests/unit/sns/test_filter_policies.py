@@ -57,7 +57,9 @@ def test_an_empty_one_is_none(text: str) -> None:
 def _lets(policy: dict[str, Any], body: object) -> bool:
     text = filter_policies.checked(json.dumps(policy), nested=True)
     assert text is not None
-    return filtering.wanted({"FilterPolicy": text, "FilterPolicyScope": "MessageBody"}, json.dumps(body), {})
+    return filtering.wanted(
+        {"FilterPolicy": text, "FilterPolicyScope": "MessageBody"}, filtering.Body(json.dumps(body)), {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_absence_and_alternatives() -> None:
 def test_attributes_have_types() -> None:
     def lets(condition: object, kind: str, value: str) -> bool:
         return filtering.wanted(
-            {"FilterPolicy": json.dumps({"k": [condition]})}, "", {"k": {"Type": kind, "Value": value}}
+            {"FilterPolicy": json.dumps({"k": [condition]})}, filtering.Body(""), {"k": {"Type": kind, "Value": value}}
         )
 
     assert lets(1, "Number", "1.0")

@@ -22,7 +22,22 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
 _ABSENT = object()
 
 
-def wanted(attributes: Mapping[str, str], message: str, given: Mapping[str, Mapping[str, str]]) -> bool:
+class Body:
+    """A message's text, read as JSON once, when the first policy asks what is in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @functools.cached_property
+    def value(self) -> Any:
+        """None for what is no JSON."""
+        try:
+            return json.loads(self._text)
+        except (ValueError, RecursionError):
+            return None
+
+
+def wanted(attributes: Mapping[str, str], body: Body, given: Mapping[str, Mapping[str, str]]) -> bool:
     """Whether a subscription of these attributes gets the message with the message attributes `given`."""
     text = attributes.get("FilterPolicy")
     if text is None:
@@ -30,11 +45,7 @@ def wanted(attributes: Mapping[str, str], message: str, given: Mapping[str, Mapp
     policy = _policy(text)
     if attributes.get("FilterPolicyScope") != BODY:
         return _matches(policy, {name: _value(each) for name, each in given.items()})
-    try:
-        body = json.loads(message)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(body, dict) and _matches(policy, body)
+    return isinstance(body.value, dict) and _matches(policy, body.value)
 
 
 @functools.lru_cache(1024)  # pure, so never stale

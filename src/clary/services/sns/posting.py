@@ -27,7 +27,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float = SEC
     parts = urlsplit(url)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, seconds)
-    watch = threading.Timer(seconds, _cut, (connection,))
+    late = threading.Event()
+    watch = threading.Timer(seconds, _cut, (connection, late))
     watch.daemon = True
     try:
         connection.connect()
@@ -39,6 +40,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], seconds: float = SEC
     finally:
         watch.cancel()
         connection.close()
+    if late.is_set():  # what came so far may look like an answer
+        raise Failed(f"it did not answer within {seconds:g} s")
     if not 200 <= status < 300:
         raise Failed(f"it answered {status}", final=300 <= status < 500 and status != _TOO_MANY)
 
@@ -49,8 +52,9 @@ def _connection(scheme: str, host: str, port: int | None, seconds: float) -> htt
     return http.client.HTTPConnection(host, port, timeout=seconds)
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """Ends whatever waits for the other side."""
+    late.set()
     if connection.sock is not None:
         try:
             connection.sock.shutdown(socket.SHUT_RDWR)

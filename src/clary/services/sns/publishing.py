@@ -64,15 +64,13 @@ def accept(connection: Connection, contents: Sequence[Content], now: float) -> N
     """Keeps messages, all of one topic that is there, for those of its subscriptions that want them."""
     topic = contents[0]["TopicArn"]
     there = subscriptions.confirmed(connection, topic)
+    protocols = {each.document["Protocol"] for each in there}
     for content in contents:
+        bodies = {name: filtering.Body(messages.text_for(content, name)) for name in protocols}
         wanting = [
             each.arn
             for each in there
-            if filtering.wanted(
-                each.document["Attributes"],
-                messages.text_for(content, each.document["Protocol"]),
-                content["Attributes"],
-            )
+            if filtering.wanted(each.document["Attributes"], bodies[each.document["Protocol"]], content["Attributes"])
         ]
         outbox.enter(connection, content, wanting, now)
 
