@@ -382,6 +382,19 @@ def test_keys_that_the_caller_may_not_use(s3: Any, kms: Any, bucket: str) -> Non
         assert action in str(caught.value)
 
 
+@pytest.mark.parametrize("operation", ["get_object", "head_object"])
+def test_a_reader_does_not_say_how_to_encrypt(aws: Any, bucket: str, way: Members, operation: str) -> None:
+    s3 = aws("s3")
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x", **way)
+
+    def declare(params: Members, **_: Any) -> None:
+        params["headers"]["x-amz-server-side-encryption"] = "AES256"
+
+    s3.meta.events.register("before-call.s3", declare)
+    with refused("InvalidArgument" if operation == "get_object" else "400", 400):
+        getattr(s3, operation)(Bucket=bucket, Key="k", **reading(way))
+
+
 def test_a_clients_key_is_needed_and_has_to_be_right(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", **CUSTOMER)
     with refused("InvalidRequest", 400):

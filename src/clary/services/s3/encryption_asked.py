@@ -17,6 +17,7 @@ from clary.config import Settings
 from clary.errors import ServiceError
 from clary.services.s3 import bucket_settings, faults
 from clary.services.s3.index import Bucket
+from clary.wire.messages import Headers
 
 CUSTOMER_MEMBERS = ("SSECustomerAlgorithm", "SSECustomerKey", "SSECustomerKeyMD5")
 SOURCE_MEMBERS = tuple(f"CopySource{name}" for name in CUSTOMER_MEMBERS)
@@ -141,6 +142,14 @@ def customer_key(given: Mapping[str, Any], prefix: str = "") -> bytes | None:
         message = "The calculated MD5 hash of the key did not match the hash that was provided."
         raise faults.invalid_argument(message, _HEADER, "null")
     return decoded
+
+
+def readers_key(headers: Headers, given: Mapping[str, Any]) -> bytes | None:
+    """`customer_key` of a request that reads. Raises InvalidArgument where it says how an object is to be encrypted."""
+    if _HEADER in headers:
+        message = f"{_HEADER} header is not supported for this operation."
+        raise faults.invalid_argument(message, _HEADER, headers.get(_HEADER))
+    return customer_key(given)
 
 
 def _decoded(text: Any) -> bytes:

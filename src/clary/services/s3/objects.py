@@ -118,7 +118,8 @@ def get_object(call: Call, given: Document) -> Document:
 @options.understands(*_READ)
 def head_object(call: Call, given: Document) -> Document:
     view = call.platform.stores.objects.read(lambda connection: _view(connection, given))
-    entry, key, told = view.entry, encryption_asked.customer_key(given), _described(view, given)
+    entry, told = view.entry, _described(view, given)
+    key = encryption_asked.readers_key(call.request.headers, given)
     told |= archived.shown(entry, call.platform.clock)
     asker, kms = data_keys.Asker.of(call), "ChecksumType" in told  # a checksum says something of the bytes
     data_keys.prove(asker, entry.bucket, entry.key, entry.encryption, key, kms=kms)
@@ -126,7 +127,7 @@ def head_object(call: Call, given: Document) -> Document:
 
 
 def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
-    asker, key = data_keys.Asker.of(call), encryption_asked.customer_key(given)
+    asker, key = data_keys.Asker.of(call), encryption_asked.readers_key(call.request.headers, given)
     while True:  # another round only when the object was replaced between finding and opening it
         view = call.platform.stores.objects.read(lambda connection: _view(connection, given, whole=True))
         entry = view.entry
