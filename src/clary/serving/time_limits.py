@@ -42,7 +42,8 @@ class TimeLimits:
     def _look(self) -> None:
         now = max(self.now(), self._next)  # a loop may call a little early by its own clock
         self._timer, self._next = None, math.inf
-        for member in [member for member, end in self._ends.items() if end <= now]:
+        over = [member for member, end in self._ends.items() if end <= now]
+        for member in sorted(over, key=self._ends.__getitem__):  # in the order of their ends, however late it is
             if self._ends.pop(member, None) is not None:  # none before it has ended this one
                 member.expired()
         earliest = min(self._ends.values(), default=math.inf)
