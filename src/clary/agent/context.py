@@ -44,12 +44,18 @@ class Context:
     link: Link
     authorities: str = ""
     collecting: bool = False
+    requirements: str = ""  # the environment with what the code's requirements.txt names; "" for the image's own
     _position: int = field(default=0, repr=False)
 
     @property
     def layout(self) -> Layout:
         """The tree as it lies on the host."""
         return Layout(self.folder.base)
+
+    @property
+    def environment(self) -> str:
+        """The environment in which the user's code runs."""
+        return self.requirements or self.spec.image.environment
 
     @property
     def rung(self) -> Rung:
@@ -136,7 +142,8 @@ class Context:
 
     def _fork_server(self) -> str:
         image = self.spec.image
-        question = launch.ForkServer(image.environment, image.algorithm, self.inside)
+        algorithm = image.algorithm if image.kind == "builtin" else ""
+        question = launch.ForkServer(image.environment, algorithm, self.inside)
         while True:
             try:
                 return launch.ask(Path(self.spec.link).parent, question).socket
@@ -153,4 +160,4 @@ def own(paths: list[Path], identity: int) -> None:
     """Gives folders to the instance's id, where the server may."""
     if os.geteuid() == 0:
         for each in paths:
-            os.chown(each, identity, identity)
+            os.chown(each, identity, identity, follow_symlinks=False)

@@ -17,6 +17,10 @@ class ClientFailure(Exception):
     """Something in the request or its data; the message says what to change."""
 
 
+class AlgorithmFailure(Exception):
+    """Something in the user's code; the message is its own."""
+
+
 class InternalFailure(Exception):
     """Something of ours."""
 
@@ -42,6 +46,8 @@ def of_error(error: Exception) -> str:
     match error:
         case ClientFailure():
             text = f"ClientError: {error}"
+        case AlgorithmFailure():
+            text = f"AlgorithmError: {error}"
         case InternalFailure():
             text = f"InternalServerError: {error}"
         case OSError() if no_space(error):

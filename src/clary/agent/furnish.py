@@ -19,6 +19,7 @@ MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
 SERVER_VARIABLE = "AWS_ENDPOINT_URL"
+FRAMEWORK_VARIABLE = "CLARY_FRAMEWORK"
 IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
 
 
@@ -72,13 +73,13 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
     spec = context.spec
     found = {SERVER_VARIABLE: context.link.server()} if confinement.rung == "plain" else {}
     ours = {
-        "PATH": f"{spec.image.environment}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{context.environment}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
-        ALGORITHM_VARIABLE: spec.image.algorithm,
+        (ALGORITHM_VARIABLE if spec.image.kind == "builtin" else FRAMEWORK_VARIABLE): spec.image.algorithm,
         **service,
     }
     if context.endpoint is not None:
@@ -108,10 +109,10 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
 
 
 def _shown(context: Context) -> tuple[str, ...]:
-    """The environment, its base Python (lazy imports need both where they were) and the inside tree."""
+    """The environments, their base Python (lazy imports need both where they were) and the inside tree."""
     prefix = context.spec.image.environment
     base = _base_python(Path(prefix))
-    paths = (prefix, base, os.path.realpath(base), context.inside)
+    paths = (prefix, context.environment, base, os.path.realpath(base), context.inside)
     return tuple(dict.fromkeys(paths))
 
 
@@ -137,8 +138,11 @@ def make_socket_folder(context: Context) -> Path:
 
 
 def make_limits(context: Context) -> Group:
-    """The instance's cgroup, noted in its folder. Says in the job's log what this machine cannot isolate or bound."""
+    """The instance's cgroup, noted in its folder. Says in the job's log what is not as it was asked for: another
+    version of a framework, and what this machine cannot isolate or bound."""
     spec = context.spec
+    if spec.image.note:
+        context.say(f"Clary: {spec.image.note}")
     group = make_group(str(host_id(spec.id)), spec.memory)
     write_whole(context.folder.groups, "".join(f"{each}\n" for each in group.paths))
     if context.rung == "plain":

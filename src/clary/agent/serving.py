@@ -7,8 +7,9 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
-from clary.agent import failures, furnish
+from clary.agent import failures, furnish, script
 from clary.agent.cell import Preparation, Request
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure
@@ -46,10 +47,9 @@ def run(context: Context) -> ExitRecord:
         furnish.make_tree(context)
         group = furnish.make_limits(context)
         sockets = furnish.make_socket_folder(context)
+        _stage(context, "framework")  # before: what the code requires is part of its sandbox
         with context.prepare(_request(context, group, sockets)) as preparation:
-            context.phase("Downloading", "Downloading the model")
-            if context.spec.model_data:
-                stage_model(context.s3(), context.spec.model_data, context.layout.model)
+            _stage(context, "builtin")
             end, status = _serve(context, preparation, sockets / furnish.MODEL_SOCKET)
         return _record(context, end, status, started, context.hint(status, group))
     except Unwanted:
@@ -70,6 +70,17 @@ def run(context: Context) -> ExitRecord:
         group.remove()
 
 
+def _stage(context: Context, kind: Literal["builtin", "framework"]) -> None:
+    """Brings the model in, if its image is of this kind."""
+    if context.spec.image.kind != kind:
+        return
+    context.phase("Downloading", "Downloading the model")
+    s3 = context.s3()
+    if context.spec.model_data:
+        stage_model(s3, context.spec.model_data, context.layout.model)
+    script.stage_served(context, s3)
+
+
 def _request(context: Context, group: Group, sockets: Path) -> Request:
     confinement = furnish.confinement(context, group, ["model"], str(sockets))
     if context.spec.network_isolation and confinement.rung == "plain":
@@ -80,7 +91,8 @@ def _request(context: Context, group: Group, sockets: Path) -> Request:
         furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}",
         furnish.IMAGE_TAG_VARIABLE: context.spec.image.tag,
     }
-    return Request("serving", confinement, furnish.environment(context, confinement, service))
+    entry = "serving" if context.spec.image.kind == "builtin" else "script-serving"
+    return Request(entry, confinement, furnish.environment(context, confinement, service))
 
 
 def _serve(context: Context, preparation: Preparation, model_socket: Path) -> tuple[End, int | None]:

@@ -50,16 +50,21 @@ def stage_channel(s3: S3, channel: Channel, folder: Path, host: int, hosts: int)
 
 def stage_model(s3: S3, uri: str, folder: Path) -> None:
     """Unpacks model.tar.gz. Raises ClientFailure, InternalFailure."""
+    stage_archive(s3, uri, folder, "Model data")
+
+
+def stage_archive(s3: S3, uri: str, folder: Path, what: str) -> None:
+    """Unpacks a .tar.gz; `what` names it in the client's words. Raises ClientFailure, InternalFailure."""
     try:
         bucket, key = split_uri(uri)
         with s3.read(bucket, key) as stream:
             unpack(stream, folder)
     except ValueError as error:
-        raise ClientFailure(f"Model data: {error}. Please give the S3 URI of a .tar.gz file.") from error
+        raise ClientFailure(f"{what}: {error}. Please give the S3 URI of a .tar.gz file.") from error
     except S3Error as error:
-        raise failures.of_download(error, "Model data", uri) from error
+        raise failures.of_download(error, what, uri) from error
     except BadArchive as error:
-        raise ClientFailure(f"Failed to extract model data archive from {uri}: {error}") from error
+        raise ClientFailure(f"Failed to extract {what.lower()} archive from {uri}: {error}") from error
 
 
 def _check(channel: Channel) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 
-from clary.agent import failures, furnish
+from clary.agent import failures, furnish, script
 from clary.agent.cell import Preparation, Request
 from clary.agent.collect import Collector
 from clary.agent.context import Context
@@ -48,6 +48,7 @@ def run(context: Context) -> ExitRecord:
         context.phase("Starting", "Preparing the instances for training")
         furnish.make_tree(context)
         group = furnish.make_limits(context)
+        script.stage(context, s3)
         with context.prepare(_request(context, group)) as preparation:
             _stage(context, s3)
             end = _train(context, preparation, result)
@@ -75,7 +76,8 @@ def _request(context: Context, group: Group) -> Request:
             "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
         )
     service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
-    return Request("training", confinement, furnish.environment(context, confinement, service))
+    entry = "training" if spec.image.kind == "builtin" else "script"
+    return Request(entry, confinement, furnish.environment(context, confinement, service))
 
 
 def _stage(context: Context, s3: S3) -> None:

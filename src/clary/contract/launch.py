@@ -28,7 +28,7 @@ class Launch:
 
 @dataclass(frozen=True)
 class ForkServer:
-    """Where the fork server of an algorithm listens; one is started if none runs."""
+    """Where the fork server of an algorithm ("": of none, for scripts) listens; one is started if none runs."""
 
     environment: str
     algorithm: str

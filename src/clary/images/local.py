@@ -11,7 +11,7 @@ from typing import Literal
 
 from clary.config import Settings
 from clary.contract.instance import Image
-from clary.images import catalogue, environments
+from clary.images import catalogue, environments, installer
 from clary.images.base import ImageBuildFailed
 
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
@@ -24,7 +24,7 @@ class LocalImages:
     def __init__(
         self,
         settings: Settings,
-        report: environments.Report = lambda line: None,
+        report: installer.Report = lambda line: None,
         built: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings

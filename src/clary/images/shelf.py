@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from clary.algorithms import registry
 from clary.config import Settings
 from clary.images import environments
 from clary.images.frameworks import FRAMEWORKS
+
+_UNUSED = 30 * 86_400.0  # seconds
 
 
 class InUse(Exception):
@@ -49,11 +52,17 @@ def _kept(settings: Settings, name: str, purpose: str) -> Kept:
 
 
 def leftovers(settings: Settings) -> list[Path]:
-    """Environments of earlier versions of Clary, of its locks or of its Python: nothing will start in them again."""
+    """Environments of earlier versions of Clary, of its locks or of its Python, in which nothing will start again, and
+    those of a requirements.txt that was not asked for in a month."""
     current = {environments.path(settings, name).name for name in purposes()}
     home = settings.images_home / "environments"
     found = sorted(home.iterdir()) if home.is_dir() else []
-    return [place for place in found if place.is_dir() and place.name not in current]
+    return [place for place in found if place.is_dir() and not _is_wanted(place, current)]
+
+
+def _is_wanted(place: Path, current: set[str]) -> bool:
+    base, plus, _ = place.name.partition("+")
+    return base in current and (not plus or environments.last_used(place) > time.time() - _UNUSED)
 
 
 def size(place: Path) -> int:

@@ -1,8 +1,8 @@
 """Loads the model, listens, and ends in good order on SIGTERM.
 
-Environment: CLARY_ALGORITHM names the algorithm. CLARY_MODEL_SOCKET is the unix socket to listen on; without it the
-server listens on loopback at SAGEMAKER_BIND_TO_PORT (8080). MAX_CONTENT_LENGTH limits bodies, in bytes. The model's
-folder is /opt/ml/model.
+Environment: CLARY_ALGORITHM names the algorithm, CLARY_FRAMEWORK instead the framework of a script of the user's.
+CLARY_MODEL_SOCKET is the unix socket to listen on; without it the server listens on loopback at SAGEMAKER_BIND_TO_PORT
+(8080). MAX_CONTENT_LENGTH limits bodies, in bytes. The model's folder is /opt/ml/model.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> int:
     """Serves until SIGTERM; the process's exit status."""
     environment = dict(os.environ)
     try:
-        predictor = registry.loader(environment.get("CLARY_ALGORITHM", ""))(Layout.here().model, environment)
+        predictor = _load(environment)
     except InvocationError as problem:
         log.error(problem.message)
         return 1
@@ -39,6 +39,14 @@ def main() -> int:
         return 1
     _runner()(serve(predictor, environment))
     return 0
+
+
+def _load(environment: Mapping[str, str]) -> Predictor:
+    if "CLARY_FRAMEWORK" in environment:
+        from clary.modelserver import handlers  # it needs the framework's libraries
+
+        return handlers.load(Layout.here(), environment)
+    return registry.loader(environment.get("CLARY_ALGORITHM", ""))(Layout.here().model, environment)
 
 
 async def serve(predictor: Predictor, environment: Mapping[str, str]) -> None:

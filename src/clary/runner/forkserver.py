@@ -27,7 +27,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LONGEST_REQUEST = 192 * 1024  # bytes; below the kernel's default for one SEQPACKET message
-ENTRIES: Mapping[str, str] = {"training": "clary.runner.training", "serving": "clary.modelserver"}
+_OF_ALGORITHMS: Mapping[str, str] = {"training": "clary.runner.training", "serving": "clary.modelserver"}
+_OF_SCRIPTS: Mapping[str, str] = {"script": "clary.runner.script", "script-serving": "clary.modelserver.script"}
+ENTRIES: Mapping[str, str] = {**_OF_ALGORITHMS, **_OF_SCRIPTS}
 _SPARE = 64  # descriptors are moved up here before they are put in their places
 _CONTROL, _GATE = 3, 4
 _NOT_BEGUN = 1  # a status that nobody waits for
@@ -50,11 +52,11 @@ def main(algorithm: str, descriptor: int) -> NoReturn:
 
 
 def preload(algorithm: str) -> None:
-    """Imports what the algorithm declares and the entry points need, and keeps the collector from touching (and so
-    copying) those pages."""
+    """Imports what the entry points need and what the algorithm declares, and keeps the collector from touching (and so
+    copying) those pages. "" stands for no algorithm: scripts have interpreters of their own."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when the library is loaded: no threads in this process
-    declared = importlib.import_module(f"clary.algorithms.{algorithm}.spec").PRELOAD
-    for module in (*declared, *ENTRIES.values()):
+    declared = importlib.import_module(f"clary.algorithms.{algorithm}.spec").PRELOAD if algorithm else ()
+    for module in (*declared, *(_OF_ALGORITHMS if algorithm else _OF_SCRIPTS).values()):
         importlib.import_module(module)
     gc.collect()
     gc.freeze()

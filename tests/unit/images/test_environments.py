@@ -25,22 +25,6 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home", images_home=tmp_path / "images")
 
 
-@pytest.fixture
-def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An installer of our own on the PATH: it notes each call, and fails when `fail` exists beside the note."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    script = folder / "uv"
-    script.write_text(f"""#!/bin/sh
-echo "$@ writes=${{PYTHONDONTWRITEBYTECODE-yes}}" >> {tmp_path}/calls
-[ -e {tmp_path}/fail ] && {{ echo "no index can be reached"; exit 2; }}
-case "$1" in venv) for last; do :; done; mkdir -p "$last/bin"; : > "$last/bin/python";; esac
-""")
-    script.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    return tmp_path / "calls"
-
-
 def test_two_who_ask_at_once_build_once(settings: Settings, fake_uv: Path) -> None:
     code = "import sys; from pathlib import Path; from clary.config import Settings\n"
     code += "from clary.images import environments\n"

@@ -5,13 +5,22 @@ from __future__ import annotations
 import secrets
 
 from clary.config import Settings
+from clary.contract.instance import Image
+from clary.images.base import Images
+from clary.services.operation import Document
 
+_PROGRAM = "sagemaker_program"  # an entry point of the user's: the image runs it instead of its own algorithm
 _NAME_IN_ID = 32  # an instance's folder holds a unix socket, whose path has at most 107 bytes
 
 
 def new_instance_id(name: str) -> str:
     """Unique, safe as a folder name, and telling to whoever lists the folder."""
     return f"{name[:_NAME_IN_ID].rstrip('-')}-{secrets.token_hex(4)}"
+
+
+def image(images: Images, uri: str, *given: Document) -> Image:
+    """What an image means to a job with these hyperparameters and variables. Raises ImageNotOffered."""
+    return images.resolve(uri, any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given))
 
 
 def new_token() -> str:

@@ -7,7 +7,7 @@ from clary.services import resources
 from clary.services.operation import Call, Document, Operations
 from clary.services.refusals import refuse
 from clary.services.resources import Resource
-from clary.services.sagemaker import checks
+from clary.services.sagemaker import checks, launches
 
 MODEL = Resource(
     kind="model",
@@ -65,9 +65,8 @@ def _check_container(call: Call, given: Document) -> None:
         raise option_not_built(call.operation, f"Mode {given['Mode']}")
     if not given.get("Image"):
         raise validation("Image must be given for the container.")
-    if call.platform.images.resolve(given["Image"]).kind == "framework":
-        raise option_not_built(call.operation, f"a model of the framework image {given['Image']}")
+    launches.image(call.platform.images, given["Image"], given.get("Environment", {}))
     if not given.get("ModelDataUrl"):
-        raise validation("ModelDataUrl must be given: the built-in algorithms serve a model that they trained.")
+        raise validation("ModelDataUrl must be given: the archive of a trained model.")
     if not checks.s3_uri(given["ModelDataUrl"], "modelDataUrl").endswith(".tar.gz"):
         raise validation(f"ModelDataUrl must be the S3 URI of one .tar.gz file, not {given['ModelDataUrl']}.")

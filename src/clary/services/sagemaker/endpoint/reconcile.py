@@ -20,6 +20,7 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
+from clary.services.sagemaker import launches
 from clary.services.sagemaker.endpoint import launch
 from clary.services.sagemaker.endpoint.declaration import ENDPOINT, RECONCILED
 from clary.services.sagemaker.model import container
@@ -69,7 +70,8 @@ def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, F
 
 
 def _image(platform: Platform, fleet: Fleet, member: Member) -> Image:
-    return platform.images.resolve(container(launch.model_of(fleet.goal_of(member), member.variant))["Image"])
+    serves = container(launch.model_of(fleet.goal_of(member), member.variant))
+    return launches.image(platform.images, serves["Image"], serves.get("Environment", {}))
 
 
 def _watch(platform: Platform, record: Record, fleet: Fleet) -> Outcome:

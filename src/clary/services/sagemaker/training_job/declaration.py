@@ -68,8 +68,6 @@ NOT_BUILT = (
     "AlgorithmSpecification.ContainerEntrypoint",
     "AlgorithmSpecification.ContainerArguments",
     "AlgorithmSpecification.TrainingImageConfig",
-    "HyperParameters.sagemaker_program",
-    "HyperParameters.sagemaker_submit_directory",
     "InputDataConfig[].DataSource.FileSystemDataSource",
     "InputDataConfig[].DataSource.DatasetSource",
     "InputDataConfig[].DataSource.S3DataSource.AttributeNames",

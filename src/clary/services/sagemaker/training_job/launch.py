@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clary.config import Settings
 from clary.contract.instance import Channel, Image, InstanceSpec, MetricDefinition
+from clary.images.base import Images
 from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
@@ -23,6 +24,12 @@ def new_run(name: str, count: int, now: float) -> Document:
         "Epoch": int(now * 1000),
         "Launched": False,
     }
+
+
+def image_of(images: Images, job: Document) -> Image:
+    """What runs the job. Raises ImageNotOffered."""
+    uri = job["AlgorithmSpecification"]["TrainingImage"]
+    return launches.image(images, uri, job.get("HyperParameters", {}), job.get("Environment", {}))
 
 
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:

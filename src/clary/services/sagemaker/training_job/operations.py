@@ -9,7 +9,7 @@ from clary.services import resources
 from clary.services.operation import Call, Document, Operations, Result
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
-from clary.services.sagemaker.training_job import queueing, request, transitions
+from clary.services.sagemaker.training_job import launch, queueing, request, transitions
 from clary.services.sagemaker.training_job.declaration import TERMINAL, TRAINING_JOB
 from clary.store.records import Record
 
@@ -21,7 +21,7 @@ resources.serve(OPERATIONS, TRAINING_JOB, "Describe")
 def create_training_job(call: Call, given: Document) -> Document:
     now, images = call.platform.clock.now(), call.platform.images
     document = request.completed(given, images) | transitions.begin(now)
-    ready = images.ready(images.resolve(document["AlgorithmSpecification"]["TrainingImage"]))
+    ready = images.ready(launch.image_of(images, document))
     place = queueing.behind_others(now) if ready else None
     role = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
     key = checks.output_key(call, document["OutputDataConfig"]["KmsKeyId"])

@@ -73,7 +73,7 @@ def _make_image(platform: Platform, record: Record) -> Outcome | None:
 
 
 def _image(platform: Platform, record: Record) -> Image:
-    return platform.images.resolve(record.document["AlgorithmSpecification"]["TrainingImage"])
+    return launch.image_of(platform.images, record.document)
 
 
 def _admit(platform: Platform, record: Record) -> Record:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clary.algorithms import registry
-from clary.algorithms.declaration import AlgorithmSpec
+from clary.contract.instance import Image
 from clary.errors import option_not_built, validation
 from clary.images.base import Images
 from clary.services.operation import Document
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
-from clary.services.sagemaker.training_job import metrics
+from clary.services.sagemaker.training_job import launch, metrics
 from clary.services.sagemaker.training_job.declaration import (
     DEFAULT_CHANNEL,
     DEFAULT_MAX_RUNTIME,
@@ -25,7 +25,7 @@ def completed(given: Document, images: Images) -> Document:
     """The request with its defaults, as it is stored. Raises ValidationException for what cannot run; whether the
     hyperparameters suit the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
     refuse(_OPERATION, given, NOT_BUILT)
-    algorithm = _algorithm(given, images)
+    image = _image(given, images)
     checks.environment(given.get("Environment"))
     checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
     shown = {member: value for member, value in given.items() if member != "SessionChainingConfig"}
@@ -34,35 +34,31 @@ def completed(given: Document, images: Images) -> Document:
         **shown,
         "AlgorithmSpecification": {
             **given["AlgorithmSpecification"],
-            "MetricDefinitions": metrics.reference(algorithm),
+            **metrics.stored(given["AlgorithmSpecification"], image),
             "EnableSageMakerMetricsTimeSeries": False,
         },
         "OutputDataConfig": {
             "KmsKeyId": "",
             **given["OutputDataConfig"],
         },  # AWS shows it always; SDK v2's attach needs it
-        "ResourceConfig": _resources(given, algorithm),
+        "ResourceConfig": _resources(given, image),
         "StoppingCondition": _stopping(given),
         **_channels(given),
     }
 
 
-def _algorithm(given: Document, images: Images) -> AlgorithmSpec:
-    specification = given["AlgorithmSpecification"]
-    if not specification.get("TrainingImage"):
+def _image(given: Document, images: Images) -> Image:
+    if not given["AlgorithmSpecification"].get("TrainingImage"):
         raise validation("Either TrainingImage or AlgorithmName must be given in AlgorithmSpecification.")
-    if specification.get("MetricDefinitions"):
-        raise validation(
-            "You can't override the metric definitions for Amazon SageMaker algorithms. "
-            "Please retry your request without specifying metric definitions."
-        )
-    image = images.resolve(specification["TrainingImage"])
-    if image.kind == "framework":
-        raise option_not_built(_OPERATION, f"a script in the framework image {image.uri}")
-    return registry.spec(image.algorithm)
+    return launch.image_of(images, given)
 
 
-def _resources(given: Document, algorithm: AlgorithmSpec) -> Document:
+def _several(image: Image) -> bool:
+    """Whether a job of it may have more than one instance."""
+    return image.kind == "builtin" and registry.spec(image.algorithm).many_instances
+
+
+def _resources(given: Document, image: Image) -> Document:
     config: Document = given.get("ResourceConfig") or {}
     if config.get("VolumeKmsKeyId"):
         raise checks.no_volume_key(_OPERATION, "ResourceConfig.VolumeKmsKeyId")
@@ -72,8 +68,9 @@ def _resources(given: Document, algorithm: AlgorithmSpec) -> Document:
     count = config.get("InstanceCount", 1)
     if count < 1:
         raise validation("ResourceConfig.InstanceCount must be at least 1.")
-    if count > 1 and not algorithm.many_instances:
-        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {algorithm.name}")
+    if count > 1 and not _several(image):
+        what = image.algorithm if image.kind == "builtin" else "scripts"
+        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {what}")
     return {**config, "InstanceCount": count}
 
 

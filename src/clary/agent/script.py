@@ -1,0 +1,95 @@
+"""The user's code: brought in before the sandbox is made, and the environment with what its requirements.txt names."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from clary.agent.context import Context, own
+from clary.agent.failures import AlgorithmFailure
+from clary.agent.s3 import S3, Unwanted
+from clary.agent.stage import stage_archive
+from clary.sandbox import host_id
+
+_SUBMIT = "sagemaker_submit_directory"
+_LOOK = 0.2  # seconds between two looks at the orders
+_LONGEST = 600  # characters of an installer's last words in a FailureReason
+
+
+def stage(context: Context, s3: S3) -> None:
+    """For images that run scripts. Code that is not in S3 is the runner's to find, inside. Raises AlgorithmFailure,
+    ClientFailure, InternalFailure, Unwanted."""
+    if context.spec.image.kind == "builtin":
+        return
+    source, code = _source(context), context.layout.code
+    if not source.startswith("s3://"):
+        return
+    stage_archive(s3, source, code, "Code")
+    if context.rung == "namespaces":
+        own([code, *code.rglob("*")], host_id(context.spec.id))
+    install(context, code)
+
+
+def stage_served(context: Context, s3: S3) -> None:
+    """The same for a model, which is in place: its archive may hold code too. Raises as `stage` does."""
+    stage(context, s3)
+    if not context.requirements and context.spec.image.kind == "framework":
+        install(context, context.layout.model / "code")
+
+
+def _source(context: Context) -> str:
+    """As the SDK gives it: JSON in a hyperparameter, plain in a variable."""
+    text = context.spec.hyperparameters.get(_SUBMIT, "")
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        given = text
+    return str(given or context.spec.environment.get(_SUBMIT.upper(), ""))
+
+
+def install(context: Context, code: Path) -> None:
+    """Has the environment for the folder's requirements.txt made, if there is one: outside, since a sandbox has no
+    network, and of wheels only, since nothing of the user's runs outside. Two that ask at once make it once."""
+    if not (code / "requirements.txt").is_file():
+        return
+    context.say("Installing dependencies from requirements.txt")
+    command = [sys.executable, "-m", "clary.images.requirements", context.spec.image.environment, str(code)]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        lines = list(_followed(context, process))
+        place = process.stdout.read().decode()
+    if process.returncode:
+        said = "\n".join(lines)[-_LONGEST:]
+        raise AlgorithmFailure(
+            f'InstallRequirementsError:\nExitCode {process.returncode}\nErrorMessage "{said}"\n'
+            'Command "python -m pip install -r requirements.txt"'
+        )
+    context.requirements = place
+
+
+def _followed(context: Context, process: subprocess.Popen[bytes]) -> Iterator[str]:
+    """The lines of its stderr, each told in the job's log. Raises Unwanted, after ending it, when the instance is not
+    wanted."""
+    assert process.stderr is not None
+    rest = b""
+    while True:
+        if select.select([process.stderr], [], [], _LOOK)[0]:
+            piece = os.read(process.stderr.fileno(), 65536)
+            *whole, rest = (rest + piece).split(b"\n")
+            lines = [line.decode(errors="replace") for line in whole]
+            for line in lines:
+                context.say(line)
+            yield from lines
+            if not piece:
+                return
+        elif not context.wanted():
+            os.killpg(process.pid, signal.SIGTERM)
+            raise Unwanted

@@ -1,0 +1,105 @@
+"""Virtual environments made and filled by uv or, where there is none, by pip."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from clary.images.base import ImageBuildFailed
+
+Report = Callable[[str], None]
+
+_NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
+
+
+def base_python() -> str:
+    """The interpreter under this process's own virtual environment: environments must not depend on that one."""
+    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """`uv` is its command, empty for pip. `lock`: a descriptor that the commands inherit, so that the next build waits
+    for what a killed server left running. `advice` begins what a failure says. Every method raises
+    ImageBuildFailed."""
+
+    uv: tuple[str, ...]
+    lock: int
+    report: Report
+    advice: str
+
+    def venv(self, place: Path) -> None:
+        if self.uv:
+            self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", base_python(), str(place)])
+        else:
+            self._run([base_python(), "-m", "venv", str(place)])
+
+    def install_locked(self, place: Path, packages: Path) -> None:
+        """What a lock file with hashes names, and nothing else; without the network where uv's cache has it all."""
+        if not self.uv:
+            self._pip(place, "--require-hashes", "--no-deps", "-r", str(packages))
+            return
+        command = ["--require-hashes", "--no-deps", "--compile-bytecode", "-r", str(packages)]
+        try:
+            self._uv_install(place, [*command, "--offline"], lambda _: None)
+        except ImageBuildFailed:
+            self._uv_install(place, command, self.report)
+
+    def install_wheels(self, place: Path, requirements: Path) -> None:
+        """What the requirements ask for besides what is there, and what that depends on; no package's code is run."""
+        if self.uv:
+            self._uv_install(place, ["--no-build", "-r", str(requirements)], self.report)
+        else:
+            self._pip(place, "--only-binary", ":all:", "-r", str(requirements))
+        self._run([str(place / "bin" / "python"), "-m", "compileall", "-q", str(place / "lib")])
+
+    def _uv_install(self, place: Path, words: list[str], report: Report) -> None:
+        # copies, not hard links: a job must not be able to reach uv's cache through its environment
+        command = [*self.uv, "pip", "install", "--python", str(place / "bin" / "python"), "--link-mode", "copy"]
+        self._run([*command, *words], report)
+
+    def _pip(self, place: Path, *words: str) -> None:
+        self._run([str(place / "bin" / "python"), "-m", "pip", "install", "--no-input", *words])
+
+    def _run(self, command: list[str], report: Report | None = None) -> None:
+        """Runs it, reports its lines; raises ImageBuildFailed with the last of them."""
+        report = report or self.report
+        environment = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_BUILDS}
+        try:
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env=environment,
+                pass_fds=(self.lock,),
+                umask=0o022,  # jobs run as another user than this one
+            ) as child:
+                assert child.stdout is not None
+                lines = []
+                for line in child.stdout:
+                    lines.append(line.rstrip())
+                    report(lines[-1])
+        except OSError as problem:
+            raise ImageBuildFailed(f"{command[0]} could not be started: {problem}") from problem
+        if child.returncode:
+            tail = "\n".join(lines[-15:])
+            raise ImageBuildFailed(f"{self.advice}\n{tail}")
+
+
+def find(lock: int, report: Report, advice: str) -> Installer:
+    return Installer(_uv(), lock, report, advice)
+
+
+def _uv() -> tuple[str, ...]:
+    found = shutil.which("uv")
+    if found:
+        return (found,)
+    return (sys.executable, "-m", "uv") if find_spec("uv") else ()

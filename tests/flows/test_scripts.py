@@ -1,0 +1,231 @@
+"""Training with scripts of one's own: with the estimators of the SDK, and the contract in its corners with boto3."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import tarfile
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from flows import jobs
+from image_environment import shared_data
+from whole_server import ROOT, Done, WholeServer, wait_until
+
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+EXAMPLE = ROOT / "examples" / "bank_marketing"
+
+pytestmark = pytest.mark.timeout(300)  # the first job may have to build an environment
+
+
+@pytest.mark.slow
+def test_the_example_with_the_sdk(run_client: Callable[..., Done]) -> None:
+    data = shared_data("bank-marketing") / "bank-additional.csv.gz"
+    done = run_client("sdk2", "python", str(EXAMPLE / "story.py"), str(data), timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Framework version 1.2-1 is not offered; this runs on scikit-learn" in done.stdout
+    assert "824 rows in new.csv" in done.stdout
+    assert "200 of 200 answers are the script's own" in done.stdout
+    (told,) = [line for line in done.stdout.splitlines() if line.startswith("{'test:accuracy'")]
+    assert 0.85 < float(told.partition(": ")[2].rstrip("}")) < 1
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as target:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            target.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
+
+
+def train(
+    server: WholeServer,
+    files: Mapping[str, str],
+    hyperparameters: Mapping[str, str] | None = None,
+    image: str = IMAGE,
+) -> dict[str, Any]:
+    """A job that ran the first of the files, once it has ended."""
+    name = f"script-{uuid.uuid4().hex[:8]}"
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="code/sourcedir.tar.gz", Body=archive(files))
+    code = {
+        "sagemaker_program": json.dumps(next(iter(files))),
+        "sagemaker_submit_directory": json.dumps(f"s3://{name}/code/sourcedir.tar.gz"),
+    }
+    server.client("sagemaker").create_training_job(
+        TrainingJobName=name,
+        RoleArn=jobs.ROLE,
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        HyperParameters={**code, **(hyperparameters or {})},
+        OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    wait_until(lambda: jobs.describe(server, name)["TrainingJobStatus"] in ("Completed", "Failed"), 240)
+    return jobs.describe(server, name)
+
+
+def model(server: WholeServer, job: Mapping[str, Any]) -> dict[str, bytes]:
+    """The files of a completed job's model."""
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    name = job["TrainingJobName"]
+    packed = server.client("s3").get_object(Bucket=name, Key=f"output/{name}/output/model.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as source:
+        return {each.name: source.extractfile(each).read() for each in source if each.isfile()}  # type: ignore[union-attr]
+
+
+TELLS = """
+import json, os, sys
+with open(os.path.join(os.environ["SM_MODEL_DIR"], "told.json"), "w") as file:
+    json.dump({"arguments": sys.argv[1:], "variables": dict(os.environ), "folder": os.getcwd()}, file)
+"""
+
+
+def test_hyperparameters_arrive_as_arguments_and_as_variables(server: WholeServer) -> None:
+    given = {"b": "1.5", "epochs": "3", "name": '"x y"', "flags": "[1, 2]", "deep": '{"k": true}', "raw": "as is"}
+    job = train(server, {"tell.py": TELLS}, given | {"sagemaker_job_name": '"j"', "sagemaker_extra": "7"})
+    told = json.loads(model(server, job)["told.json"])
+    assert told["arguments"] == [
+        *("-b", "1.5", "--deep", "k=True", "--epochs", "3", "--flags", "[1, 2]", "--name", "x y", "--raw", "as is")
+    ]
+    seen = told["variables"]
+    assert (seen["SM_HP_NAME"], seen["SM_HP_EPOCHS"], seen["SM_HP_DEEP"]) == ("x y", "3", '{"k":true}')
+    assert json.loads(seen["SM_HPS"])["epochs"] == 3
+    assert json.loads(seen["SM_USER_ARGS"]) == told["arguments"]
+    assert json.loads(seen["SM_FRAMEWORK_PARAMS"]) == {"sagemaker_extra": 7}
+    assert (seen["SM_MODULE_NAME"], seen["SM_USER_ENTRY_POINT"]) == ("tell", "tell.py")
+    assert (told["folder"], seen["SM_MODEL_DIR"]) == ("/opt/ml/code", "/opt/ml/model")
+    assert seen["TRAINING_JOB_NAME"] == job["TrainingJobName"]
+    assert json.loads(seen["SM_TRAINING_ENV"])["hyperparameters"] == json.loads(seen["SM_HPS"])
+
+
+def test_a_failing_script_s_traceback_is_the_reason(server: WholeServer) -> None:
+    job = train(server, {"bad.py": "def inner():\n    raise ValueError('no such column')\ninner()\n"})
+    assert job["TrainingJobStatus"] == "Failed"
+    reason = job["FailureReason"]
+    assert reason.startswith('AlgorithmError: ExecuteUserScriptError:\nExitCode 1\nErrorMessage "Traceback')
+    assert "in inner" in reason and "ValueError: no such column" in reason
+    assert reason.endswith('Command "python bad.py", exit code: 1')
+
+
+def test_a_script_of_the_shell_and_a_script_that_is_missing(server: WholeServer) -> None:
+    job = train(server, {"run.sh": 'echo "$SM_HP_A and $2" > "$SM_MODEL_DIR/said"\n'}, {"a": '"b c"'})
+    assert model(server, job)["said"] == b"b c and b c\n"
+    wrong = train(server, {"run.py": ""}, {"sagemaker_program": '"other.py"'})
+    assert "ClientError: The entry point other.py is not in the code" in wrong["FailureReason"]
+
+
+def test_code_that_the_role_may_not_read(server: WholeServer) -> None:
+    wrong = train(server, {"run.py": ""}, {"sagemaker_submit_directory": '"s3://of-nobody-at-all/code.tar.gz"'})
+    assert wrong["FailureReason"].startswith("ClientError: Code download failed:")
+
+
+@pytest.mark.slow
+def test_a_package_with_a_setup_and_requirements(server: WholeServer) -> None:
+    setup = "from setuptools import setup\nsetup(name='m', version='1', packages=['m'], package_dir={'': 'src'})\n"
+    main = "import os\nopen(os.environ['SM_MODEL_DIR'] + '/ran', 'w').write(__name__)\n"
+    files = {"setup.py": setup, "src/m/__init__.py": "", "src/m/__main__.py": main}
+    assert model(server, train(server, files, {"sagemaker_program": '"m"'}))["ran"] == b"__main__"
+    uses = "import humanize, os\nopen(os.environ['SM_MODEL_DIR'] + '/said', 'w').write(humanize.intcomma(12345))\n"
+    job = train(server, {"uses.py": uses, "requirements.txt": "humanize==4.9.0\n"})
+    assert model(server, job)["said"] == b"12,345"
+    wrong = train(server, {"uses.py": uses, "requirements.txt": "-e .\n"})
+    assert wrong["FailureReason"].startswith("AlgorithmError: InstallRequirementsError:")
+
+
+@pytest.mark.slow
+def test_xgboost_with_a_script(server: WholeServer) -> None:
+    code = "import os, xgboost\nopen(os.environ['SM_MODEL_DIR'] + '/version', 'w').write(xgboost.__version__)\n"
+    assert model(server, train(server, {"x.py": code}, image=jobs.IMAGE))["version"].startswith(b"3.")
+
+
+SERVED = """
+import json, os
+
+def model_fn(model_dir):
+    with open(os.path.join(model_dir, "sum.json")) as file:
+        return Adds(json.load(file))
+
+class Adds:
+    def __init__(self, offset):
+        self.offset = offset
+    def predict(self, rows):
+        return rows.sum(axis=1) + self.offset
+"""
+OWN = (
+    SERVED
+    + """
+def input_fn(data, content_type):
+    if content_type != "text/words":
+        raise ValueError("only words")
+    return len(data.split())
+
+def predict_fn(words, model):
+    return words + model.offset
+
+def output_fn(prediction, accept):
+    return f"{prediction} words", "text/plain"
+"""
+)
+
+
+def serve(server: WholeServer, files: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
+    """The name of an endpoint in service with this archive as its model."""
+    name = f"served-{uuid.uuid4().hex[:8]}"
+    s3, sagemaker = server.client("s3"), server.client("sagemaker")
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive(files))
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{name}/model.tar.gz", "Environment": dict(variables or {})}
+    sagemaker.create_model(ModelName=name, ExecutionRoleArn=jobs.ROLE, PrimaryContainer=container)
+    variant = {"VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    wait_until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating", 240)
+    return name
+
+
+def invoke(server: WholeServer, name: str, body: bytes, content_type: str, **more: str) -> tuple[str, bytes]:
+    runtime = server.client("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType=content_type, **more)
+    return answer["ContentType"], answer["Body"].read()
+
+
+def npy(*row: float) -> bytes:
+    """An array of one row as numpy writes it."""
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': (1, {len(row)}), }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + struct.pack(f"<{len(row)}d", *row)
+
+
+def test_a_model_with_code_of_its_own_and_the_usual_forms(server: WholeServer) -> None:
+    name = serve(server, {"sum.json": "0.5", "code/inference.py": SERVED})
+    assert invoke(server, name, b"1,2\n3,4\n", "text/csv") == ("application/json", b"[3.5, 7.5]")
+    assert invoke(server, name, b"[[1, 2]]", "application/json", Accept="text/csv") == ("text/csv", b"3.5\n")
+    assert invoke(server, name, npy(1.0, 1.0), "application/x-npy") == ("application/json", b"[2.5]")
+    for body, form, status in ((b"x", "text/odd", 415), (b"{", "application/json", 400)):
+        with pytest.raises(Exception, match="ModelError") as refused:
+            invoke(server, name, body, form)
+        assert refused.value.response["OriginalStatusCode"] == status  # type: ignore[attr-defined]
+    server.client("sagemaker").delete_endpoint(EndpointName=name)
+
+
+def test_handlers_of_one_s_own_beside_the_model(server: WholeServer) -> None:
+    bucket = f"code-{uuid.uuid4().hex[:8]}"
+    server.client("s3").create_bucket(Bucket=bucket)
+    server.client("s3").put_object(Bucket=bucket, Key="sourcedir.tar.gz", Body=archive({"own.py": OWN}))
+    code = {"SAGEMAKER_PROGRAM": "own.py", "SAGEMAKER_SUBMIT_DIRECTORY": f"s3://{bucket}/sourcedir.tar.gz"}
+    name = serve(server, {"sum.json": "10"}, code)
+    assert invoke(server, name, b"a b c", "text/words") == ("text/plain", b"13 words")
+    with pytest.raises(Exception, match="only words") as refused:
+        invoke(server, name, b"", "text/csv")
+    assert refused.value.response["OriginalStatusCode"] == 500  # type: ignore[attr-defined]
+    server.client("sagemaker").delete_endpoint(EndpointName=name)
+    wrong = serve(server, {"sum.json": "10"})
+    assert server.client("sagemaker").describe_endpoint(EndpointName=wrong)["EndpointStatus"] == "Failed"
+    assert "Please provide a model_fn implementation" in server.clary("logs", wrong).stdout
