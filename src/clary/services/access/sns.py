@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from clary.arns import Arn
 from clary.auth.principals import ANONYMOUS
-from clary.services.access.context import Later, of_tags
+from clary.services import tagging
+from clary.services.access.context import Keys, Tagged, of_tags
 from clary.services.access.wanted import Wanted, keys_of, tags_of
 from clary.services.operation import Call, Document
 
@@ -31,10 +32,19 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
         yield Wanted(f"SNS:{operation}")
         return
     resource = _resource(call, given)
-    tags = Later(lambda: of_tags(tags_of(given.get("Tags"))))
-    yield Wanted(f"SNS:{operation}", resource, keys_of(given, _KEYS) if operation == "Subscribe" else tags)
+    keys = Tagged("sns", lambda: _context(given), lambda: _tags(call, resource))
+    yield Wanted(f"SNS:{operation}", resource, keys)
     if operation == "CreateTopic" and given.get("Tags"):
-        yield Wanted("SNS:TagResource", resource, tags)
+        yield Wanted("SNS:TagResource", resource, keys)
+
+
+def _context(given: Document) -> Keys:
+    keys: Keys = {**keys_of(given, _KEYS), **of_tags(tags_of(given.get("Tags")))}
+    return {**keys, "aws:tagkeys": tuple(given["TagKeys"])} if given.get("TagKeys") else keys
+
+
+def _tags(call: Call, topic: str) -> Mapping[str, str]:
+    return call.platform.stores.records.read(lambda connection: tagging.of(connection, topic))
 
 
 def _resource(call: Call, given: Document) -> str:
