@@ -2,10 +2,12 @@
 PYTHON ?= python3
 DATA ?=
 TESTS ?=
+SUITE ?=
+MIRRORS ?=
 export PYTHON
 BIN := .venvs/dev/bin
 
-.PHONY: help demo test test-all lint docs benchmarks locks clean install dev sdk2 sdk3 awscli s3clients moto
+.PHONY: help demo test test-all acceptance lint docs benchmarks locks clean install dev sdk2 sdk3 awscli s3clients moto
 
 help:            ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1	/p' $(MAKEFILE_LIST)
@@ -20,6 +22,11 @@ test: dev sdk2 awscli moto  ## lint, types, architecture and all but the long te
 test-all: dev sdk2 sdk3 awscli s3clients moto  ## every test
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+
+acceptance: dev  ## suites that other projects wrote, held to tests/acceptance (MIRRORS=folder of git mirrors; SUITE=name)
+	@tools/environment.sh moto-suite locks/moto-suite.txt
+	@tools/environment.sh s3-suite locks/s3-suite.txt
+	@PYTHONPATH=tests MIRRORS="$(MIRRORS)" $(BIN)/python -m acceptance.run $(SUITE)
 
 lint: dev        ## ruff, mypy, import layers
 	$(BIN)/ruff check
