@@ -27,12 +27,13 @@ http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path {folde
 @dataclass
 class Storage:
     """A running server. `pids` are those of its processes that have to do with objects; `s3` is a boto3 client with
-    `keys`, the access key and the secret one."""
+    `keys`, the access key and the secret one; `blobs` the folder of Clary's files."""
 
     port: int
     pids: Callable[[], set[int]]
     s3: Any
     keys: tuple[str, str]
+    blobs: Path = Path()
 
     def target(self, operation: str, key: str, longer: int = 0) -> str:
         """The request target of a presigned URL, good for an hour and `longer` seconds."""
@@ -53,7 +54,8 @@ def s3_client(port: int, access_key: str, secret_key: str) -> Any:
 def storage_of(server: Clary) -> Storage:
     given = server.keys()
     keys = (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
-    return Storage(server.port, lambda: server.pids("edge", "control"), s3_client(server.port, *keys), keys)
+    s3 = s3_client(server.port, *keys)
+    return Storage(server.port, lambda: server.pids("edge", "control"), s3, keys, server.home / "objects")
 
 
 @contextmanager

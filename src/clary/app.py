@@ -50,6 +50,7 @@ from clary.services.iam.pinning import pin_earlier
 from clary.services.iam.sealing import seal_earlier
 from clary.services.s3 import event_sender, lifecycle_sweep, sweep
 from clary.services.s3.cors import CrossOrigin
+from clary.services.s3.damage import Notices
 from clary.services.sagemaker import launches
 from clary.services.sns.certificates import Certificates
 from clary.services.sns.delivering import Deliverer
@@ -133,7 +134,8 @@ def build(settings: Settings) -> ControlPlane:
     link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
     images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
-    objects = object_store(settings)
+    damages = Notices(settings, objects_index, clock)
+    objects = object_store(settings, damages.of_blob)
     platform = Platform(settings, clock, stores, objects, images, compute, woken, root_key)
 
     gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)
@@ -143,7 +145,7 @@ def build(settings: Settings) -> ControlPlane:
     pipeline = Pipeline(platform, router, gate, tables.OPERATIONS, codes, waiting, origins, authority)
     snapshots = Snapshots(settings, stores, objects, root_key.fingerprint())
     told = {**answers(platform, keyring, __version__), **invocations.answers(authority, keyring, stores.records)}
-    questions = answering({**told, **snapshots.answers()})
+    questions = answering({**told, **snapshots.answers(), "damaged": damages.answer})
     server = ControlServer(
         settings.run / "control.sock",
         Certificates(platform, router, pipeline),

@@ -201,6 +201,11 @@ class Settings:
         return self.public_url or self.local_url
 
     @property
+    def damages(self) -> Path:
+        """The list of objects that were found damaged (`clary.objects.damage`)."""
+        return self.home / "damaged.jsonl"
+
+    @property
     def run(self) -> Path:
         """Sockets and pid files of this home."""
         here = self.home / "run"

@@ -134,6 +134,11 @@ def test_of_the_server_an_edge_imports_frames_and_certificates_alone() -> None:
     assert found <= {"clary.server.frames", "clary.server.certificates"}
 
 
+def test_of_objects_an_edge_imports_what_verifies_files_alone() -> None:
+    found = {each for path in (SOURCE / "edge").rglob("*.py") for each in imports(path) if "clary.objects" in each}
+    assert found <= {"clary.objects.blobs", "clary.objects.damage", "clary.objects.seen"}
+
+
 def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):

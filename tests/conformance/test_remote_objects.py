@@ -9,11 +9,13 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from clary.objects.base import Lost, Unavailable
 from clary.objects.encrypted import Cipher
+from clary.objects.filesystem import FilesystemStore
 from clary.objects.remote.bucket import Bucket
 from clary.objects.remote.place import Place
 from clary.objects.remote.store import RemoteStore
@@ -66,6 +68,17 @@ class TestRemoteStore(ObjectStoreConformance):
         blob = put(store, b"0123456789")
         assert [store.read(blob).size, store.read(blob, 4).size, store.read(blob, 4, 3).size] == [10, 6, 3]
         assert b"".join(store.read(blob, 10)) == b""
+
+    def test_a_file_that_was_moved_here_is_its_bytes(self, store: RemoteStore, place: Place, tmp_path: Path) -> None:
+        """Not what a home has behind them."""
+        home, data = FilesystemStore(tmp_path / "objects"), os.urandom(100_000)
+        blob = put(home, data)
+        Bucket(place).put(f"{place.prefix}/{blob[:2]}/{blob}", Path(str(home.path(blob))).read_bytes())
+        assert whole(store, blob) == data
+        assert store.read(blob).size == len(data)
+        assert b"".join(store.read(blob, 99_990)) == data[99_990:]
+        assert b"".join(store.read(blob, 100_000)) == b""
+        assert store.sweep(lambda names: (), -60) == 1
 
     def test_nothing_stays_of_aborted_and_lost_writers(self, store: RemoteStore, place: Place) -> None:
         writers = [store.writer(), store.writer()]

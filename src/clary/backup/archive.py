@@ -8,6 +8,7 @@ backup that was cut off has none.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -19,11 +20,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from clary.objects.base import ObjectStore
+from clary.objects.base import FileBody, ObjectStore
+from clary.objects.blobs import Checksums, has_checksums
+from clary.objects.damage import Damaged
 
 FORMAT = 1
 _FACTS, _MANIFEST = "clary-backup.json", "manifest"
-_NAME = re.compile(r"data/[a-z]+\.db|secrets/[A-Za-z0-9][A-Za-z0-9._-]*|objects/([0-9a-f]{2})/\1[0-9a-f]{30}")
+_NAME = re.compile(r"data/[a-z]+\.db|secrets/[A-Za-z0-9][A-Za-z0-9._-]*|objects/([0-9a-f]{2})/\1[0-9a-f]{30}c?")
 _PIECE = 1 << 20
 
 Count = Callable[[int], None]  # so many bytes more are done
@@ -52,9 +55,17 @@ class Writer:
             self._add(name, os.fstat(file.fileno()).st_size, file)
 
     def add_blob(self, blob: str, store: ObjectStore) -> None:
-        """Raises FileNotFoundError and Lost before anything of it is written."""
+        """Its bytes alone. Raises FileNotFoundError, Lost and Damaged before anything of it is written: a local file is
+        read through for that."""
         with contextlib.closing(store.read(blob)) as reading:
-            self._add(f"objects/{blob[:2]}/{blob}", reading.size, _Pieces(reading))
+            if isinstance(reading, FileBody):
+                for _ in reading:
+                    pass
+        try:
+            with contextlib.closing(store.read(blob)) as reading:
+                self._add(f"objects/{blob[:2]}/{blob}", reading.size, _Pieces(reading))
+        except Damaged as error:
+            raise OSError(errno.EIO, f"the blob {blob} was damaged just now ({error})") from error
 
     def _add(self, name: str, size: int, source: _Source) -> None:
         hashed = _Hashed(source, self._count)
@@ -111,7 +122,7 @@ class Reader:
                 _compare(source, found)
                 return
             hashed = _Hashed(source, count)
-            _put(folder / member.name, hashed)
+            _put(folder / member.name, hashed, _checksums(member.name))
             found.write(_line(hashed.digest, member.size, member.name))
         raise DamagedBackup("it is cut off: its manifest is missing")
 
@@ -154,11 +165,21 @@ class _Hashed(io.RawIOBase):
         return self._hash.hexdigest()
 
 
-def _put(target: Path, source: _Hashed) -> None:
+def _put(target: Path, source: _Hashed, checksums: Checksums | None) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         while data := source.read(_PIECE):
             file.write(data)
+            if checksums is not None:
+                checksums.update(data)
+        if checksums is not None:
+            file.write(checksums.finish()[1])
+
+
+def _checksums(name: str) -> Checksums | None:
+    """Those that a blob's file has behind its bytes."""
+    folder, _, blob = name.rpartition("/")
+    return Checksums(blob) if folder.startswith("objects/") and has_checksums(blob) else None
 
 
 def _compare(manifest: IO[bytes], found: IO[bytes]) -> None:

@@ -1,6 +1,6 @@
 """Every object of a home, read: whether its bytes are there, as many as were stored, and the same.
 
-Of what is encrypted that they are as many: that they are the same is proven when the server reads them, with a key.
+By the checksums of their files (`clary.objects.blobs`), and by MD5, where that is what their ETag says.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from clary.backup.index import Index, Part, Stored
 from clary.config import Settings
 from clary.objects.base import Lost, ObjectStore
 from clary.objects.choice import object_store
+from clary.objects.damage import Damaged
 from clary.objects.encryption import encrypted_size
 
 
@@ -93,6 +94,8 @@ def _pieces(store: ObjectStore, blob: str) -> Iterator[bytes]:
             yield from reading
     except (FileNotFoundError, Lost) as error:
         raise _Bad("its bytes are missing") from error
+    except Damaged as error:
+        raise _Bad(str(error)) from error
     except OSError as error:
         raise _Bad(f"its bytes cannot be read ({error.strerror or error})") from error
 

@@ -20,6 +20,7 @@ from clary.backup.snapshots import DATABASES
 from clary.config import Settings
 from clary.objects.base import Lost, ObjectStore
 from clary.objects.choice import object_store
+from clary.objects.damage import Damaged
 
 _A_FILE = 1024  # bytes that a file takes in the archive besides its own
 
@@ -30,8 +31,8 @@ class CannotBackUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """What was written: `size` is the file's, in bytes; `missing` are blobs that the index names and the home lacks;
-    `root_key` says whether the file holds it."""
+    """What was written: `size` is the file's, in bytes; `missing` are blobs that the index names and the home lacks, or
+    does not have as they were written; `root_key` says whether the file holds it."""
 
     file: Path
     size: int
@@ -89,7 +90,7 @@ def _check_room(target: Path, content: _Content) -> None:
 def _write(
     store: ObjectStore, taken: Snapshot, found: index.Index, content: _Content, draft: Path, writing: Tell
 ) -> list[str]:
-    """Returns the names of the blobs that are missing."""
+    """Returns the names of the blobs that are missing or damaged."""
     facts = {"version": __version__, "created": time.time(), "size": content.size, "blobs": content.blobs}
     done, missing = 0, list[str]()
 
@@ -106,7 +107,7 @@ def _write(
             for blob in found.blobs():
                 try:
                     archive.add_blob(blob, store)
-                except (FileNotFoundError, Lost):
+                except (FileNotFoundError, Lost, Damaged):
                     missing.append(blob)
             archive.finish()
         finally:

@@ -52,5 +52,6 @@ def _words(taken: Backup) -> str:
     else:
         lines.append("It does not hold the root key, which was given by a setting: without that key it is worthless.")
     if taken.missing:
-        lines.append(f"{len(taken.missing)} files were missing in the home: `clary doctor --deep` names their objects.")
+        count = len(taken.missing)
+        lines.append(f"{count} files were missing or damaged in the home: `clary doctor --deep` names their objects.")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from clary.cli import printing
 from clary.cli.progress import progress
 from clary.cli.snapshots import asking
 from clary.config import Settings
+from clary.objects.damage import DamageList
 
 
 def check(settings: Settings, as_json: bool) -> int:
@@ -20,6 +21,8 @@ def check(settings: Settings, as_json: bool) -> int:
             lambda done, total: shown.part("copying the index", done, total),
             lambda done, total: shown.bytes("reading", done, total),
         )
+    if not checked.faults:
+        DamageList(settings.damages).clear()
     facts = {"objects": checked.objects, "bytes": checked.size, "faults": [asdict(each) for each in checked.faults]}
     printing.answer(as_json, facts, _words(checked))
     return int(bool(checked.faults))

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from pathlib import Path
 from clary.cli import isolation, printing
 from clary.cli.server import find, settings_of
 from clary.config import Settings
+from clary.objects.damage import DamageList
 
 _LITTLE = 5 * 1024**3  # bytes; an environment takes up to 2 GB, models and data come on top
 
@@ -56,6 +58,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _port(settings)
     if settings.objects_bucket:
         yield _elsewhere(settings)
+    yield from _objects(settings)
 
 
 def _python() -> Finding:
@@ -96,6 +99,19 @@ def _disk(name: str, folder: Path) -> Finding:
     if not os.access(there, os.W_OK):
         return Finding(name, "missing", f"{there} cannot be written. Give another place with --home.")
     return Finding(name, "ok" if free >= _LITTLE else "note", words if free >= _LITTLE else f"{words}: little")
+
+
+def _objects(settings: Settings) -> Iterator[Finding]:
+    damages = DamageList(settings.damages).every()
+    if damages:
+        last = damages[-1]
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(last.found))
+        yield Finding(
+            "objects",
+            "missing",
+            f"{len(damages)} found damaged by who read them, and not given out; the last one {last.what} at {when}: "
+            f"{last.words}. `clary doctor --deep` reads all of them, and says so when they are whole again.",
+        )
 
 
 def _port(settings: Settings) -> Finding:

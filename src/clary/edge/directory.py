@@ -166,6 +166,7 @@ class ControlDirectory:
     """`clary.serving.directory.Directory` over questions to the control plane."""
 
     def __init__(self, pool: LinkPool) -> None:
+        self._pool = pool
         self._credentials = Remembered(pool, _credential)
         self._routes = Remembered(pool, _route)
         self.fresh_credential = self._credentials.fresh
@@ -186,6 +187,11 @@ class ControlDirectory:
 
     async def particular_permit(self, key: PermitKey, headers: Sequence[tuple[str, str]]) -> Permit | None:
         return await self._permits.ask(_about(key) | {"headers": headers})
+
+    def damaged(self, blob: str, words: str) -> None:
+        """Tells of a blob's file that is not what was written. Nobody waits; without a control plane it is not told,
+        and the next reader tells it again."""
+        _Question(self._pool, {"ask": "damaged", "blob": blob, "words": words}, patient=True)
 
 
 def _about(key: PermitKey) -> Answer:

@@ -1,4 +1,5 @@
-"""Files on their way to clients: sent by the kernel where nothing has to be done to the bytes.
+"""Blobs' files on their way to clients: sent by the kernel where nothing has to be done to the bytes but to see that
+they are right, and that was seen just now or a moment ago (`clary.objects.blobs`).
 
 The work is done in threads, because the disk may have to be waited for. A thread goes on while the client takes what it
 is sent; a client that is slow is waited for by the loop.
@@ -12,31 +13,56 @@ import os
 import select
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from clary.edge.connection import STALL_SECONDS
 from clary.edge.deadlines import NEVER
 from clary.edge.exchange import Exchange
+from clary.objects.blobs import BLOCK, BlobFile
+from clary.objects.damage import Damaged, Damages
+from clary.objects.seen import Seen
 
-_PIECE = 256 * 1024  # what is read at once where the bytes have to go through the transport
 _TURN = 64 * 1024 * 1024  # bytes after which another file may have the thread
 _MOMENT = 5  # milliseconds for which a thread waits for a client
 
 Done = Callable[[bool], None]
 
 
+class Files:
+    """What an edge sends files with: it remembers what it saw of them, and says which were `damaged`."""
+
+    def __init__(self, damaged: Damages) -> None:
+        self._damaged = damaged
+        self._seen = Seen()
+
+    def sending(self, exchange: Exchange, given: dict[str, Any], done: Done) -> FileSending:
+        """Of the payload of a FILE frame. Raises OSError when the file cannot be opened."""
+        path, offset, length = given["path"], given["offset"], given["length"]
+        file = BlobFile(path, self._seen)
+        if given["right"]:
+            first, end = offset // BLOCK, (offset + length - 1) // BLOCK + 1
+            self._seen.trust(file.name, tuple(given["right"]), first, end)
+        return FileSending(exchange, file, offset, length, done, self._damaged)
+
+
 class FileSending:
     """Sends `length` bytes of an open file from `offset` on as part of a response's body, and closes the file.
 
     `done(whole)` is called in the end, not whole when the file or the client broke; it is not called after `stop`.
-    `pause` and `resume` are those of a consumer."""
+    `damaged(blob, words)` is called when the file is not what was written. `pause` and `resume` are those of a
+    consumer."""
 
-    def __init__(self, exchange: Exchange, descriptor: int, offset: int, length: int, done: Done) -> None:
+    def __init__(
+        self, exchange: Exchange, file: BlobFile, offset: int, length: int, done: Done, damaged: Damages
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
-        self._descriptor = descriptor
+        self._file = file
         self._offset = offset
         self._left = length
+        self._right = 0  # of these, how many may go
         self._done = done
+        self._damaged = damaged
         self._socket: socket.socket | None = None
         self._poll = select.poll()
         self._idle = False  # begun, and no thread is at work
@@ -86,23 +112,24 @@ class FileSending:
     def _pour(self, client: socket.socket) -> int:
         """From the file's pages to the client's socket; how many bytes."""
         sent, most = 0, min(self._left, _TURN)
+        self._right = 0  # a while may have gone by
         while sent < most:
+            if not self._right:
+                self._right = self._file.verify(self._offset + sent, most - sent)
             try:
-                count = os.sendfile(client.fileno(), self._descriptor, self._offset + sent, most - sent)
+                count = os.sendfile(client.fileno(), self._file.descriptor, self._offset + sent, self._right)
             except BlockingIOError:
                 if not self._poll.poll(_MOMENT):
                     break
                 continue
             if not count:
-                raise OSError("the file ends early")
+                raise Damaged("its file is cut off")
             sent += count
+            self._right -= count
         return sent
 
     def _read(self) -> bytes:
-        data = os.pread(self._descriptor, min(self._left, _PIECE), self._offset)
-        if not data:
-            raise OSError("the file ends early")
-        return data
+        return self._file.read(self._offset, self._left)
 
     # Back on the loop.
 
@@ -136,9 +163,12 @@ class FileSending:
     def _is_over(self, future: asyncio.Future[bytes] | asyncio.Future[int]) -> bool:
         """True when there is nothing to go on with: it was stopped, or broke."""
         self._idle = True
-        if not self._stopped and future.exception() is None:
+        error = future.exception()
+        if not self._stopped and error is None:
             return False
         self._close()
+        if isinstance(error, Damaged):
+            self._damaged(self._file.name, str(error))
         if not self._stopped:
             self._stopped = True
             self._done(False)
@@ -153,9 +183,7 @@ class FileSending:
             self._done(True)
 
     def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._file.close()
         if self._socket is not None:
             self._loop.remove_writer(self._socket)
             self._socket.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 from clary.edge.control import Link, LinkPool
 from clary.edge.exchange import Exchange
-from clary.edge.files import FileSending
+from clary.edge.files import Files, FileSending
 from clary.edge.landing import FileLanding
 from clary.edge.requests import described, may_repeat
 from clary.server.frames import COUNT, Frame, pack, pack_json
@@ -24,9 +24,10 @@ _UNWANTED = 1024 * 1024  # of a response nobody waits for is read over; beyond t
 class Forward:
     """One exchange on its way: the consumer of the client's side, the user of the link's."""
 
-    def __init__(self, exchange: Exchange, pool: LinkPool) -> None:
+    def __init__(self, exchange: Exchange, pool: LinkPool, files: Files) -> None:
         self._exchange = exchange
         self._pool = pool
+        self._files = files
         self._link: Link | None = None
         self._early: list[bytes] = []  # body pieces that came before there was a link
         self._ended = False  # of the request's body, or that we gave it up
@@ -218,9 +219,12 @@ class Forward:
         self._following = b""
         if self._exchange.started and not self._gone:
             given = json.loads(payload)
-            descriptor = os.open(given["path"], os.O_RDONLY | os.O_CLOEXEC)
-            self._last = given["last"]
-            self._sending = FileSending(self._exchange, descriptor, given["offset"], given["length"], self._sent)
+            try:
+                self._sending = self._files.sending(self._exchange, given, self._sent)
+                self._last = given["last"]
+            except OSError as error:
+                log.error("%s cannot be read: %s", given["path"], error)  # noqa: TRY400 - the trace says no more
+                self._break()
         if self._link is not None:
             self._link.send(_TAKEN)
 

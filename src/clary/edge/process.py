@@ -15,6 +15,7 @@ from clary.edge.control import LinkPool
 from clary.edge.deadlines import Deadlines
 from clary.edge.directory import ControlDirectory
 from clary.edge.exchange import Consumer, Exchange
+from clary.edge.files import Files
 from clary.edge.forward import Forward
 from clary.edge.invocation import Budget, Invocation, endpoint_of
 from clary.edge.listener import Listener
@@ -55,7 +56,9 @@ class Edge:
         self._requests = LinkPool(loop, str(options.control), _REQUEST_LINKS)
         self._questions = LinkPool(loop, str(questions_socket(options.control)), _QUESTION_LINKS)
         signatures = Signatures(options.clock_window, time.time)
-        self.gateway = Gateway(ControlDirectory(self._questions), signatures, options.payload_limit)
+        directory = ControlDirectory(self._questions)
+        self.gateway = Gateway(directory, signatures, options.payload_limit)
+        self._files = Files(directory.damaged)
         self._budget = Budget(options.payload_limit)
         self._proxy = Proxy(loop, self._adopt)
         listening = socket.socket(fileno=options.listening)
@@ -94,7 +97,7 @@ class Edge:
             invocation = Invocation(exchange, endpoint, self.gateway, self._budget)
             invocation.begin()
             return invocation
-        forward = Forward(exchange, self._requests)
+        forward = Forward(exchange, self._requests, self._files)
         forward.begin()
         return forward
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from clary.errors import ServiceError
+from clary.objects.seen import Generation
 from clary.wire.messages import Body
 
 Known = Callable[[Sequence[str]], Collection[str]]  # those of the blobs' names that something still needs
@@ -44,7 +45,14 @@ class Writer(Protocol):
     def abort(self) -> None: ...
 
 
-Extent = tuple[str, int, int]  # the path of a local file, where in it, and how many bytes
+class Extent(NamedTuple):
+    """`length` bytes of a blob's local file (`clary.objects.blobs`), from `offset` on. `right` is the file as it was a
+    moment ago, when all of these bytes were right (see `clary.objects.seen`); None when that is not known."""
+
+    path: str
+    offset: int
+    length: int
+    right: Generation | None
 
 
 class Reading(Protocol):
@@ -75,8 +83,8 @@ class FileBody(Reading, Protocol):
 
 class ObjectStore(Protocol):
     """Contract (tests: clary.testing.objects_conformance): a committed blob is immutable, survives power loss and reads
-    back byte for byte; a full disk raises OSError(ENOSPC) and leaves no trace. A store on other machines raises
-    Unavailable, and leaves no trace that a sweep does not remove."""
+    back byte for byte, or raises `clary.objects.damage.Damaged`; a full disk raises OSError(ENOSPC) and leaves no
+    trace. A store on other machines raises Unavailable, and leaves no trace that a sweep does not remove."""
 
     def writer(self) -> Writer: ...
 
@@ -87,7 +95,7 @@ class ObjectStore(Protocol):
         ...
 
     def path(self, blob: str) -> str | None:
-        """A local path to the very bytes, None when there is none (remote or encrypted)."""
+        """A local file that begins with the very bytes, None when there is none."""
         ...
 
     def url(self, blob: str, seconds: int) -> str | None:

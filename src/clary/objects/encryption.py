@@ -15,16 +15,13 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from clary.objects.damage import Damaged
+
 FRAME = 64 * 1024
 TAG = 16
 _MAGIC = b"CLE1"
 _PREFIX, _NUMBER = 8, 4
 HEAD = len(_MAGIC) + _PREFIX
-
-
-class Damaged(Exception):
-    """The file was changed, cut, or written with another key or context. The message says where, and nothing of the
-    content."""
 
 
 class Source(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import stat
 import time
@@ -12,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from clary.objects import blobs, seen
 from clary.objects.base import Extent, FileBody, Known, Writer
+from clary.objects.damage import Damaged, Damages, unheard
 from clary.objects.freeing import Freeing
 from clary.objects.pins import Pins
+from clary.objects.seen import Seen
 from clary.wire.messages import Body, land
 
-_NAME = re.compile(r"[0-9a-f]{32}")
-_PIECE = 256 * 1024
 _BEGIN_SYNC = 8 * 1024 * 1024
 _ASKED = 500  # names in one question of a sweep
 
@@ -30,7 +30,8 @@ class FilesystemStore:
     while somebody holds the store, every deleted blob stays.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, damaged: Damages = unheard) -> None:
+        """`damaged` hears of each blob that is found not to be what was written, before whoever reads it does."""
         self._folder = folder
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -40,21 +41,25 @@ class FilesystemStore:
             _sync_folder(parent)
         self._freeing = Freeing()
         self._pins = Pins(lambda blob: self._freeing.unlink(self._file(blob)))
+        self._seen = Seen()
+        self._damaged = damaged
 
     def writer(self) -> Writer:
-        return _FileWriter(self._incoming, self._file)
+        return _FileWriter(self._incoming, self._file, self._seen)
 
     def read(self, blob: str, offset: int = 0, length: int | None = None) -> FileBody:
-        """Raises FileNotFoundError at once when there is no such blob; a later delete does not disturb the reading."""
+        """Raises FileNotFoundError at once when there is no such blob; a later delete does not disturb the reading.
+        Raises Damaged, at once or from a piece, where the file is not what was written."""
         file = self._file(blob)
         self._pins.add(blob)
         try:
-            size = file.stat().st_size
-        except BaseException:
+            left = _left(blob, file.stat().st_size, offset, length)
+        except BaseException as error:
             self._pins.drop(blob)
+            if isinstance(error, Damaged):
+                self._damaged(blob, str(error))
             raise
-        left = max(0, size - offset) if length is None else length
-        return _Reading(file, offset, left, lambda: self._pins.drop(blob))
+        return _Reading(file, offset, left, self._seen, lambda: self._pins.drop(blob), self._damaged)
 
     def path(self, blob: str) -> str | None:
         return str(self._file(blob))
@@ -87,21 +92,35 @@ class FilesystemStore:
         """Files that are freed need no end."""
 
     def _file(self, blob: str) -> Path:
-        if not _NAME.fullmatch(blob):
+        if not blobs.NAME.fullmatch(blob):
             raise FileNotFoundError(f"no blob is named {blob!r}")
         return self._folder / blob[:2] / blob
+
+
+def _left(blob: str, file_size: int, offset: int, length: int | None) -> int:
+    """How many bytes there are to read. Raises Damaged when the file cannot hold them."""
+    size = blobs.size_of(blob, file_size)
+    if length is None:
+        return max(0, size - offset)
+    if offset + length > size:
+        raise Damaged(f"its file has {size} bytes")
+    return length
 
 
 class _Reading:
     """The pieces of a blob. The file is opened by the first `next`, so that an object of 10,000 parts costs no 10,000
     descriptors."""
 
-    def __init__(self, file: Path, offset: int, left: int, done: Callable[[], None]) -> None:
-        self._file = file
+    def __init__(
+        self, path: Path, offset: int, left: int, seen: Seen, done: Callable[[], None], damaged: Damages
+    ) -> None:
+        self._path = path
         self._offset = offset
         self._left = self.size = left
+        self._seen = seen
         self._done: Callable[[], None] | None = done
-        self._descriptor = -1
+        self._damaged = damaged
+        self._file: blobs.BlobFile | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -110,26 +129,31 @@ class _Reading:
         if self._left <= 0 or self._done is None:
             self.close()
             raise StopIteration
-        if self._descriptor < 0:
-            self._descriptor = os.open(self._file, os.O_RDONLY | os.O_CLOEXEC)
-        piece = os.pread(self._descriptor, min(_PIECE, self._left), self._offset)
-        if not piece:
+        try:
+            if self._file is None:
+                self._file = blobs.BlobFile(str(self._path))
+            piece = self._file.read(self._offset, self._left)
+        except Damaged as error:
             self.close()
-            raise OSError(f"{self._file.name} ends {self._left} bytes early")
+            self._damaged(self._path.name, str(error))
+            raise
         self._offset += len(piece)
         self._left -= len(piece)
         return piece
 
     def extents(self) -> Iterator[Extent]:
         if self._left > 0 and self._done is not None:
-            yield str(self._file), self._offset, self._left
+            path, first = str(self._path), self._offset // blobs.BLOCK
+            end = (self._offset + self._left - 1) // blobs.BLOCK + 1
+            now = seen.generation(path)
+            right = self._seen.run(self._path.name, now, first, end) == end - first
+            yield Extent(path, self._offset, self._left, now if right else None)
         self.close()
 
     def close(self) -> None:
         """Ends the reading; a second call changes nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._file is not None:
+            self._file.close()
         done, self._done = self._done, None
         if done is not None:
             done()
@@ -139,9 +163,11 @@ class _Reading:
 
 
 class _FileWriter:
-    def __init__(self, incoming: Path, place: Callable[[str], Path]) -> None:
-        self._name = secrets.token_hex(16)
+    def __init__(self, incoming: Path, place: Callable[[str], Path], seen: Seen) -> None:
+        self._name = f"{secrets.token_hex(16)}c"
         self._place = place
+        self._seen = seen
+        self._checksums = blobs.Checksums(self._name)
         self._temporary = incoming / self._name
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self._temporary, flags, stat.S_IRUSR | stat.S_IWUSR)
@@ -151,6 +177,7 @@ class _FileWriter:
 
     def write(self, data: bytes) -> None:
         view = memoryview(b"" if self._landing else data)
+        self._checksums.update(data)
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
@@ -174,8 +201,11 @@ class _FileWriter:
     def commit(self) -> str:
         file = self._place(self._name)
         try:
+            size = self._end()
             os.fsync(self._descriptor)
             self._temporary.rename(file)
+            if size > blobs.AT_ONCE:  # smaller ones pass through here whenever they are read
+                self._seen.trust(self._name, seen.generation(self._descriptor), 0, -(-size // blobs.BLOCK))
             _sync_folder(file.parent)
         except OSError:
             file.unlink(missing_ok=True)
@@ -183,6 +213,15 @@ class _FileWriter:
             raise
         self._close()
         return self._name
+
+    def _end(self) -> int:
+        """Writes what comes behind the bytes; how many these are."""
+        size, data = self._checksums.finish()
+        view, at = memoryview(data), size
+        while view:
+            count = os.pwrite(self._descriptor, view, at)
+            view, at = view[count:], at + count
+        return size
 
     def abort(self) -> None:
         """Fine after a commit or another abort, where it changes nothing."""

@@ -118,9 +118,9 @@ def _send_files(connection: socket.socket, inbound: Inbound, response: Response,
     speed. Raises OSError when the connection broke."""
     before, left = _head(response), body.size
     try:
-        for path, offset, length in body.extents():
-            left -= length
-            file = {"path": path, "offset": offset, "length": length, "last": not left}
+        for extent in body.extents():
+            left -= extent.length
+            file = {**extent._asdict(), "last": not left}
             connection.sendall(before + pack_json(Frame.FILE, file))
             before = b""
             _await_taken(inbound)

@@ -16,9 +16,10 @@ the control socket, questions to the one beside it (`questions_socket`).
                       HELD at most once, when the request is whole and its RESPONSE will be late: it costs no thread
                       meanwhile, so the connection need not count, and may be closed when the client goes
                       RESPONSE {status, headers}, DATA*, then END or ABORT (cut the client off: the body broke midway)
-                      FILE {path, offset, length, last} in place of DATA, when the request said `files`: the body goes
-                      on with this much of a file, which stays where it is until TAKEN; nothing else comes before that.
-                      After the `last` one nothing is missing but END
+                      FILE {path, offset, length, right, last} in place of DATA, when the request said `files`: the
+                      body goes on with this much of a blob's file, which stays where it is until TAKEN; nothing else
+                      comes before that. `right` as in `clary.objects.base.Extent`. After the `last` one nothing is
+                      missing but END
                       ANSWER {...} to a QUESTION
 
 The control plane may answer before the request's body has ended; the edge then sends ABORT in place of the rest, and

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clary.objects.encryption import FRAME, HEAD, TAG, Damaged, Encryptor, decrypted, encrypted_size
+from clary.objects.damage import Damaged
+from clary.objects.encryption import FRAME, HEAD, TAG, Encryptor, decrypted, encrypted_size
 
 KEY, CONTEXT = bytes(range(32)), b"blob 1"
 SIZES = [0, 1, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 3 * FRAME + 5]

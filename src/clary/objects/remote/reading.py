@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from clary.objects.base import Lost, Unavailable
+from clary.objects.blobs import size_of
 from clary.objects.remote.bucket import STREAM_ERRORS, Bucket
 
 _PIECE = 512 * 1024
@@ -44,7 +45,7 @@ class RemoteReading:
                 self._open()
                 continue
             try:
-                piece: bytes = self._stream.read(_PIECE)
+                piece: bytes = self._stream.read(min(_PIECE, self._left or 0))
             except STREAM_ERRORS as error:
                 _LOG.info("%s broke off: %s", self._key, error)
                 piece = b""
@@ -65,7 +66,8 @@ class RemoteReading:
         except BaseException:
             self.close()  # now: the error that is raised may keep this object for long
             raise
-        self._left = size if self._left is None else self._left
+        if self._left is None:  # a file that was moved here has its checksums too
+            self._left = max(0, size_of(self._key.rpartition("/")[2], self._offset + size) - self._offset)
 
     def _advance(self, count: int) -> None:
         self._offset += count

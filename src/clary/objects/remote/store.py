@@ -4,12 +4,12 @@ first two characters of the blob's name, as the embedded store's files are named
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 from clary.objects.base import Known, Writer
+from clary.objects.blobs import NAME
 from clary.objects.pins import Pins
 from clary.objects.remote.background import Background
 from clary.objects.remote.bucket import Bucket, Refused
@@ -18,7 +18,6 @@ from clary.objects.remote.reading import RemoteReading
 from clary.objects.remote.writing import RemoteWriter
 
 _LOG = logging.getLogger(__name__)
-_NAME = re.compile(r"[0-9a-f]{32}")
 _SENDERS = 8  # parts that are sent at once, of all writers
 
 
@@ -44,7 +43,7 @@ class RemoteStore:
 
     def read(self, blob: str, offset: int = 0, length: int | None = None) -> RemoteReading:
         self._pins.add(blob)
-        if not _NAME.fullmatch(blob) or self._background.is_gone(blob):
+        if not NAME.fullmatch(blob) or self._background.is_gone(blob):
             self._pins.drop(blob)
             raise FileNotFoundError(f"no blob is named {blob!r}")
         return RemoteReading(self._bucket, self._key(blob), offset, length, lambda: self._pins.drop(blob))
@@ -105,4 +104,4 @@ class RemoteStore:
     def _blob(self, key: str) -> str:
         """Of a key; "" when it is none of ours."""
         blob = key.rpartition("/")[2]
-        return blob if _NAME.fullmatch(blob) and key == self._key(blob) else ""
+        return blob if NAME.fullmatch(blob) and key == self._key(blob) else ""

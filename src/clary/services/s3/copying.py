@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -138,12 +137,13 @@ def opened(call: Call, given: Mapping[str, Any], span: str | None) -> Source:
         conditions.check_copy(given, entry)
         return found, entry
 
-    while True:  # another round only when the source was replaced between finding and opening it
+    rounds = reader.Rounds(call.platform)
+    while True:
         found, entry = call.platform.stores.objects.read(find)
         archived.check_source(entry, call.platform.clock)
         start, length = ranges.of_copy(span, entry.size)
         encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, customer_key)
-        with suppress(FileNotFoundError):
+        with rounds.of(entry):
             told = {"CopySourceVersionId": entry.version} if found.versioning else {}
             return Source(entry, reader.pieces(call.platform, entry, start, length, encryption), told)
 

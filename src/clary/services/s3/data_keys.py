@@ -26,8 +26,8 @@ from clary.auth.policy import Caller
 from clary.auth.principals import ANONYMOUS, Principal
 from clary.context import Platform
 from clary.errors import ServiceError
+from clary.objects.damage import Damaged
 from clary.objects.encrypted import Cipher
-from clary.objects.encryption import Damaged
 from clary.secrets.sealing import SealBroken, SealingKey
 from clary.services.kms import envelope
 from clary.services.kms.envelope import Behalf

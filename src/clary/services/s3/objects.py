@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
@@ -128,17 +127,18 @@ def head_object(call: Call, given: Document) -> Document:
 
 def _opened(call: Call, given: Document) -> tuple[_View, bytes | Iterator[bytes]]:
     asker, key = data_keys.Asker.of(call), encryption_asked.readers_key(call.request.headers, given)
-    while True:  # another round only when the object was replaced between finding and opening it
+    rounds = reader.Rounds(call.platform)
+    while True:
         view = call.platform.stores.objects.read(lambda connection: _view(connection, given, whole=True))
         entry = view.entry
         archived.check_readable(entry, call.platform.clock)
         if entry.data and entry.encryption is None and key is None:
-            return view, entry.data[view.start : view.start + view.length]
+            return view, reader.of_row(call.platform, entry, view.start, view.length)
         encryption = data_keys.resume(asker, entry.bucket, entry.key, entry.encryption, key)
         if elsewhere := direct.redirect(call, entry, view.start, view.length):
             raise elsewhere
-        with suppress(FileNotFoundError):
-            return view, reader.pieces(call.platform, entry, view.start, view.length, encryption)
+        with rounds.of(entry):
+            return view, reader.body(call.platform, entry, view.start, view.length, encryption)
 
 
 def _view(connection: Connection, given: Document, whole: bool = False) -> _View:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from itertools import chain
 
 from sqlalchemy.engine import Connection
@@ -11,13 +12,25 @@ from sqlalchemy.engine import Connection
 from clary.auth.principals import Principal
 from clary.context import Platform
 from clary.objects.base import FileBody, Joined
+from clary.objects.damage import Damaged
 from clary.objects.encrypted import Cipher
-from clary.services.s3 import access, archived, data_keys, encryption_asked, entering, faults, index, options, writing
+from clary.services.s3 import (
+    access,
+    archived,
+    damage,
+    data_keys,
+    encryption_asked,
+    entering,
+    faults,
+    index,
+    options,
+    writing,
+)
 from clary.services.s3.data_keys import Encryption
 from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Entry
 
-_ATTEMPTS = 20  # how often an object may be replaced between finding and opening it
+_AT_ONCE = 256 * 1024  # bytes
 
 
 def open_object(platform: Platform, account: str, bucket: str, key: str) -> tuple[int, str, Iterator[bytes]]:
@@ -31,14 +44,13 @@ def open_object(platform: Platform, account: str, bucket: str, key: str) -> tupl
             raise faults.no_such_key(key)
         return entry
 
-    asker = _owner(platform, account)
-    for _ in range(_ATTEMPTS):
+    asker, rounds = _owner(platform, account), Rounds(platform)
+    while True:
         entry = platform.stores.objects.read(find)
         archived.check_readable(entry, platform.clock)
         encryption = data_keys.resume(asker, bucket, entry.key, entry.encryption, None)
-        with suppress(FileNotFoundError):
+        with rounds.of(entry):
             return entry.size, entry.etag, pieces(platform, entry, 0, entry.size, encryption)
-    raise faults.no_such_key(key)
 
 
 def put_object(
@@ -83,6 +95,14 @@ def pieces(platform: Platform, entry: Entry, start: int, length: int, encryption
     return found if isinstance(found, FileBody) else _begun(found)
 
 
+def body(
+    platform: Platform, entry: Entry, start: int, length: int, encryption: Encryption | None
+) -> bytes | Iterator[bytes]:
+    """As `pieces`; few bytes are read at once, so that damage is an error and not an answer that breaks off."""
+    found = pieces(platform, entry, start, length, encryption)
+    return b"".join(found) if length <= _AT_ONCE else found
+
+
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     first = next(pieces, b"")
     return chain((first,), pieces) if first else iter(())
@@ -92,7 +112,7 @@ def _pieces(platform: Platform, entry: Entry, start: int, length: int, cipher: C
     if entry.blob:
         return _of_blob(platform, cipher, entry.blob, entry.size, start, length)
     if not entry.upload:
-        data = _of_data(cipher, entry, start, length)
+        data = _of_data(platform, cipher, entry, start, length)
         return iter((data,) if data else ())
     end = start + length
     parts = platform.stores.objects.read(lambda connection: index.list_parts(connection, entry.upload))
@@ -112,10 +132,42 @@ def part_name(upload: str, number: int) -> str:
     return f"{upload}/{number}"
 
 
-def _of_data(cipher: Cipher | None, entry: Entry, start: int, length: int) -> bytes:
-    if cipher is None or not entry.data:
-        return entry.data[start : start + length]
-    return cipher.decrypt(entry.data, entry.size, start, length)
+def _of_data(platform: Platform, cipher: Cipher | None, entry: Entry, start: int, length: int) -> bytes:
+    if cipher is None:
+        return of_row(platform, entry, start, length)
+    return cipher.decrypt(entry.data, entry.size, start, length) if entry.size else b""  # of nothing, nothing is kept
+
+
+def of_row(platform: Platform, entry: Entry, start: int, length: int) -> bytes:
+    """As `pieces`, of an object whose bytes are in the index as they were put."""
+    if hashlib.md5(entry.data, usedforsecurity=False).hexdigest() != entry.etag:
+        raise _damaged(platform, entry, "its bytes in the index are not what was written")
+    return entry.data[start : start + length]
+
+
+class Rounds:
+    """Rounds of finding an object and opening it: another one when it was replaced in between."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._lost: tuple[str, str] | None = None
+
+    @contextmanager
+    def of(self, entry: Entry) -> Iterator[None]:
+        """A round that opens `entry`; it ends without an error where there has to be another. Raises Damaged when the
+        object is still the one whose bytes were not there."""
+        try:
+            yield
+        except FileNotFoundError:
+            here = (entry.blob, entry.upload)
+            if here == self._lost:
+                raise _damaged(self._platform, entry, "its file, or that of one of its parts, is missing") from None
+            self._lost = here
+
+
+def _damaged(platform: Platform, entry: Entry, words: str) -> Damaged:
+    damage.note(platform.settings, platform.clock, entry.bucket, entry.key, entry.version, words)
+    return Damaged(words)
 
 
 def _of_blob(
