@@ -65,3 +65,8 @@ def _store(target: Path, key: RootKey) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)  # without it, a loss of power could draw another key
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
