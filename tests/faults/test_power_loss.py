@@ -152,7 +152,9 @@ def machine(tmp_path: Path) -> Iterator[tuple[Machine, Power]]:
             machine.end()
 
 
-@pytest.mark.parametrize("story", [puts, parts, deletes, versions, resources])
+@pytest.mark.parametrize(
+    "story", [puts, *(pytest.param(each, marks=pytest.mark.slow) for each in (parts, deletes, versions, resources))]
+)
 def test_what_is_acknowledged_outlives_the_power(story: Story, machine: tuple[Machine, Power]) -> None:
     server, power = machine
     found = [(check, lost(server, power)) for check in story(server)]
