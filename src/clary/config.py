@@ -20,7 +20,7 @@ _FORMS = {
     "account": (re.compile(r"[0-9]{12}"), "twelve digits"),
     "public_url": (re.compile(r"https?://[^/@?#\s]+"), "http:// or https:// with a host and perhaps a port"),
     "smtp_url": (re.compile(r"smtps?://([^/@\s]+@)?[^/@?#\s]+"), "smtp:// or smtps:// with a host"),
-    "mail_from": (re.compile(r"[^@\s<>]+@[A-Za-z0-9.-]+"), "an e-mail address"),
+    "mail_from": (re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"), "an e-mail address"),
     "objects_endpoint": (re.compile(r"https?://[^/?#@]+/?"), "the URL of a server, such as https://s3.example.com"),
     "objects_prefix": (re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*"), "what keys begin with, such as clary"),
     "objects_addressing": (re.compile(r"path|virtual"), "path or virtual"),
@@ -102,7 +102,8 @@ class Settings:
     smtp_url: str = _setting(
         "",
         "The mail server for e-mail of SNS: `smtp://[USER:PASSWORD@]HOST[:PORT]` (encrypted where the server offers "
-        "it) or `smtps://...`. Empty: mail is written into a folder.",
+        "it; without that, a password goes to a server on this machine alone) or `smtps://...`. Empty: "
+        "mail is written into a folder.",
         shown=False,
     )
     mail_folder: str = _setting("", "The folder for mail where there is no mail server. Empty: `mail` of the home.")
