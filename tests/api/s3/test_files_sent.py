@@ -1,14 +1,18 @@
 """Large bodies, which an edge sends from the files themselves: whole and in ranges, in parts, to clients that are slow,
-leave, or read on while the object or the control plane goes away."""
+leave, or read on while the object is replaced or goes away, or the control plane does."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import os
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,14 +32,22 @@ def server() -> Iterator[WholeServer]:
         s3.create_bucket(Bucket=BUCKET)
         s3.put_object(Bucket=BUCKET, Key="large", Body=LARGE)
         s3.put_object(Bucket=BUCKET, Key="small", Body=b"small")
-        this = {"Bucket": BUCKET, "Key": "parts"}
-        this["UploadId"] = s3.create_multipart_upload(**this)["UploadId"]
-        sent = [
-            {"PartNumber": number, "ETag": s3.upload_part(**this, PartNumber=number, Body=piece)["ETag"]}
-            for number, piece in enumerate((LARGE[:PART], LARGE[PART : 2 * PART], LARGE[2 * PART :]), 1)
-        ]
-        s3.complete_multipart_upload(**this, MultipartUpload={"Parts": sent})
+        put_in_parts(s3, "parts", LARGE)
         yield made
+
+
+def pieces(data: bytes) -> list[bytes]:
+    return [data[at : at + PART] for at in range(0, len(data), PART)]
+
+
+def put_in_parts(s3: Any, key: str, data: bytes, **given: Any) -> None:
+    this = {"Bucket": BUCKET, "Key": key}
+    this["UploadId"] = s3.create_multipart_upload(**this, **given)["UploadId"]
+    sent = [
+        {"PartNumber": number, "ETag": s3.upload_part(**this, PartNumber=number, Body=piece)["ETag"]}
+        for number, piece in enumerate(pieces(data), 1)
+    ]
+    s3.complete_multipart_upload(**this, MultipartUpload={"Parts": sent})
 
 
 def asked(server: WholeServer, key: str, more: str = "") -> bytes:
@@ -137,6 +149,57 @@ def test_clients_that_read_nothing_hold_nobody_up(server: WholeServer) -> None:
         assert server.client("s3").get_object(Bucket=BUCKET, Key="large")["Body"].read() == LARGE
         connection, begun = stalled[-1]
         assert rest(connection, begun, len(LARGE)) == LARGE
+
+
+class Replacing(threading.Thread):
+    """Puts one of several contents after the other, each known by its ETag and its metadata: two in one request, one in
+    parts. Their lengths differ, so that a head of one with the bytes of another shows too."""
+
+    def __init__(self, server: WholeServer, key: str, size: int) -> None:
+        super().__init__(daemon=True)
+        self._s3, self._key = server.client("s3"), key
+        contents = [os.urandom(size + more) for more in (0, 1, 700)]
+        hashes = [hashlib.md5(each, usedforsecurity=False) for each in contents]
+        of_parts = [hashlib.md5(each, usedforsecurity=False).digest() for each in pieces(contents[-1])]
+        parted = hashlib.md5(b"".join(of_parts), usedforsecurity=False).hexdigest()
+        etags = [f'"{each.hexdigest()}"' for each in hashes[:-1]] + [f'"{parted}-{len(of_parts)}"']
+        self.contents = dict(zip(etags, contents, strict=True))
+        self.done = threading.Event()
+        self._put(etags[0])
+
+    def run(self) -> None:
+        for etag in itertools.cycle(self.contents):
+            if self.done.is_set():
+                return
+            self._put(etag)
+
+    def _put(self, etag: str) -> None:
+        given = {"Metadata": {"etag": etag.strip('"')}}
+        if "-" in etag:
+            put_in_parts(self._s3, self._key, self.contents[etag], **given)
+        else:
+            self._s3.put_object(Bucket=BUCKET, Key=self._key, Body=self.contents[etag], **given)
+
+
+@pytest.mark.parametrize("size", [10, 300_000, 9 << 20])
+def test_readers_see_one_content_never_a_mix(server: WholeServer, size: int) -> None:
+    this = {"Bucket": BUCKET, "Key": f"replaced-{size}"}
+    s3, writer = server.client("s3"), Replacing(server, this["Key"], size)
+    writer.start()
+    seen: list[str] = []
+    while len(seen) < 15 or set(seen) != set(writer.contents):
+        got = s3.get_object(**this)
+        assert got["Body"].read() == writer.contents[got["ETag"]]
+        end = s3.get_object(**this, Range=f"bytes={size // 2}-")
+        assert end["Body"].read() == writer.contents[end["ETag"]][size // 2 :]
+        head = s3.head_object(**this)
+        assert head["ContentLength"] == len(writer.contents[head["ETag"]])
+        for answer in (got, end, head):
+            assert answer["Metadata"]["etag"] == answer["ETag"].strip('"')
+            seen.append(answer["ETag"])
+        assert writer.is_alive()
+    writer.done.set()
+    writer.join(30)
 
 
 def kill_control_plane(server: WholeServer) -> None:
