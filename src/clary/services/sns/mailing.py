@@ -73,25 +73,26 @@ def letter(settings: Settings, to: str, sender: str, document: Mapping[str, Any]
 
 def _sender(name: str, address: str) -> str:
     if _is_plain(name):
-        return _header("From", formataddr((name, address)))
+        return _checked("From", formataddr((name, address)))
     value = Header(name, "utf-8", header_name="From")
     value.append(f"<{address}>", "us-ascii")
-    return _checked("From", value)
+    return _checked("From", value.encode(linesep="\r\n"))
 
 
 def _header(name: str, text: str) -> str:
-    return _checked(name, Header(text, "us-ascii" if _is_plain(text) else "utf-8", header_name=name))
+    if _is_plain(text):
+        return _checked(name, text)
+    return _checked(name, Header(text, "utf-8", header_name=name).encode(linesep="\r\n"))
 
 
 def _is_plain(text: str) -> bool:
-    """What begins as an encoded word is none: a reader would decode what its sender wrote literally."""
+    """What begins as an encoded word is not: a reader would decode what its sender wrote literally."""
     return text.isascii() and "=?" not in text
 
 
-def _checked(name: str, value: Header) -> str:
-    """The header as it is written. `email.policy`'s headers are not used: they decode what they are given, and what was
-    encoded in it would become headers of its own. Raises MessageError, ValueError."""
-    written = value.encode(linesep="\r\n")
+def _checked(name: str, written: str) -> str:
+    """The header's lines. `email.policy`'s headers do not make them: they decode what they are given, and what was
+    encoded in it would become headers of its own. Raises ValueError."""
     if not _WRITTEN.fullmatch(written):
         raise ValueError(f"what {name} would say is no header")
     return f"{name}: {written}"
