@@ -121,7 +121,13 @@ def test_mail_into_a_folder(served: Served, sns: Any, topic: str) -> None:
     assert document["Message"] == "Job 7 has ended: größer"
 
 
-@pytest.mark.parametrize("endpoint", ["nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>"])
+ADDRESSES_OF_NONE = [
+    *("nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b>", "\u2028@b", "\x7f@b", "ü@b", "a@ü"),
+    *("=?utf-8?q?a=0D=0ABcc:_c?=@b", f"{'a' * 65}@b", f"a@{'b' * 256}"),
+]
+
+
+@pytest.mark.parametrize("endpoint", ADDRESSES_OF_NONE)
 def test_addresses_that_are_none(sns: Any, topic: str, endpoint: str) -> None:
     given = {"TopicArn": topic, "Protocol": "email", "Endpoint": endpoint}
     assert refusal(sns.subscribe, **given)[2] == "Invalid parameter: Email address"

@@ -129,6 +129,9 @@ def test_permissions(sns: Any, topic: str, served: Served) -> None:
     assert refusal(theirs.publish, TopicArn=topic, Message="m")[0] == "AuthorizationError"
     wrong = {**given, "ActionName": ["Nothing"]}
     assert refusal(sns.add_permission, **wrong)[2] == "Invalid parameter: Policy statement action out of service scope!"
+    for account in ("*", f"{ALT}:role/x", f"{ALT}\n", "\u0661" * 12, "12"):
+        wrong = {**given, "Label": "other", "AWSAccountId": [ALT, account]}
+        assert refusal(sns.add_permission, **wrong)[2] == "Invalid parameter: AWSAccountId"
 
 
 def test_anothers_subscription(sns: Any, topic: str, served: Served) -> None:

@@ -31,6 +31,10 @@ from clary.services.sns import filter_policies, filtering
         ({"key": [{"numeric": [">", 3, "<", 1]}]}, "Bottom must be less than top"),
         ({"key": [{"numeric": [">", 20, 30]}]}, "Bad value in numeric range: 30"),
         ({"key": [{"numeric": [">", 20, "<", 30, "<", 50]}]}, "Too many terms in numeric range expression"),
+        ({"key": [{"numeric": ["=", 10**400]}]}, "Value of equals must be numeric"),
+        ({"key": [{"numeric": [">", 0, "<", 10**400]}]}, "Value of < must be numeric"),
+        ({"key": [-(10**400)]}, "Match value must be String, number, true, false, or null"),
+        ({"key": [{"anything-but": [10**400]}]}, "Match value must be String, number, true, false, or null"),
         ({"key": [{"exists": "no"}]}, "exists match pattern must be either true or false."),
         ({"key": [{"anything-but": {"suffix": "test"}}]}, "Unsupported anything-but pattern: suffix"),
         ({"key": [str(number) for number in range(151)]}, "Filter policy is too complex"),
@@ -42,6 +46,14 @@ def test_what_is_no_policy(policy: dict[str, Any], reason: str) -> None:
     with pytest.raises(ServiceError) as caught:
         filter_policies.checked(json.dumps(policy), nested=True)
     assert caught.value.message == f"Invalid parameter: FilterPolicy: {reason}"
+
+
+@pytest.mark.parametrize("depth", [160, 900, 5000, 50_000])
+@pytest.mark.parametrize(("begin", "end"), [('{"a":', "}"), ('{"$or":[', ',{"b":["x"]}]}')])
+def test_deep_ones_are_refused(depth: int, begin: str, end: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        filter_policies.checked(begin * depth + '{"a":["x"]}' + end * depth, nested=True)
+    assert caught.value.code == "InvalidParameter"
 
 
 def test_attributes_lie_beside_each_other() -> None:

@@ -163,7 +163,7 @@ def _retries(given: Document) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or not (name in _DELAYS) <= value <= most:
             raise _bad(f"{name} must be between {int(name in _DELAYS)} and {most}")
     whole = {**RETRIES, **given}
-    if whole["backoffFunction"] not in _BACK_OFFS:
+    if whole["backoffFunction"] not in tuple(_BACK_OFFS):  # it may be anything, also what has no hash
         raise _bad(f"backoffFunction must be one of {', '.join(_BACK_OFFS)}")
     if whole["minDelayTarget"] > whole["maxDelayTarget"]:
         raise _bad("maxDelayTarget must be greater than or equal to minDelayTarget")
@@ -174,8 +174,13 @@ def _retries(given: Document) -> None:
 def _request(given: Document) -> None:
     _only(given, "headerContentType")
     kind = given.get("headerContentType", "text/plain")
-    if not isinstance(kind, str) or kind.partition(";")[0].strip() not in _TYPES or not kind.isprintable():
+    if not isinstance(kind, str) or kind.partition(";")[0].strip() not in _TYPES or not _is_plain(kind):
         raise _bad("headerContentType is not supported")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a header can say it."""
+    return text.isascii() and text.isprintable()
 
 
 def _bad(reason: str) -> Exception:

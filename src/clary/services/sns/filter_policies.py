@@ -38,6 +38,8 @@ def checked(text: str, nested: bool, where: str = "") -> str | None:
         _check_size(policy, keys)
     except _Bad as error:
         raise faults.invalid(f"{where}FilterPolicy: {error}") from None
+    except RecursionError:
+        raise faults.invalid(f"{where}FilterPolicy: Filter policy is too complex") from None
     return text
 
 
@@ -113,8 +115,16 @@ def _condition(given: Any) -> None:
 
 
 def _finite(value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, int | float) and not _is_double(value):
         raise _Bad("Match value must be String, number, true, false, or null")
+
+
+def _is_double(value: float) -> bool:
+    """JSON's integers have no bounds of their own."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _text(name: str) -> Callable[[Any], None]:
@@ -181,7 +191,7 @@ def _number(value: list[Any], at: int) -> float:
     if not isinstance(operator, str):
         raise _Bad(f"Bad value in numeric range: {operator}")
     found = value[at + 1] if at + 1 < len(value) else None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not _is_double(found):
         raise _Bad(f"Value of {'equals' if operator == '=' else operator} must be numeric")
     return found
 

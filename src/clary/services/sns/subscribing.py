@@ -32,7 +32,8 @@ BUILT = ("http", "https", "email", "email-json")
 _NOT_BUILT = ("sqs", "lambda", "sms", "application", "firehose")
 _MOST = 1000  # of a topic: each Publish looks at all of them
 _LONGEST = 2048
-_ADDRESS = re.compile(r"[^@\s<>,;:\"\\()\[\]\x00-\x1f]+@[A-Za-z0-9.-]+", re.ASCII)
+# An atom with dots, which no reader takes for an encoded word, at a host.
+_ADDRESS = re.compile(r"(?!.*=\?)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,255}", re.ASCII)
 
 
 @operations.handles("Subscribe")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 
 from sqlalchemy.engine import Connection
 
@@ -16,6 +17,7 @@ from clary.store.records import Record
 operations = Operations()
 
 _LONGEST = 30_720  # characters
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _ACTIONS = (
     *("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe"),
     *("ListSubscriptionsByTopic", "Publish", "Receive", "GetDataProtectionPolicy", "PutDataProtectionPolicy"),
@@ -106,6 +108,8 @@ def add_permission(call: Call, given: Document) -> Document:
         _in_scope(f"SNS:{name}")
     if not given["ActionName"] or not given["AWSAccountId"]:
         raise faults.invalid("Policy Error: null")
+    if not all(_ACCOUNT.fullmatch(account) for account in given["AWSAccountId"]):
+        raise faults.invalid("AWSAccountId")
     accounts = [f"arn:aws:iam::{account}:root" for account in given["AWSAccountId"]]
     actions = [f"SNS:{name}" for name in given["ActionName"]]
 
