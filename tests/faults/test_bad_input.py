@@ -106,7 +106,7 @@ def specification(image: str) -> dict[str, Any]:
     [
         ({"RoleArn": ROLE_BASE + "nobody"}, "Could not assume role arn:aws:iam::123456789012:role/nobody"),
         (specification(f"{REPOSITORY}/my-own:1"), "not known to Clary"),
-        (specification(f"{REPOSITORY}/kmeans:1"), "known but not built in Clary yet"),
+        (specification(f"{REPOSITORY}/kmeans:1"), "a built-in algorithm that is not built yet"),
         (specification(f"{REPOSITORY}/sagemaker-xgboost:9.9-9"), "has no tag '9.9-9'"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 1}}, "InstanceCount"),
         ({"InputDataConfig": [work.channel("train"), work.channel("train")]}, "Channel names must be unique"),

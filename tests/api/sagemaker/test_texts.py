@@ -100,7 +100,6 @@ def specification(**more: Any) -> dict[str, Any]:
             "KeepAlivePeriodInSeconds",
         ),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "InstanceCount above 1"),
-        ({"HyperParameters": {"sagemaker_program": '"train.py"'}}, "sagemaker_program"),
         (specification(TrainingInputMode="Pipe"), "Pipe"),
         (specification(ContainerEntrypoint=["/bin/bash"]), "ContainerEntrypoint"),
     ],

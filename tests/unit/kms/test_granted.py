@@ -15,11 +15,16 @@ from clary.store.records import Record
 from clary.store.schema import RECORDS
 
 ACCOUNT = "123456789012"
-ROLE, USER = f"arn:aws:iam::{ACCOUNT}:role/path/reader", f"arn:aws:iam::{ACCOUNT}:user/keeper"
+ROLE, USER = "AROA", "AIDA"  # grants are kept with unique ids
 SESSION = Principal(
-    "role-session", ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/s", "AROA:s", "", "path/reader"
+    "role-session",
+    ACCOUNT,
+    f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/s",
+    f"{ROLE}:s",
+    role="path/reader",
+    behind=ROLE,
 )
-KEEPER = Principal("user", ACCOUNT, USER, "AIDA")
+KEEPER = Principal("user", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:user/keeper", USER)
 STRANGER = Principal("user", "210987654321", "arn:aws:iam::210987654321:user/keeper", "AIDB")
 KEY = Record("kms-key", ACCOUNT, "us-east-1", "arn:key", "key", "", 0.0, 0.0, {})
 
@@ -36,10 +41,11 @@ def grant(**terms: Any) -> Record:
         ({}, SESSION, "Encrypt", {}, False),
         ({}, KEEPER, "Decrypt", {}, False),
         ({"GranteePrincipal": USER}, KEEPER, "Decrypt", {}, True),
-        ({"GranteePrincipal": SESSION.arn}, SESSION, "Decrypt", {}, True),
+        ({"GranteePrincipal": SESSION.user_id}, SESSION, "Decrypt", {}, True),
         ({"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root"}, KEEPER, "Decrypt", {}, True),
         ({"GranteePrincipal": f"arn:aws:iam::{ACCOUNT}:root"}, STRANGER, "Decrypt", {}, False),
-        ({"GranteePrincipal": STRANGER.arn}, STRANGER, "Decrypt", {}, True),
+        ({"GranteePrincipal": STRANGER.user_id}, STRANGER, "Decrypt", {}, True),
+        ({"GranteePrincipal": KEEPER.arn}, KEEPER, "Decrypt", {}, False),
         ({"Constraints": {"EncryptionContextSubset": {"a": "1"}}}, SESSION, "Decrypt", {"a": "1", "b": "2"}, True),
         ({"Constraints": {"EncryptionContextSubset": {"a": "1"}}}, SESSION, "Decrypt", {"a": "2"}, False),
         ({"Constraints": {"EncryptionContextEquals": {"a": "1"}}}, SESSION, "Decrypt", {"a": "1"}, True),
