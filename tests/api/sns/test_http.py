@@ -128,6 +128,20 @@ def _kept(served: Served) -> int:
     return int(served.platform.stores.records.read(lambda connection: connection.execute(count).scalar_one()))
 
 
+def test_what_cannot_be_sent_is_given_up_too(served: Served, sns: Any, topic: str, inbox: Listener) -> None:
+    from clary.services.sns import messages, outbox
+
+    arn, now = inbox.confirm(sns, topic), served.clock.now()
+    bad = {**messages.asking("Notification", topic, now), "Message": "half a \ud800", "Attributes": {}}
+    served.platform.stores.records.write(lambda connection: outbox.enter(connection, bad, [arn], now))
+    for _ in range(4):  # once, and three times more
+        served.later(0)
+        wait_until(lambda: _settled(served))
+        served.later(20)
+    wait_until(lambda: _kept(served) == 0)
+    assert len(inbox.received) == 1
+
+
 @pytest.mark.parametrize("status", [301, 403, 404])
 def test_a_refusal_is_final_and_redirects_are_not_followed(
     served: Served, sns: Any, topic: str, inbox: Listener, status: int

@@ -33,6 +33,8 @@ WRONG = "ParameterValueInvalid"
         ("InvalidParameter", {"Message": "{", "MessageStructure": "json"}),
         ("InvalidParameter", {"Message": '{"http": "x"}', "MessageStructure": "json"}),
         ("InvalidParameter", {"Message": '{"default": 1}', "MessageStructure": "json"}),
+        ("InvalidParameter", {"Message": '{"default": "\\ud800"}', "MessageStructure": "json"}),
+        ("InvalidParameter", {"Message": '{"default": "m", "http": "\\udfff"}', "MessageStructure": "json"}),
         ("InvalidParameter", {"Message": "m", "MessageDeduplicationId": "x"}),
         ("ValidationError", {"Message": "m", "MessageAttributes": attribute(None, StringValue="v")}),
         (WRONG, {"Message": "m", "MessageAttributes": attribute("String")}),

@@ -77,6 +77,12 @@ def test_nobody_there() -> None:
     assert not caught.value.final
 
 
+@pytest.mark.parametrize("host", ["[2001:db8::abcd]", "a..b", "x" * 70 + ".example", "a%20b", "[::1"])
+def test_hosts_that_lead_nowhere(host: str) -> None:
+    with pytest.raises(Failed):
+        post(f"http://{host}/x", b"body", {}, seconds=1)
+
+
 def test_what_is_no_http() -> None:
     with endpoint(lambda connection: connection.sendall(b"220 mail\r\n")) as url, pytest.raises(Failed):
         post(url, b"body", {})

@@ -124,9 +124,9 @@ class Deliverer:
     def _deliver(self, delivery: Delivery) -> None:
         try:
             self._attempt(delivery)
-        except Exception:
+        except Exception:  # of the stores: that is no fault of the endpoint's
             if not self._stopping.is_set():
-                _LOG.exception("a delivery to %s failed here; trying again", delivery.subscription)
+                _LOG.exception("a delivery to %s could not be looked up or noted; trying again", delivery.subscription)
                 self._stopping.wait(_PAUSE)
         finally:
             with self._mutex:
@@ -134,29 +134,41 @@ class Deliverer:
             self._signal()
 
     def _attempt(self, delivery: Delivery) -> None:
-        database = self._platform.stores.records
+        database, writer = self._platform.stores.records, self._ready()
         errand = database.read(lambda connection: _errand(connection, delivery))
-        if errand is None:
-            database.write(lambda connection: outbox.done(connection, delivery))
-            return
-        try:
-            self._send(errand)
-        except Failed as error:
-            wait = None if error.final else errand.policy.wait(delivery.attempts + 1)
-            if wait is not None:
-                at = self._platform.clock.now() + wait
-                database.write(lambda connection: outbox.again(connection, delivery, at))
+        if errand is not None:
+            try:
+                self._send(errand, writer)
+            except Exception as error:  # whatever it is, it must not come back at once and for ever
+                self._failed(errand, delivery, error)
                 return
-            what = errand.content["MessageId"]
-            _LOG.warning("message %s for %s is given up: %s", what, delivery.subscription, error)
         database.write(lambda connection: outbox.done(connection, delivery))
 
-    def _send(self, errand: _Errand) -> None:
+    def _failed(self, errand: _Errand, delivery: Delivery, error: Exception) -> None:
+        """Notes when it is tried again, or that it is not."""
+        if self._stopping.is_set() and not isinstance(error, Failed):
+            return
+        database, what = self._platform.stores.records, errand.content["MessageId"]
+        final = isinstance(error, Failed) and error.final
+        wait = None if final else _wait(errand.policy, delivery.attempts + 1)
+        if wait is None:
+            _LOG.warning("message %s for %s is given up: %s", what, delivery.subscription, _words(error))
+            database.write(lambda connection: outbox.done(connection, delivery))
+            return
+        if delivery.attempts == 0 and not isinstance(error, Failed):
+            _LOG.error("message %s for %s cannot be sent from here: %s", what, delivery.subscription, _words(error))
+        at = self._platform.clock.now() + wait
+        database.write(lambda connection: outbox.again(connection, delivery, at))
+
+    def _ready(self) -> Writer:
         if self._writer is None:
             platform = self._platform
             self._writer = Writer(platform.settings, platform.secrets, Signer.of(platform))
+        return self._writer
+
+    def _send(self, errand: _Errand, writer: Writer) -> None:
         version = errand.topic.get("SignatureVersion", "1")
-        document = self._writer.document(errand.content, errand.subscription, version)
+        document = writer.document(errand.content, errand.subscription, version)
         if errand.subscription.document["Protocol"].startswith("email"):
             self._mail(errand, document)
         else:
@@ -169,6 +181,17 @@ class Deliverer:
         sender = errand.topic.get("DisplayName") or "AWS Notifications"
         mail = mailing.letter(settings, own.document["Endpoint"], sender, document, text)
         mailing.send(settings, mail, f"{document['MessageId']}-{own.arn.rpartition(':')[2]}")
+
+
+def _wait(policy: Policy, failures: int) -> float | None:
+    try:
+        return policy.wait(failures)
+    except Exception:  # it was kept when less was asked of a policy: the one that holds without any
+        return Policy(delivery_policies.RETRIES, policy.content_type).wait(failures)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
 
 
 def _errand(connection: Connection, delivery: Delivery) -> _Errand | None:

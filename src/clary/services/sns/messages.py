@@ -43,6 +43,7 @@ def notification(topic_arn: str, given: Mapping[str, Any], now: float) -> Docume
         kept |= _structured(given["MessageStructure"], text)
     if given.get("Subject") is not None:
         kept["Subject"] = _subject(given["Subject"])
+    _check_characters(kept)
     return kept
 
 
@@ -51,7 +52,7 @@ def size(given: Mapping[str, Any]) -> int:
     total = len(given["Message"].encode(errors="surrogatepass"))
     for name, value in (given.get("MessageAttributes") or {}).items():
         text = value.get("StringValue") or ""
-        total += len(name.encode()) + len((value.get("DataType") or "").encode()) + len(text.encode())
+        total += sum(len(each.encode(errors="surrogatepass")) for each in (name, value.get("DataType") or "", text))
         total += len(value.get("BinaryValue") or b"")
     return total
 
@@ -73,6 +74,17 @@ def _structured(structure: str, text: str) -> Document:
     if not all(isinstance(each, str) for each in found.values()):
         raise faults.invalid("Message Structure - JSON message body failed to parse")
     return {"Message": found["default"], "Messages": found}
+
+
+def _check_characters(kept: Document) -> None:
+    """Half of a surrogate pair is no character: nothing could write it, or send it."""
+    texts = [kept["Message"], *(kept.get("Messages") or {}), *(kept.get("Messages") or {}).values()]
+    texts += [each[member] for each in kept["Attributes"].values() for member in ("Type", "Value")]
+    try:
+        for text in texts:
+            text.encode()
+    except UnicodeEncodeError:
+        raise faults.invalid("Message Reason: it has characters that are none") from None
 
 
 def _subject(text: str) -> str:
