@@ -59,7 +59,7 @@ def install(context: Context, code: Path) -> None:
     if not (code / "requirements.txt").is_file():
         return
     context.say("Installing dependencies from requirements.txt")
-    command = [sys.executable, "-m", "clary.images.requirements", context.spec.image.environment, str(code)]
+    command = [sys.executable, "-P", "-m", "clary.images.requirements", context.spec.image.environment, str(code)]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from clary.images.base import ImageBuildFailed
 
 Report = Callable[[str], None]
 
-_NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
+_NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
 def base_python() -> str:
@@ -52,20 +53,33 @@ class Installer:
             self._uv_install(place, command, self.report)
 
     def install_wheels(self, place: Path, requirements: Path) -> None:
-        """What the requirements ask for besides what is there, and what that depends on; no package's code is run."""
+        """What the requirements ask for besides what is there, and what that depends on; no package's code is run.
+
+        So the environment's own interpreter is not started any more once they are in: it would run their *.pth files
+        and their sitecustomize. What it is asked for before, it answers with what the image has."""
         if self.uv:
-            self._uv_install(place, ["--no-build", "-r", str(requirements)], self.report)
+            command = ["--no-build", "--no-compile-bytecode", "-r", str(requirements)]  # its compiler is a start
+            self._uv_install(place, command, self.report)
         else:
-            self._pip(place, "--only-binary", ":all:", "-r", str(requirements))
-        self._run([str(place / "bin" / "python"), "-m", "compileall", "-q", str(place / "lib")])
+            self._pip_of_a_copy(place, "--only-binary", ":all:", "-r", str(requirements))
+        self._run([base_python(), "-I", "-S", "-m", "compileall", "-q", str(place / "lib")])
 
     def _uv_install(self, place: Path, words: list[str], report: Report) -> None:
         # copies, not hard links: a job must not be able to reach uv's cache through its environment
         command = [*self.uv, "pip", "install", "--python", str(place / "bin" / "python"), "--link-mode", "copy"]
         self._run([*command, *words], report)
 
-    def _pip(self, place: Path, *words: str) -> None:
-        self._run([str(place / "bin" / "python"), "-m", "pip", "install", "--no-input", *words])
+    def _pip(self, place: Path, *words: str, program: tuple[str, ...] = ("-m", "pip")) -> None:
+        self._run([str(place / "bin" / "python"), "-I", *program, "install", "--no-input", *words])
+
+    def _pip_of_a_copy(self, place: Path, *words: str) -> None:
+        """pip imports parts of itself late, and a wheel may have replaced them by then: those of a copy stay."""
+        pip = next(place.glob("lib/python*/site-packages/pip"), None)
+        if pip is None:
+            raise ImageBuildFailed(f"{self.advice}\nThere is neither uv nor, in the environment, pip.")
+        with tempfile.TemporaryDirectory(prefix="clary-pip-") as folder:
+            copy = shutil.copytree(pip, Path(folder, "pip"))
+            self._pip(place, *words, program=(str(copy),))
 
     def _run(self, command: list[str], report: Report | None = None) -> None:
         """Runs it, reports its lines; raises ImageBuildFailed with the last of them."""

@@ -11,21 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from clary.images import environments, installer
+from clary.images import environments, installer, requirement_lines
 from clary.images.base import ImageBuildFailed
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*(?:\s*\[[A-Za-z0-9._,\s-]*\])?"
-_VERSIONS = r"\(?\s*(?:(?:[<>=!~]=?|===)\s*[A-Za-z0-9.*+!_-]+\s*,?\s*)*\)?"
-_REQUIREMENT = re.compile(rf"{_NAME}\s*{_VERSIONS}\s*(?:;[^@/$]*)?(?:\s--hash=sha256:[0-9a-f]{{64}})*")
-_INCLUDED = re.compile(r"(?:-r|--requirement)[\s=]+(\S+)")
-_COMMENT = re.compile(r"(?:^|\s)#.*$")
-_LONGEST = 1 << 20  # characters of all files together
+_LONGEST = 1 << 20  # bytes of all files together
+_MOST_FILES = 100
 
 
 class BadRequirements(Exception):
@@ -33,28 +28,53 @@ class BadRequirements(Exception):
 
 
 def read(folder: Path, name: str = "requirements.txt") -> list[str]:
-    """The requirements of the file and of those that it includes, all inside the folder. Raises BadRequirements."""
-    return list(_read(folder.resolve(), name, ()))
+    """The requirements of the file and of those that it includes, all inside the folder, each file's once. Raises
+    BadRequirements."""
+    return list(_Reading(folder.resolve()).lines(name, ()))
 
 
-def _read(folder: Path, name: str, above: tuple[Path, ...]) -> Iterator[str]:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder) or not path.is_file() or path in above:
-        raise BadRequirements(f"{name} is no file of the code, or includes itself.")
-    if path.stat().st_size > _LONGEST:
-        raise BadRequirements(f"{name} is longer than {_LONGEST} bytes.")
-    text = path.read_text(encoding="utf-8-sig", errors="replace").replace("\\\n", " ")
-    for line in filter(None, (_COMMENT.sub("", each).strip() for each in text.splitlines())):
-        included = _INCLUDED.fullmatch(line)
-        if included:
-            yield from _read(folder, included[1], (*above, path))
-        elif _REQUIREMENT.fullmatch(line):
-            yield line
-        else:
-            raise BadRequirements(
-                f"{name}: {line[:200]!r} cannot be installed here. Name packages and versions only; where they come "
-                "from is configured on the machine, for pip or uv."
-            )
+class _Reading:
+    """What is read, and how much may be: one budget for a file and all that it includes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: set[Path] = set()
+        self._left = _LONGEST
+
+    def lines(self, name: str, above: tuple[Path, ...]) -> Iterator[str]:
+        path = self._path(name)
+        if path in above:
+            raise BadRequirements(f"{name[:200]} includes itself.")
+        if path in self._files:
+            return
+        for line in requirement_lines.lines(self._text(path)):
+            if len(line) <= requirement_lines.LONGEST_LINE and requirement_lines.is_package(line):
+                yield line
+            elif included := requirement_lines.included(line):
+                yield from self.lines(included, (*above, path))
+            else:
+                raise BadRequirements(
+                    f"{name}: {line[:200]!r} cannot be installed here. Name packages and versions only; where they "
+                    "come from is configured on the machine, for pip or uv."
+                )
+
+    def _path(self, name: str) -> Path:
+        try:
+            path = (self._folder / name).resolve()
+            if path.is_relative_to(self._folder) and path.is_file():
+                return path
+        except (OSError, ValueError, RuntimeError):  # too long, a null character, links in a circle
+            pass
+        raise BadRequirements(f"{name[:200]!r} is no file of the code.")
+
+    def _text(self, path: Path) -> str:
+        self._files.add(path)
+        with path.open("rb") as file:
+            content = file.read(self._left + 1)
+        self._left -= len(content)
+        if self._left < 0 or len(self._files) > _MOST_FILES:
+            raise BadRequirements(f"The requirements are more than {_LONGEST} bytes or {_MOST_FILES} files.")
+        return content.decode("utf-8-sig", errors="replace")
 
 
 def place_of(environment: Path, requirements: list[str]) -> Path:
