@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from collections.abc import Callable
+from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from botocore.eventstream import EventStream
@@ -116,3 +120,20 @@ def test_times_are_epoch_seconds_with_milliseconds() -> None:
     result = {"ModelName": "m", "CreationTime": 1700000000.12345, "Unknown": 1, "DeploymentRecommendation": None}
     response = protocols.serialize(operation("sagemaker", "DescribeModel"), result, "id")
     assert body(response) == b'{"ModelName":"m","CreationTime":1700000000.123}'
+
+
+@pytest.mark.parametrize("text", ["a\ufffeb", "\uffff", "\ud800", "\udfff<&", "\U0001fffe\ufffd"])
+@pytest.mark.parametrize(
+    ("service", "name", "result", "path"),
+    [
+        ("sns", "ListTopics", lambda text: {"Topics": [{"TopicArn": text}]}, ".//{*}TopicArn"),
+        ("sns", "GetTopicAttributes", lambda text: {"Attributes": {text: "v"}}, ".//{*}key"),
+        ("s3", "ListObjectsV2", lambda text: {"Contents": [{"Key": text}]}, ".//{*}Key"),
+    ],
+)
+def test_what_xml_cannot_hold_does_not_spoil_the_rest(
+    text: str, service: str, name: str, result: Callable[[str], Any], path: str
+) -> None:
+    written = body(protocols.serialize(operation(service, name), result(text), "id"))
+    found = fromstring(written).findtext(path)
+    assert found == re.sub("[\ud800-\udfff\ufffe\uffff]", "\ufffd", text)

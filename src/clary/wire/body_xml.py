@@ -17,19 +17,24 @@ Reader = Callable[[Element], Any]
 Writer = Callable[[list[str], Any], None]  # (pieces, value)
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028]")
-_SPECIAL_ATTRIBUTE = re.compile('[&<>"\r\n\t\x00-\x08\x0b\x0c\x0e-\x1f]')
+_UNWRITABLE = "\ud800-\udfff\ufffe\uffff"  # no document holds these, not even as references
+_SPECIAL = re.compile(f"[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028{_UNWRITABLE}]")
+_SPECIAL_ATTRIBUTE = re.compile(f'[&<>"\r\n\t\x00-\x08\x0b\x0c\x0e-\x1f{_UNWRITABLE}]')
 _SAFE = ("timestamp", "boolean")  # types whose texts hold nothing that is special
 _NAMES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escape(text: str) -> str:
+    """Text as XML has it. Control characters become references, as S3 writes them; characters that XML has no way to
+    write, and halves of surrogate pairs, become U+FFFD, so that the rest can be read."""
     if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:
         return text  # most are so, and this is seen sooner than the expression sees it
     return _SPECIAL.sub(_reference, text)
 
 
 def _reference(found: re.Match[str]) -> str:
+    if found[0] >= "\ud800":
+        return "\ufffd"
     return _NAMES.get(found[0]) or f"&#x{ord(found[0]):X};"
 
 
