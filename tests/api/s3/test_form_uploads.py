@@ -108,6 +108,7 @@ def test_the_form_says_where_the_browser_is_to_go(bucket: str, presign: Any, pos
     "page", ["/relative", "javascript:alert(1)", "http://[", "http://a/\r\nSet-Cookie: b=c", "x" * 99]
 )
 def test_what_is_no_address_is_no_redirection(bucket: str, presign: Any, post: Any, page: str) -> None:
+    """AWS documents it: one that cannot be interpreted is as if the field were empty."""
     assert post(bucket, presign(success_action_redirect=page)).status == 204
 
 
@@ -136,6 +137,14 @@ def test_what_fields_say_is_stored(s3: Any, bucket: str, presign: Any, post: Any
     ("field", "value", "told"),
     [
         ("tagging", "not XML", "400 MalformedXML"),
+        ("tagging", "<a/>", "400 MalformedXML"),
+        ("tagging", "<Tagging/>", "400 MalformedXML"),
+        ("tagging", "<Tagging><TagSet><Tag><Key>a</Key></Tag></TagSet></Tagging>", "400 MalformedXML"),
+        ("tagging", "<Tagging><TagSet><a><Key>a</Key><Value>b</Value></a></TagSet></Tagging>", "400 MalformedXML"),
+        ("x-amz-meta-a: 1\r\nSet-Cookie", "b=c", "400 InvalidArgument"),
+        ("x-amz-meta-a: 1", "2", "400 InvalidArgument"),
+        ("x-amz-meta-a b", "1", "400 InvalidArgument"),
+        ("x-amz-meta-日", "1", "400 InvalidArgument"),
         ("acl", "public-read", "400 AccessControlListNotSupported"),
         ("x-amz-storage-class", "FakeClass", "400 InvalidStorageClass"),
         ("x-amz-checksum-sha256", "sailorjerry", "400 InvalidRequest"),

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from clary.auth import forms
 from clary.errors import ServiceError
 from clary.services.operation import Call
-from clary.services.s3 import faults
+from clary.services.s3 import faults, user_metadata
 from clary.wire import body_xml
 from clary.wire.messages import Headers, Request, Response
 from clary.wire.multipart import Form, read_form
@@ -22,7 +22,6 @@ _NAMED_OTHERWISE = {"acl": "x-amz-acl", "tagging": "x-amz-tagging"}
 _PROOF = frozenset({"x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature"})
 # Which scheme the proof is of is a condition key.
 _ALGORITHM = "x-amz-algorithm"
-_METADATA = "x-amz-meta-"
 _OF_THE_HEAD = ("host", "origin", "referer", "user-agent")
 _STATUSES = {"200": 200, "201": 201}
 _DEFAULT_STATUS = 204
@@ -69,7 +68,7 @@ def _said(route: Route, fields: Mapping[str, str]) -> dict[str, str]:
         name = _NAMED_OTHERWISE.get(field, field)
         if name in _PROOF:
             continue
-        if name in known or name.startswith(_METADATA) or name == _ALGORITHM:
+        if name in known or name.startswith(user_metadata.PREFIX) or name == _ALGORITHM:
             if name in said:
                 raise faults.invalid_argument(f"The form says {name} twice.", name, value)
             said[name] = _tags(value) if field == "tagging" else value
@@ -87,18 +86,21 @@ def _headers_of(route: Route) -> frozenset[str]:
 
 def _as_header(name: str, value: str) -> str:
     """Bytes as characters, as headers have them."""
-    if any((each < " " and each != "\t") or each == "\x7f" for each in value):
-        raise faults.invalid_argument("A field that becomes a header holds a control character.", name, value)
+    user_metadata.check_header(name, value)
     return value.strip().encode().decode("latin-1")
 
 
 def _tags(document: str) -> str:
-    """Of the XML of PutObjectTagging, as the header has them."""
+    """Of the XML of PutObjectTagging, as the header has them. Raises MalformedXML."""
     try:
         root = body_xml.loads(document.encode())
     except Malformed:
         raise faults.malformed_xml() from None
-    return urlencode([(tag.findtext("Key", ""), tag.findtext("Value", "")) for tag in root.iterfind("TagSet/Tag")])
+    if (root.tag, [each.tag for each in root]) != ("Tagging", ["TagSet"]):
+        raise faults.malformed_xml()
+    if any(tag.tag != "Tag" or sorted(each.tag for each in tag) != ["Key", "Value"] for tag in root[0]):
+        raise faults.malformed_xml()
+    return urlencode([(tag.findtext("Key", ""), tag.findtext("Value", "")) for tag in root[0]])
 
 
 def answer(posted: Route, fields: Mapping[str, str], response: Response) -> Response:
@@ -127,7 +129,8 @@ def _location(request: Request, key: str) -> str:
 
 
 def _redirection(fields: Mapping[str, str], bucket: str, key: str, etag: str) -> str:
-    """Where the browser is to go; "" where the form names no absolute URL."""
+    """Where the browser is to go; "" where the form names no absolute URL: AWS documents that one it cannot interpret
+    counts as none."""
     page = fields.get("success_action_redirect") or fields.get("redirect") or ""
     if not (page.isascii() and page.isprintable() and " " not in page):
         return ""
