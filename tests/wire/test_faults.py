@@ -96,3 +96,18 @@ def test_an_answer_to_head_and_not_modified_have_no_body() -> None:
 def test_without_an_operation() -> None:
     response = fault(ServiceError("UnknownOperationException", "m", 404), "json", "sagemaker", None, "id")
     assert json.loads(bytes(response.body)) == {"__type": "UnknownOperationException", "message": "m"}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "protocol"),
+    [
+        ("sagemaker", "DescribeModel", "json"),
+        ("s3", "GetObject", "rest-xml"),
+        ("sts", "AssumeRole", "query"),
+        ("cloudwatch", "ListMetrics", "smithy-rpc-v2-cbor"),
+    ],
+)
+def test_what_no_text_can_have_is_told_all_the_same(service: str, name: str, protocol: Protocol) -> None:
+    error = ServiceError("SomeCode", "half a \ud800", 400, {"Key": "\udfff"})
+    response = fault(error, protocol, service, operation(service, name), "id")
+    assert response.status == 400 and b"SomeCode" in bytes(response.body)  # type: ignore[arg-type]

@@ -53,6 +53,7 @@ def read(policy: str) -> PostPolicy:
     can meet."""
     try:
         document = json.loads(_plain(base64.b64decode(policy, validate=True).decode()))
+        json.dumps(document, ensure_ascii=False).encode()  # half a character can be escaped, and nothing can say it
     except (ValueError, RecursionError, binascii.Error):
         raise _invalid("Invalid JSON.") from None
     if not isinstance(document, dict):

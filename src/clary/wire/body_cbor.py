@@ -200,7 +200,7 @@ def _write_sized(out: bytearray, value: Any) -> None:
             _head(out, 2, len(value))
             out += value
         case str():
-            data = value.encode()
+            data = value.encode(errors="replace")  # JSON may bring half a character, and a refusal quote it
             _head(out, 3, len(data))
             out += data
         case list() | tuple():

@@ -130,7 +130,7 @@ def _xml_fault(error: ServiceError, service: str, status: int, request_id: str, 
     else:
         document = f"<ErrorResponse><Error>{inner}</Error>{_element('RequestId', request_id)}</ErrorResponse>"
     headers.append(("Content-Type", "application/xml"))
-    return Response(status, headers, (body_xml.DECLARATION + document).encode())
+    return Response(status, headers, _encoded(body_xml.DECLARATION + document))
 
 
 def _query_fault(
@@ -143,7 +143,12 @@ def _query_fault(
     inner += "".join(_element(name, value) for name, value in error.members.items())
     tail = _element("RequestId", request_id)
     document = f"<ErrorResponse{declared}><Error>{inner}</Error>{tail}</ErrorResponse>"
-    return Response(status, [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)], document.encode())
+    return Response(status, [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)], _encoded(document))
+
+
+def _encoded(document: str) -> bytes:
+    """What no Unicode text can have (an error may quote it) is a question mark: an error is always told."""
+    return document.encode(errors="replace")
 
 
 def _element(name: str, value: object) -> str:

@@ -216,6 +216,8 @@ def test_the_size_is_that_of_the_file(gate: Gate, size: int, code: str) -> None:
         ("", "Invalid JSON."),
         ("[]", "Invalid JSON."),
         ("[" * 100_000, "Invalid JSON."),
+        ('{"expiration": "\\ud800", "conditions": []}', "Invalid JSON."),
+        ('{"expiration": "2015-08-30T13:00:00Z", "conditions": [["eq", "$key", "\\ud800"]]}', "Invalid JSON."),
         ('{"conditions": []}', "Policy missing expiration."),
         ('{"EXPIRATION": "2015-08-30T13:00:00Z", "conditions": []}', "Policy missing expiration."),
         ('{"expiration": "tomorrow", "conditions": []}', "Invalid 'expiration' value: 'tomorrow'"),

@@ -23,6 +23,8 @@ def written(**elements: Any) -> str:
     [
         ("", "This policy contains invalid Json"),
         ("{" * 100_000, "This policy contains invalid Json"),
+        ('{"Id": "\\ud800", "Statement": {"Effect": "Deny"}}', "This policy contains invalid Json"),
+        (written(Principal={"AWS": "\ud800"}), "This policy contains invalid Json"),
         ("[]", SYNTAX),
         ("{}", SYNTAX),
         ('{"Version": "2012-10-17", "Statement": []}', SYNTAX),

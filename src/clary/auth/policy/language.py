@@ -143,9 +143,11 @@ def _json(text: str) -> Any:
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=once)
+        document = json.loads(text, object_pairs_hook=once)
+        json.dumps(document, ensure_ascii=False).encode()  # half a character can be escaped, and nothing can store it
     except (ValueError, RecursionError):
         raise MalformedPolicy("This policy contains invalid Json", not_json=True) from None
+    return document
 
 
 def _statement(index: int, given: Any, variables: bool) -> Statement:
