@@ -12,7 +12,7 @@ from clary.arns import PARTITION, Arn
 from clary.errors import validation
 from clary.services.access import iam
 from clary.services.access.context import Keys, Later, Tagged
-from clary.services.access.sagemaker_keys import context
+from clary.services.access.sagemaker_keys import context, values
 from clary.services.access.wanted import Wanted
 from clary.services.operation import Call, Document
 from clary.services.tagging import of
@@ -23,7 +23,17 @@ SERVICE = "sagemaker.amazonaws.com"
 _VERB = re.compile(r"(Create|Describe|Update|Delete|Stop|Start|Register|Deregister|Get|Put|Invoke)([A-Z].*)")
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _TYPES = {"AutoMLJob": "automl-job", "AutoMLJobV2": "automl-job", "EndpointWeightsAndCapacities": "endpoint"}
-_ROLES = ("RoleArn", "ExecutionRoleArn")
+_EMR = "CanvasAppSettings.EmrServerlessSettings.ExecutionRoleArn"
+# Where in requests the roles stand that they pass; a test holds it to the model. What users name themselves
+# (hyperparameters, variables of an environment) is no role, whatever it is called.
+ROLES = (
+    *("RoleArn", "ExecutionRoleArn", "TrainingJobDefinition.RoleArn", "TrainingJobDefinitions.RoleArn"),
+    *(
+        "MonitoringScheduleConfig.MonitoringJobDefinition.RoleArn",
+        f"UserSettings.{_EMR}",
+        f"DefaultUserSettings.{_EMR}",
+    ),
+)
 _ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
 
 
@@ -60,13 +70,9 @@ class _Keys(Tagged):
 
 
 def roles(given: Mapping[str, Any]) -> Iterator[str]:
-    """The roles that a request passes to SageMaker, wherever in it they stand."""
-    for name, value in given.items():
-        if name in _ROLES and isinstance(value, str):
-            yield value
-        for each in value if isinstance(value, list) else (value,):
-            if isinstance(each, Mapping):
-                yield from roles(each)
+    """The roles that a request passes to SageMaker."""
+    for place in ROLES:
+        yield from values(given, place.split("."))
 
 
 def _resource(call: Call, given: Document) -> str:

@@ -44,24 +44,25 @@ def context(call: Call, given: Mapping[str, Any]) -> Keys:
     if given.get("TagKeys"):
         found["aws:tagkeys"] = tuple(given["TagKeys"])
     for key, places in _PLACES.items():
-        values = {_text(value) for place in places for value in _values(given, place.split("."))}
-        if values:
-            found[f"sagemaker:{key}"] = tuple(sorted(values))
-    models = {str(name) for place in _MODELS for name in _values(given, place.split("."))}
+        told = {_text(value) for place in places for value in values(given, place.split("."))}
+        if told:
+            found[f"sagemaker:{key}"] = tuple(sorted(told))
+    models = {str(name) for place in _MODELS for name in values(given, place.split("."))}
     if models:
         arns = (str(Arn("sagemaker", call.region, call.account, f"model/{name}")) for name in sorted(models))
         found["sagemaker:modelarn"] = tuple(arns)
     return found
 
 
-def _values(given: Any, path: list[str]) -> Iterator[Any]:
+def values(given: Any, path: list[str]) -> Iterator[Any]:
+    """What stands in a request at the end of a way of members; of a list on the way, in each of its items."""
     if isinstance(given, list):
         for each in given:
-            yield from _values(each, path)
+            yield from values(each, path)
     elif not path:
         yield given
     elif isinstance(given, Mapping) and given.get(path[0]) is not None:
-        yield from _values(given[path[0]], path[1:])
+        yield from values(given[path[0]], path[1:])
 
 
 def _text(value: Any) -> str:
