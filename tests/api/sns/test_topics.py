@@ -150,6 +150,17 @@ def test_anothers_subscription(sns: Any, topic: str, served: Served) -> None:
     assert refusal(theirs.get_subscription_attributes, SubscriptionArn=own)[:2] == ("NotFound", 404)
 
 
+def test_what_a_refusal_cannot_quote(sns: Any, topic: str) -> None:
+    """Halves of surrogate pairs come in as JSON's references, and are told without them."""
+    given = {"TopicArn": topic, "Protocol": "email", "Endpoint": "a@b.c"}
+    for name, value in (("FilterPolicy", '{"a": [{"\\ud800": 1}]}'), ("FilterPolicy", '{"a": {"\\ud800": 1}}')):
+        code, status, message = refusal(sns.subscribe, **given, Attributes={name: value})
+        assert (code, status) == ("InvalidParameter", 400)
+        assert "\ufffd" in message
+    change = {"TopicArn": topic, "AttributeName": "DeliveryPolicy", "AttributeValue": '{"\\ud800": 1}'}
+    assert refusal(sns.set_topic_attributes, **change)[:2] == ("InvalidParameter", 400)
+
+
 def test_tags(sns: Any, topic: str) -> None:
     sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     sns.untag_resource(ResourceArn=topic, TagKeys=["a", "none"])
@@ -158,6 +169,10 @@ def test_tags(sns: Any, topic: str) -> None:
     assert refusal(sns.tag_resource, ResourceArn=topic, Tags=many)[0] == "TagLimitExceeded"
     twice = [{"Key": "a", "Value": "1"}] * 2
     assert refusal(sns.tag_resource, ResourceArn=topic, Tags=twice)[2].endswith("Duplicated keys are not allowed.")
+    for unseen in ({"Key": "a\x01", "Value": ""}, {"Key": "a", "Value": "\x00"}):
+        assert refusal(sns.tag_resource, ResourceArn=topic, Tags=[unseen])[0] == "InvalidParameter"
+    sns.tag_resource(ResourceArn=topic, Tags=[{"Key": "c", "Value": "\ufffe"}])
+    assert sns.list_tags_for_resource(ResourceArn=topic)["Tags"][1] == {"Key": "c", "Value": "\ufffd"}
     assert refusal(sns.list_tags_for_resource, ResourceArn=ABSENT)[:2] == ("ResourceNotFound", 404)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from sqlalchemy.engine import Connection
@@ -14,6 +15,7 @@ from clary.services.sns import faults, topic_records
 operations = Operations()
 
 _MOST = 50
+_CONTROL = re.compile(r"[\x00-\x1f]")  # no answer in XML could hold them
 
 
 def checked(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
@@ -23,6 +25,8 @@ def checked(given: Iterable[Mapping[str, str]]) -> dict[str, str]:
         raise faults.invalid("Duplicated keys are not allowed.")
     if any(key.lower().startswith("aws:") for key, _ in pairs):
         raise faults.invalid("Tag keys may not begin with aws:")
+    if any(_CONTROL.search(text) for pair in pairs for text in pair):
+        raise faults.invalid("Tags Reason: control characters are not allowed")
     return dict(pairs)
 
 
