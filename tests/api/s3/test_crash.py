@@ -107,7 +107,7 @@ def _named(database: SqliteDatabase, *columns: sa.Column[Any]) -> set[Any]:
     [
         pytest.param(["control"] * 4 + ["edge-0"], id="five"),
         pytest.param(
-            (["control"] * 18 + ["edge-0", "supervisor"]) * 10,
+            (["control"] * 6 + ["edge-0", "supervisor"]) * 25,  # a new supervisor starts again at once
             id="two-hundred",
             marks=[pytest.mark.slow, pytest.mark.timeout(1500)],
         ),
