@@ -81,17 +81,19 @@ class Exchange:
         connection = self._connection
         if connection is None or self.started:
             return
+        first = status_line(status)
         self.started = True
         head = self.head
         length = b"" if status in _BODYLESS else b"Content-Length: %d\r\n" % len(body)
         if head.method == "HEAD" or status in _BODYLESS:
             body = b""
         closing = connection.closing_line(head)
-        pieces = (status_line(status), lines, connection.dates.line(), length, closing, b"\r\n", body)
+        pieces = (first, lines, connection.dates.line(), length, closing, b"\r\n", body)
         connection.write(b"".join(pieces))
         self._end(connection)
 
     def respond(self, status: int, headers: Pairs, body: bytes) -> None:
+        """Raises ValueError and KeyError of a head that cannot be sent; nothing of it has been then."""
         self.send(status, _lines(headers), body)
 
     def refuse(self, status: int, code: str, message: str) -> None:

@@ -141,9 +141,8 @@ class Forward:
         (status, headers), self._head = self._head, None
         try:
             self._exchange.start(status, headers)
-        except (ValueError, KeyError):
-            log.exception("an unusable response head from the control plane")
-            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+        except (ValueError, KeyError) as error:
+            self._unusable(error)
         self._exchange.write(self._piece)
         self._piece = b""
 
@@ -246,9 +245,8 @@ class Forward:
             answer: dict[str, Any] = json.loads(payload)
             headers = [(str(name), str(value)) for name, value in answer["headers"]]
             self._head = int(answer["status"]), headers
-        except (ValueError, KeyError, TypeError):
-            log.exception("an unusable response head from the control plane")
-            self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
+        except (ValueError, KeyError, TypeError) as error:
+            self._unusable(error)
 
     def _finish(self) -> None:
         self._release()
@@ -256,10 +254,17 @@ class Forward:
             self._whole = True
         elif self._head is not None and self._is_whole(*self._head):
             (status, headers), self._head = self._head, None
-            self._exchange.respond(status, headers, self._piece)
+            try:
+                self._exchange.respond(status, headers, self._piece)
+            except (ValueError, KeyError) as error:
+                self._unusable(error)
         else:
             self.link_flush()
             self._exchange.finish()
+
+    def _unusable(self, error: Exception) -> None:
+        log.error("an unusable response head from the control plane: %r", error)
+        self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
 
     def _is_whole(self, status: int, headers: list[tuple[str, str]]) -> bool:
         """Whether the piece is the body that the head declares. HEAD and 304 declare one that they leave out."""
