@@ -33,6 +33,7 @@ from clary.scheduler.loop import Loop
 from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
 from clary.secrets.recognition import recognise
+from clary.server.bodies import Strangers
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import Answer, answering
@@ -65,6 +66,7 @@ from clary.wire.router import Router
 _LOG = logging.getLogger(__name__)
 _JOB_SESSION_SECONDS = 3600.0
 _THREADS = 32  # requests at work at once, of which few run
+_STRANGERS = 8  # of these requests may wait for bodies while nobody knows whose they are
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
 
@@ -153,6 +155,7 @@ def build(settings: Settings) -> ControlPlane:
         _THREADS,
         room=room,
         turns=turns,
+        strangers=Strangers(_STRANGERS),
     )
     loop, deliverer = Loop(platform, tables.RECONCILERS, wake), Deliverer(platform, send)
     return ControlPlane(platform, server, link, loop, snapshots, deliverer)

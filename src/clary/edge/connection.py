@@ -236,8 +236,8 @@ class ClientConnection(asyncio.Protocol):
     def _give(self, exchange: Exchange, consumer: Consumer, data: bytes, ended: bool) -> None:
         if data:
             consumer.body(data)
-        if ended and self._exchange is exchange and exchange.consumer is consumer:
-            consumer.body_end()
+        if ended and self._exchange is exchange and exchange.consumer is not None:
+            exchange.consumer.body_end()  # it may have put another in its place
 
     def _take_body(self, body: Framing, data: bytes) -> bytes:
         pieces, rest, ended = body.feed(data)

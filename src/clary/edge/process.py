@@ -17,6 +17,7 @@ from clary.edge.directory import ControlDirectory
 from clary.edge.exchange import Consumer, Exchange
 from clary.edge.files import Files
 from clary.edge.forward import Forward
+from clary.edge.gathering import Gathering, Memory, has_to_come_first
 from clary.edge.invocation import Budget, Invocation, endpoint_of
 from clary.edge.listener import Listener
 from clary.edge.proxy import Proxy
@@ -60,6 +61,7 @@ class Edge:
         self.gateway = Gateway(directory, signatures, options.payload_limit)
         self._files = Files(directory.damaged)
         self._budget = Budget(options.payload_limit)
+        self._memory = Memory()
         self._proxy = Proxy(loop, self._adopt)
         listening = socket.socket(fileno=options.listening)
         context = LateContext(loop, options.secrets, options.names)
@@ -97,6 +99,11 @@ class Edge:
             invocation = Invocation(exchange, endpoint, self.gateway, self._budget)
             invocation.begin()
             return invocation
+        if has_to_come_first(exchange):
+            return Gathering(exchange, self._memory, lambda: self._forward(exchange))
+        return self._forward(exchange)
+
+    def _forward(self, exchange: Exchange) -> Forward:
         forward = Forward(exchange, self._requests, self._files)
         forward.begin()
         return forward

@@ -6,12 +6,17 @@ import errno
 import logging
 import os
 import socket
+import threading
+import time
 
+from clary.errors import ServiceError
 from clary.server.frames import COUNT, PIECE, Frame, Inbound, pack, pack_json
 
 _LANDS_FROM = 1024 * 1024  # bytes still to come that are worth a file of the edge's own
 _AHEAD = 32 * 1024 * 1024  # bytes in the file that nobody has read yet
 _TELL = 8 * 1024 * 1024  # bytes read after which the edge hears of it
+_SLOWEST = 64 * 1024  # bytes in a second, of those by whom a thread is kept waiting without being known
+_ON_ITS_WAY = 0.1  # seconds in which comes what an edge has in its hands
 _LOG = logging.getLogger(__name__)
 
 
@@ -19,16 +24,48 @@ class ClientGone(ConnectionError):
     """The client went away (or sent less than it declared) before its body ended."""
 
 
+class Strangers:
+    """Those of whom nobody knows yet who they are, or who say that they are nobody: at most `most` of their bodies are
+    waited for at once, each for `seconds`, and for longer only as it brings bytes."""
+
+    def __init__(self, most: int, seconds: float = 60.0) -> None:
+        self._places = threading.BoundedSemaphore(most)
+        self._seconds = seconds
+
+    def patience(self, read: int) -> float:
+        """Seconds that may pass with the first `read` bytes of a body and the wait for the next."""
+        return self._seconds + read / _SLOWEST
+
+    def await_bytes(self, inbound: Inbound, seconds: float) -> None:
+        """Raises ServiceError when they do not come, or when too many others wait."""
+        if inbound.comes(min(seconds, _ON_ITS_WAY)):
+            return
+        if not self._places.acquire(blocking=False):
+            raise ServiceError("SlowDown", "Please reduce your request rate.", 503)
+        try:
+            if not inbound.comes(seconds):
+                raise ServiceError("RequestTimeout", "The request's body did not come in time.", 400)
+        finally:
+            self._places.release()
+
+
 class FrameBody:
     """A request's body, read from the connection (by `inbound`) when it is asked for. `length` is what the client
     declared, `lands` whether the edge can write it to a file (`land`, see `clary.wire.messages.LandingBody`).
 
     The first read of a body that the client holds back (`expect`) sends CONTINUE. Raises ClientGone when the edge
-    reports that the rest will not come, or the edge itself is lost (then `broken` is set).
+    reports that the rest will not come, or the edge itself is lost (then `broken` is set). Until `sender_known` its
+    sender is one of `strangers`: reading may raise ServiceError.
     """
 
     def __init__(
-        self, connection: socket.socket, inbound: Inbound, length: int | None, expect: bool, lands: bool = False
+        self,
+        connection: socket.socket,
+        inbound: Inbound,
+        length: int | None,
+        expect: bool,
+        lands: bool = False,
+        strangers: Strangers | None = None,
     ) -> None:
         self.length = length
         self._connection = connection
@@ -44,6 +81,8 @@ class FrameBody:
         self._untold = 0  # of which the edge does not know that they were read
         self._ended = False
         self._gone = False
+        self._strangers = strangers  # none of whom the sender is, once that is known
+        self._begun = 0.0  # on the monotonic clock: the first wait for him
         self.broken = False
 
     def read(self, size: int = -1, /) -> bytes:
@@ -62,11 +101,16 @@ class FrameBody:
         self._connection.sendall(pack_json(Frame.INTO, {"path": path, "ahead": _AHEAD}))
         return True
 
+    def sender_known(self) -> None:
+        self._strangers = None
+
     def _some(self, size: int) -> bytes:
         if not (self._piece or self._landed or self._ended) and size:
             if self._held_back:
                 self._held_back = False
                 self._connection.sendall(pack(Frame.CONTINUE))
+            if self._strangers is not None:
+                self._wait(self._strangers)
             self._next()
         if self._gone:
             raise ClientGone("the client went away in the middle of its request")
@@ -79,6 +123,11 @@ class FrameBody:
                 self._piece, self._at = b"", 0
         self._read += len(piece)
         return piece
+
+    def _wait(self, strangers: Strangers) -> None:
+        now = time.monotonic()
+        self._begun = self._begun or now
+        strangers.await_bytes(self._inbound, max(0.0, self._begun + strangers.patience(self._read) - now))
 
     def _from_file(self, size: int) -> bytes:
         piece = os.pread(self._file, min(size, self._landed), self._read)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clary.server.bodies import Strangers
 from clary.server.exchange import Application, Hold, serve_question, serve_request
 from clary.server.frames import questions_socket
 from clary.server.lane import Lane
@@ -30,9 +31,10 @@ class ControlServer:
 
     `threads` bounds how many requests run at once; further ready connections wait in the kernel. A peer that is silent
     for `patience` seconds in the middle of an exchange loses its connection. `room` is where requests wait that
-    `application` holds; `turns` are for `threads`, for those who have to know which of these wait. `start` binds the
-    sockets and returns; `stop` answers who waits, takes no new exchange, gives running ones `grace` seconds, and
-    returns whether all of them ended.
+    `application` holds; `turns` are for `threads`, for those who have to know which of these wait; `strangers` bounds
+    how many may wait for bodies whose senders `application` does not know. `start` binds the sockets and returns;
+    `stop` answers who waits, takes no new exchange, gives running ones `grace` seconds, and returns whether all of them
+    ended.
     """
 
     def __init__(
@@ -44,9 +46,10 @@ class ControlServer:
         patience: float = 60.0,
         room: WaitingRoom | None = None,
         turns: Turns | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
         ask = functools.partial(serve_question, answer=answer)
-        serve = functools.partial(serve_request, application=application, park=self._park)
+        serve = functools.partial(serve_request, application=application, park=self._park, strangers=strangers)
         self._room = room or WaitingRoom()
         self._questions = Lane(questions_socket(path), ask, _QUESTION_THREADS, patience)
         self._requests = Lane(path, serve, threads, patience, turns)

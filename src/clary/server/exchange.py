@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clary.objects.base import FileBody
-from clary.server.bodies import ClientGone, FrameBody
+from clary.server.bodies import ClientGone, FrameBody, Strangers
 from clary.server.frames import PIECE, Frame, Inbound, pack, pack_json
 from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
@@ -37,17 +37,20 @@ Application = Callable[[Request], Response | Hold]
 
 
 def serve_request(
-    connection: socket.socket, application: Application, park: Callable[[socket.socket, Hold], bool]
+    connection: socket.socket,
+    application: Application,
+    park: Callable[[socket.socket, Hold], bool],
+    strangers: Strangers | None = None,
 ) -> After:
-    """Serves one request. `park` takes over the connection of one whose answer is held, or returns False. Raises
-    OSError when the connection broke."""
+    """Serves one request. `park` takes over the connection of one whose answer is held, or returns False; of
+    `strangers` are those who send requests, until the application knows better. Raises OSError when the connection
+    broke."""
     inbound = Inbound(connection)
     head = _first(inbound, Frame.REQUEST)
     if head is None:
         return After.OVER
     try:
-        body = FrameBody(connection, inbound, head.get("length"), bool(head.get("expect")), bool(head.get("lands")))
-        request = _request(head, body)
+        request, body = _request(head, connection, inbound, strangers)
     except (ValueError, KeyError, TypeError) as error:
         raise ConnectionError(f"no request: {error!r}") from error
     response = _responded(application, request)
@@ -90,9 +93,14 @@ def _first(inbound: Inbound, kind: Frame) -> dict[str, Any] | None:
     return value
 
 
-def _request(head: dict[str, Any], body: FrameBody) -> Request:
+def _request(
+    head: dict[str, Any], connection: socket.socket, inbound: Inbound, strangers: Strangers | None
+) -> tuple[Request, FrameBody]:
+    length, held_back, lands = head.get("length"), bool(head.get("expect")), bool(head.get("lands"))
+    body = FrameBody(connection, inbound, length, held_back, lands, strangers)
     headers = Headers(tuple(map(tuple, head["headers"])))
-    return Request(head["method"], head["target"], headers, body, head.get("scheme", "http"), head.get("peer", ""))
+    scheme, peer = head.get("scheme", "http"), head.get("peer", "")
+    return Request(head["method"], head["target"], headers, body, scheme, peer), body
 
 
 def _responded(application: Application, request: Request) -> Response | Hold:

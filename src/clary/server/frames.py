@@ -29,6 +29,7 @@ the control plane reads up to END or ABORT before the next exchange.
 from __future__ import annotations
 
 import json
+import select
 import socket
 import struct
 from enum import IntEnum
@@ -93,6 +94,14 @@ class Inbound:
         self._connection = connection
         self._kept = b""
         self._begun = False
+
+    def comes(self, seconds: float) -> bool:
+        """Waits until there is something to receive, or that time has passed, and says which."""
+        if len(self._kept) >= HEADER.size:
+            return True
+        waiting = select.poll()
+        waiting.register(self._connection, select.POLLIN)
+        return bool(waiting.poll(seconds * 1000))
 
     def receive(self) -> tuple[Frame, bytes] | None:
         """As the function `receive`."""

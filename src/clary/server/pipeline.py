@@ -11,6 +11,7 @@ from clary.auth.gate import Admitted, Gate
 from clary.auth.principals import ANONYMOUS
 from clary.context import Platform
 from clary.errors import ServiceError, internal, not_built
+from clary.server.bodies import ClientGone, FrameBody
 from clary.server.exchange import Hold
 from clary.services.access.authority import Authority
 from clary.services.operation import Call, Handler, Operations, Result
@@ -79,6 +80,8 @@ class Pipeline:
             return work()
         except ServiceError as error:
             return self._fault(error, route, request_id)
+        except ClientGone:
+            raise  # nobody is there to be told
         except Exception:
             _LOG.exception("%s %s failed (request %s)", route.service, route.operation.name, request_id)
             return self._fault(internal(), route, request_id)
@@ -91,6 +94,7 @@ class Pipeline:
         if route.by_form and handler is not None:
             return self._uploaded(route, request_id, handler)
         admitted = self._admit(route)
+        _introduce(route, admitted)
         if handler is None:
             if admitted.principal == ANONYMOUS:
                 raise ServiceError("AccessDenied", "Access Denied", 403)
@@ -109,6 +113,7 @@ class Pipeline:
     def _uploaded(self, route: Route, request_id: str, handler: Handler) -> Response:
         form = form_upload.opened(route.request)
         admitted = self._gate.admit_form(route.request, form, route.labels["Bucket"])
+        _introduce(route, admitted)
         meant = form_upload.meant(route, admitted.request, form.fields)
         given = protocols.parse(meant)
         self._validate(meant, given)
@@ -165,3 +170,10 @@ class Pipeline:
     def _fault(error: ServiceError, route: Route, request_id: str) -> Response:
         path = route.request.path
         return faults.fault(error, route.protocol, route.service, route.operation, request_id, path)
+
+
+def _introduce(route: Route, admitted: Admitted) -> None:
+    """For who is known a thread may wait."""
+    body = route.request.body
+    if isinstance(body, FrameBody) and admitted.principal != ANONYMOUS:
+        body.sender_known()
