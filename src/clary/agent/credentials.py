@@ -15,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from clary.contract.instance import Credentials
 _PATH = "/v2/credentials/"
 _LONGEST_HEAD = 8192  # bytes
 _PATIENCE = 2.0  # seconds for one exchange: SDKs wait as long
+_TOGETHER = 16  # exchanges at a time; more wait
 _REST = 0.1  # seconds after an accept that failed
 _REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 503: "Service Unavailable"}
 
@@ -58,7 +60,9 @@ class CredentialEndpoint:
             threading.Thread(target=self._run, args=(cell.listener,), name="credentials", daemon=True).start()
 
     def _run(self, listener: socket.socket) -> None:
-        """One request at a time: a job that asks without end holds up nobody but itself."""
+        """Few exchanges at a time: a job that asks without end holds up nobody but itself, and what connects and says
+        nothing does not hold up the others."""
+        room = threading.BoundedSemaphore(_TOGETHER)
         while True:
             try:
                 connection = listener.accept()[0]
@@ -67,8 +71,21 @@ class CredentialEndpoint:
                     return
                 time.sleep(_REST)
                 continue
+            room.acquire()
+            try:
+                threading.Thread(target=self._exchange, args=(connection, room), name="credential", daemon=True).start()
+            except RuntimeError:  # no thread more: the asker tries again
+                connection.close()
+                room.release()
+
+    def _exchange(self, connection: socket.socket, room: threading.Semaphore) -> None:
+        try:
             with connection, contextlib.suppress(OSError, ValueError):
-                connection.sendall(_response(*self._answer(_head(connection))))
+                head = _head(connection)
+                connection.settimeout(_PATIENCE)
+                connection.sendall(_response(*self._answer(head)))
+        finally:
+            room.release()
 
     def _answer(self, head: list[str]) -> tuple[int, dict[str, Any]]:
         """(status, JSON). Raises ValueError for what is no request."""
@@ -83,6 +100,9 @@ class CredentialEndpoint:
             session = self._session()
         except ClientFailure as error:
             return 403, _refusal("AccessDenied", str(error))
+        except Exception:  # one request that fails is no reason to leave the next without an answer
+            traceback.print_exc()
+            return 503, _refusal("InternalFailure", "The credentials cannot be had now.")
         if session is None:
             return 503, _refusal("ServiceUnavailable", "The instance is ending.")
         return 200, {
