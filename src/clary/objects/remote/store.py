@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -19,6 +21,7 @@ from clary.objects.remote.writing import RemoteWriter
 
 _LOG = logging.getLogger(__name__)
 _SENDERS = 8  # parts that are sent at once, of all writers
+_REMEMBERED = 3600.0  # seconds: what sweeps spare, and longer than any request takes to enter its blob in the index
 
 
 class RemoteStore:
@@ -34,6 +37,7 @@ class RemoteStore:
         self._sending = ThreadPoolExecutor(_SENDERS, "objects-sending")
         self._mutex = threading.Lock()
         self._writing: set[str] = set()  # blobs
+        self._in_parts: OrderedDict[str, float] = OrderedDict()  # blobs, and when they were whole
 
     def writer(self) -> Writer:
         writer = RemoteWriter(self._bucket, self._sending, self._key, self._background, self._ended)
@@ -76,11 +80,18 @@ class RemoteStore:
         swept = 0
         for page in self._bucket.list(f"{self._prefix}/"):
             old = [blob for each in page if each.age >= grace and (blob := self._blob(each.key))]
-            gone = set(old).difference(known(old)) if old else set()
+            gone = self._unspared(set(old).difference(known(old)), grace) if old else set()
             for blob in gone:
                 self._pins.doom(blob)
             swept += len(gone)
         return swept
+
+    def _unspared(self, blobs: set[str], grace: float) -> set[str]:
+        """Without what this process writes or wrote in parts within `grace`: such an object's age is told from when it
+        was begun, and the index may not name it yet."""
+        since = time.monotonic() - grace
+        with self._mutex:
+            return {each for each in blobs - self._writing if self._in_parts.get(each, since) <= since}
 
     def _sweep_uploads(self, grace: float) -> int:
         """A slow client may be at it for longer than `grace`: what this process writes is none."""
@@ -94,9 +105,14 @@ class RemoteStore:
                 swept += 1
         return swept
 
-    def _ended(self, blob: str) -> None:
+    def _ended(self, blob: str, in_parts: bool) -> None:
+        now = time.monotonic()
         with self._mutex:
             self._writing.discard(blob)
+            if in_parts:
+                self._in_parts[blob] = now
+            while self._in_parts and next(iter(self._in_parts.values())) < now - _REMEMBERED:
+                self._in_parts.popitem(last=False)
 
     def _key(self, blob: str) -> str:
         return f"{self._prefix}/{blob[:2]}/{blob}"

@@ -15,7 +15,8 @@ _UNDER_WAY = 2  # parts, beside the one that is being filled: what bounds the me
 
 
 class RemoteWriter:
-    """`key` says where a blob is; `background` clears up after it, `ended(blob)` hears that it is written or not."""
+    """`key` says where a blob is; `background` clears up after it, `ended(blob, in_parts)` hears that it is
+    written, in parts or in one piece, or that it is not (False)."""
 
     def __init__(
         self,
@@ -23,7 +24,7 @@ class RemoteWriter:
         sending: Executor,
         key: Callable[[str], str],
         background: Background,
-        ended: Callable[[str], None],
+        ended: Callable[[str, bool], None],
     ) -> None:
         self.name = secrets.token_hex(16)
         self._bucket = bucket
@@ -54,7 +55,7 @@ class RemoteWriter:
             self.abort()
             raise
         self._open = False
-        self._ended(self.name)
+        self._ended(self.name, bool(self._upload))
         return self.name
 
     def abort(self) -> None:
@@ -69,7 +70,7 @@ class RemoteWriter:
             self._background.abort(self._key, self._upload)
         if self._sent_whole:
             self._background.delete(self.name)
-        self._ended(self.name)
+        self._ended(self.name, False)
 
     def _commit(self) -> None:
         self._sent_whole = True
