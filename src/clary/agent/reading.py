@@ -115,9 +115,10 @@ def _get(url: str, first: int, last: int, authorities: str) -> http.client.HTTPR
 
 
 def _connection(scheme: str, host: str, port: int | None, authorities: str) -> http.client.HTTPConnection:
+    """The port is always said: without one, the end of an IPv6 address is taken for it."""
     if scheme != "https":
-        return http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
+        return http.client.HTTPConnection(host, port or http.client.HTTP_PORT, timeout=_TIMEOUT)
     import ssl  # which few agents need
 
     context = ssl.create_default_context(cafile=authorities or None)
-    return http.client.HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
+    return http.client.HTTPSConnection(host, port or http.client.HTTPS_PORT, timeout=_TIMEOUT, context=context)
