@@ -216,7 +216,7 @@ def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callabl
 
     def credentials(spec: InstanceSpec) -> Credentials:
         records.read(lambda connection: passing.check(connection, spec.role_arn, spec.account, spec.job_arn))
-        return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock)
+        return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock, agent=True)
 
     return credentials
 

@@ -17,7 +17,8 @@ class Principal:
     A "federated-user" has a session of GetFederationToken; "federated" is somebody whom an identity provider vouches
     for, before he has a session (`arn` is the provider's); the `arn` of a "service" is its name, such as
     sagemaker.amazonaws.com. `behind` is the unique id of the role or user that a session was opened for: by it policies
-    know a "role-session" and a "federated-user", whatever the name of that role or user is now."""
+    know a "role-session" and a "federated-user", whatever the name of that role or user is now. `agent`: the session is
+    one that Clary opened for the agent of an instance."""
 
     kind: Kind
     account: str
@@ -26,6 +27,7 @@ class Principal:
     access_key: str = ""
     role: str = ""
     behind: str = ""
+    agent: bool = False
 
 
 ANONYMOUS = Principal("anonymous", "", "", "")

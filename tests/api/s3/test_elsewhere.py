@@ -22,13 +22,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from api.s3.faults import refused
 from clary.agent.s3 import S3
+from clary.clock import SystemClock
 from clary.contract.instance import Credentials
 from clary.objects.remote.place import IN_PLACE, Place
 from clary.objects.remote.store import RemoteStore
+from clary.secrets import RootKey
 from clary.server import processes
+from clary.services.iam.first_start import default_role_arn
 from clary.services.s3 import sweep
+from clary.services.sts.sessions import open_session
 from clary.store.engine import SqliteDatabase
-from clary.store.schema import OBJECTS
+from clary.store.schema import OBJECTS, RECORDS
 from other_stores import keys_below, place_in, settings_of
 from whole_server import WholeServer, wait_until, whole_server
 
@@ -263,11 +267,28 @@ def test_a_home_finds_its_objects_again_or_does_not_start(pair: SimpleNamespace,
     assert s3.get_object(Bucket=BUCKET, Key="again")["ContentLength"] == 100_000
 
 
-def agent_client(server: WholeServer, authorities: str = "") -> S3:
-    """What an agent reads with, here with the root's key."""
-    keys = server.keys()
-    credentials = Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], "", float("inf"))
+def client_with(server: WholeServer, credentials: Credentials, authorities: str = "") -> S3:
     return S3(lambda: server.url, "us-east-1", lambda _: credentials, lambda: True, authorities=authorities)
+
+
+def agent_client(server: WholeServer, authorities: str = "") -> S3:
+    """What an agent reads with: a session of the execution role, opened as for one."""
+    return client_with(server, session(server, agent=True), authorities)
+
+
+def root_key(server: WholeServer) -> Credentials:
+    keys = server.keys()
+    return Credentials(keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], "", float("inf"))
+
+
+def session(server: WholeServer, *, agent: bool) -> Credentials:
+    settings = server.settings
+    database = SqliteDatabase(str(settings.data / "records.db"), RECORDS)
+    try:
+        role, key = default_role_arn(settings), RootKey.load(settings)
+        return open_session(database, key, role, "SageMaker", 900, SystemClock(), agent=agent)
+    finally:
+        database.close()
 
 
 def written(server: WholeServer) -> int:
@@ -299,6 +320,9 @@ def test_only_who_may_read_is_told_where(pair: SimpleNamespace, s3: Any) -> None
     assert urlopen(said.getheader("Location")).read() == data
     encrypted = ask.exchange("GET", BUCKET, "sealed", {}, extra={"x-clary-direct": "1"})
     assert (encrypted.status, encrypted.read()) == (200, data)
+    for credentials in (session(pair.here, agent=False), root_key(pair.here)):
+        said = client_with(pair.here, credentials).exchange("GET", BUCKET, "open", {}, extra={"x-clary-direct": "1"})
+        assert (said.status, said.read()) == (200, data)
     for extra in ({"x-clary-direct": "1"}, {}):
         with pytest.raises(HTTPError) as caught:
             urlopen(UrlRequest(f"{pair.here.url}/{BUCKET}/open", headers=extra))

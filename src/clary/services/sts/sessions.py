@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -43,15 +43,23 @@ NO_TERMS = Terms()
 
 
 def open_session(
-    database: Database, secrets: RootKey, role_arn: str, session_name: str, seconds: float, clock: Clock
+    database: Database,
+    secrets: RootKey,
+    role_arn: str,
+    session_name: str,
+    seconds: float,
+    clock: Clock,
+    *,
+    agent: bool = False,
 ) -> Credentials:
-    """A session of a role for `seconds`. Raises ServiceError (NoSuchEntity) when there is no such role."""
+    """A session of a role for `seconds`; `agent`: of an instance's agent. Raises ServiceError (NoSuchEntity) when there
+    is no such role."""
 
     def work(connection: Connection) -> Credentials:
         role = records.by_arn(connection, role_arn)
         if role is None or role.kind != shapes.ROLE:
             raise errors.no_role(role_arn.rpartition("/")[2])
-        principal = role_principal(role, session_name)
+        principal = replace(role_principal(role, session_name), agent=agent)
         return write_session(connection, secrets, principal, role, clock.now(), seconds)
 
     return database.write(work)
@@ -92,6 +100,7 @@ def _document(principal: Principal, owner: Record | None, made: Credentials, ter
         "UserId": principal.user_id,
         "Role": principal.role,
         "OwnerId": _owner_id(owner),
+        "Agent": principal.agent,
         "Policies": [{"Name": name, "Text": text} for name, text in terms.policies],
         "Tags": dict(terms.tags),
         "TransitiveTagKeys": list(terms.transitive),
@@ -124,7 +133,7 @@ def find_session(connection: Connection, secrets: RootKey, key: str) -> Credenti
         if owner is None or _owner_id(owner) != given["OwnerId"]:
             return None
     who = (given["Kind"], record.account, given["Arn"], given["UserId"], key, given["Role"], given["OwnerId"])
-    principal = Principal(*who)
+    principal = Principal(*who, agent=given.get("Agent", False))
     secret, token = (sealing.open_sealed(secrets, key, given[name]) for name in ("SealedSecret", "SealedToken"))
     return Credential(key, secret, principal, token, given["Expiration"])
 
