@@ -1,8 +1,10 @@
-"""Every operation of every service, called with parameters made from its model: nobody gets in without a signature,
-what is not built says so, and what is built never fails inside."""
+"""Every operation of every service, called with parameters made from its model: nobody gets in without a signature or
+with a forged one, what is changed after signing is refused, what is not built says so, and what is built never fails
+inside."""
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -37,12 +39,15 @@ AT_THE_EDGE = {("sagemaker-runtime", "InvokeEndpoint")}
 
 
 class Raw:
-    """Sends operations as a client would that checks nothing. `keys` None leaves the signature out."""
+    """Sends operations as a client would that checks nothing. `keys` None leaves the signature out; `forged` signs with
+    another secret; `changed` adds a byte to what was signed."""
 
-    def __init__(self, server: WholeServer, signed: bool) -> None:
+    def __init__(self, server: WholeServer, signed: bool, forged: bool = False, changed: bool = False) -> None:
         self.port = server.port
+        self.changed = changed
         given = server.keys()
-        keys = Credentials(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+        secret = given["AWS_SECRET_ACCESS_KEY"]
+        keys = Credentials(given["AWS_ACCESS_KEY_ID"], secret[::-1] if forged else secret)
         self.keys = keys if signed else None
 
     def send(self, operation: OperationModel, parameters: dict[str, Any]) -> tuple[int, bytes]:
@@ -57,11 +62,14 @@ class Raw:
             request.headers["x-amz-account-id"] = "123456789012"
         if self.keys:
             self._sign(request, TRAITS[service].scope)
+        if self.changed:
+            request.data = _bytes(request) + b" "
         return self._exchange(request.prepare())
 
     def _sign(self, request: AWSRequest, scope: str) -> None:
         if "X-Amz-Content-SHA256" not in request.headers and scope == "s3":
-            request.headers["X-Amz-Content-SHA256"] = "UNSIGNED-PAYLOAD"
+            payload = hashlib.sha256(_bytes(request)).hexdigest() if self.changed else "UNSIGNED-PAYLOAD"
+            request.headers["X-Amz-Content-SHA256"] = payload
         (S3SigV4Auth if scope == "s3" else SigV4Auth)(self.keys, scope, REGION).add_auth(request)
 
     def _exchange(self, request: AWSPreparedRequest) -> tuple[int, bytes]:
@@ -80,6 +88,11 @@ class Raw:
 def operations(service: str) -> Iterator[OperationModel]:
     model = MODELS.service(service)
     return (model.operation_model(name) for name in model.operation_names)
+
+
+def _bytes(request: AWSRequest) -> bytes:
+    body = request.prepare().body or b""
+    return body.encode() if isinstance(body, str) else bytes(body)
 
 
 def built(operation: OperationModel) -> bool:
@@ -162,6 +175,22 @@ def refused(status: int, body: bytes) -> bool:
     return status == 403 or (status == 404 and (not body or b"NoSuchBucket" in body))
 
 
+def unproven(status: int, body: bytes) -> bool:
+    """As `refused`, or that the bytes are others. S3 reads a body late, so that something else may be told before
+    it: but never that it was done."""
+    if b"<Code>XAmzContentSHA256Mismatch</Code>" in body or refused(status, body):
+        return True
+    return b"<HostId>" in body and status >= 400 and answered(status, body)
+
+
+def takes_a_body(operation: OperationModel) -> bool:
+    shape = operation.input_shape
+    if operation.http["method"] in ("GET", "HEAD", "DELETE") or shape is None:
+        return False
+    places = [member.serialization.get("location") for member in shape.members.values()]
+    return not TRAITS[operation.service_model.service_name].protocols[0].startswith("rest") or None in places
+
+
 def not_built(status: int, body: bytes) -> bool:
     return status == 501 and b"NotImplemented" in body
 
@@ -180,6 +209,19 @@ def brings_its_proof(operation: OperationModel) -> bool:
 def test_nobody_without_a_signature_gets_in(server: WholeServer, service: str) -> None:
     proven = (each for each in operations(service) if not brings_its_proof(each))
     assert not sweep(Raw(server, signed=False), proven, 1, refused)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_forged_signature_opens_nothing(server: WholeServer, service: str) -> None:
+    proven = (each for each in operations(service) if not brings_its_proof(each))
+    assert not sweep(Raw(server, signed=True, forged=True), proven, 1, refused)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_was_changed_after_signing_is_refused(furnished: WholeServer, service: str) -> None:
+    written = (each for each in operations(service) if built(each) and takes_a_body(each))
+    writing = (each for each in written if not brings_its_proof(each))
+    assert not sweep(Raw(furnished, signed=True, changed=True), writing, 2, unproven)
 
 
 @pytest.mark.parametrize("service", SERVICES)
