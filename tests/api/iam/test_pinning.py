@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from api.iam.served import Server
-from clary.services.iam import roles, users
+from clary.services.iam import principals, roles, users
 from clary.services.iam.pinning import pin_earlier
 from clary.services.s3 import bucket_settings, index
 from clary.store import records
@@ -62,3 +63,36 @@ def test_it_is_pinned_once(server: Server, aws: Callable[..., Any]) -> None:
     iam.create_user(UserName="nobody")
     pin_earlier(stores.records, stores.objects)
     assert stored()[1] == [user_id, NOBODY], "once and not again"
+
+
+def test_many_are_looked_up_together(server: Server, aws: Callable[..., Any]) -> None:
+    """However many a policy names: a few queries, which see all of them, and both ways."""
+    made = [users.new_user("123456789012", {"UserName": f"u{n}"}, 0.0) for n in range(600)]
+    role = roles.new_role("123456789012", {"RoleName": "r", "AssumeRolePolicyDocument": policy(ANN)}, 0.0)
+    stores, asked = server.platform.stores, [0]
+    sessions = [f"arn:aws:sts::123456789012:assumed-role/r/s{n}" for n in range(30)]
+    names = [*(each.arn for each in made), role.arn, *sessions]
+
+    def earlier(connection: Connection) -> None:
+        for each in (*made, role):
+            records.insert(connection, each)
+
+    def work(connection: Connection) -> tuple[str, str]:
+        def count(*_: Any) -> None:
+            asked[0] += 1
+
+        sa.event.listen(connection, "before_cursor_execute", count)
+        try:
+            pinned = principals.pin(connection, policy(*names))
+            assert principals.pin(connection, pinned) == pinned
+            return pinned, principals.show(connection, pinned)
+        finally:
+            sa.event.remove(connection, "before_cursor_execute", count)
+
+    stores.records.write(earlier)
+    pinned, shown = stores.records.read(work)
+    role_id = role.document["RoleId"]
+    ids = [*(each.document["UserId"] for each in made), role_id, *(f"{role_id}:s{n}" for n in range(30))]
+    assert json.loads(pinned)["Statement"]["Principal"]["AWS"] == ids
+    assert json.loads(shown)["Statement"]["Principal"]["AWS"] == names
+    assert 0 < asked[0] < 12

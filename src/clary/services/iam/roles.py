@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sqlalchemy.engine import Connection
@@ -60,10 +60,18 @@ def find(connection: Connection, account: str, name: str) -> Record:
 
 def shown(connection: Connection, record: Record, brief: bool = False) -> Document:
     """As answers show it; `brief` as ListRoles does, without tags, boundary and last use."""
+    return _told(record, principals.known(connection, (_trust(record),)), brief)
+
+
+def _trust(record: Record) -> str:
+    return str(record.document["AssumeRolePolicyDocument"])
+
+
+def _told(record: Record, known: Mapping[str, str], brief: bool) -> Document:
+    """`known`: the ARNs of whom its trust policy names."""
     answer = {name: value for name, value in record.document.items() if name not in _OURS}
     answer["CreateDate"] = shapes.when(answer["CreateDate"])
-    trust = principals.show(connection, answer["AssumeRolePolicyDocument"])
-    answer["AssumeRolePolicyDocument"] = documents.quoted(trust)
+    answer["AssumeRolePolicyDocument"] = documents.quoted(principals.told(_trust(record), known))
     shapes.show_boundary(answer)
     if brief:
         answer.pop("PermissionsBoundary", None)
@@ -110,7 +118,8 @@ def list_roles(call: Call, given: Document) -> Document:
 
     def work(connection: Connection) -> Document:
         found = records.select(connection, query)
-        return shapes.paged(found, given, "Roles", lambda record: shown(connection, record, brief=True))
+        known = principals.known(connection, map(_trust, found))
+        return shapes.paged(found, given, "Roles", lambda record: _told(record, known, True))
 
     return call.platform.stores.records.read(work)
 
