@@ -97,6 +97,16 @@ def test_a_filter_of_the_body(sns: Any, topic: str, inbox: Listener) -> None:
     assert inbox.wait(3).document["Message"] == "anything"
 
 
+def test_a_message_is_not_compared_for_ever(sns: Any, topic: str, inbox: Listener) -> None:
+    policy = json.dumps({"a": [{"prefix": f"v{number}"} for number in range(150)]})
+    inbox.confirm(sns, topic, Attributes={"FilterPolicyScope": "MessageBody", "FilterPolicy": policy})
+    many = json.dumps({"a": [0] * 80_000})
+    assert refusal(sns.publish, TopicArn=topic, Message=many)[0] == "InvalidParameter"
+    sns.publish(TopicArn=topic, Message='{"a":' + "[" * 900 + "]" * 900 + "}")
+    sns.publish(TopicArn=topic, Message='{"a": "v7"}')
+    assert inbox.wait(2).document["Message"] == '{"a": "v7"}'
+
+
 def test_mail_into_a_folder(served: Served, sns: Any, topic: str) -> None:
     def letters() -> list[Any]:
         found = sorted(served.settings.mail.glob("*.eml"), key=lambda path: path.stat().st_mtime_ns)

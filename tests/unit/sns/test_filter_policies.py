@@ -120,3 +120,21 @@ def test_attributes_have_types() -> None:
     assert lets("b", "String.Array", '["a", "b"]')
     assert not lets("[", "String.Array", "[")
     assert not lets("AA==", "Binary", "AA==")
+
+
+def test_many_values_and_deep_ones() -> None:
+    assert not _lets({"a": [f"v{number}" for number in range(150)]}, {"a": [0] * 130_000})
+    deep: object = "x"
+    for _ in range(900):
+        deep = [deep]
+    assert _lets({"a": ["x"]}, {"a": deep})
+    assert not _lets({"a": {"b": ["x"]}}, {"a": deep})
+
+
+def test_comparisons_are_bounded() -> None:
+    with pytest.raises(filtering.TooMuch):
+        _lets({"a": [{"prefix": f"v{number}"} for number in range(150)]}, {"a": [0] * 130_000})
+    with pytest.raises(filtering.TooMuch):
+        budget = filtering.Budget(100)
+        for _ in range(60):
+            filtering.wanted({"FilterPolicy": '{"a": ["b"]}'}, filtering.Body("", budget), {})

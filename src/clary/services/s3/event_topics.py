@@ -16,7 +16,7 @@ from clary.context import Platform
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document
 from clary.services.s3.index import Bucket
-from clary.services.sns import messages, publishing, topic_policies
+from clary.services.sns import messages, publishing, subscriptions, topic_policies
 
 SERVICE = Principal("service", "", "s3.amazonaws.com", "")
 
@@ -79,7 +79,11 @@ def tell(
         return False
     given: dict[str, Any] = {"Message": json.dumps(text, separators=(",", ":")), "Subject": _SUBJECT}
     content = {**messages.notification(topic, given, now), "MessageId": message}
-    publishing.accept(connection, [content], now)
+    try:
+        chosen = publishing.wanting([content], subscriptions.confirmed(connection, topic))
+    except ServiceError:  # too much for the topic's filters
+        return False
+    publishing.enter(connection, chosen, now)
     return True
 
 

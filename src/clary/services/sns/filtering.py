@@ -6,7 +6,8 @@ import functools
 import ipaddress
 import json
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clary.services.sns.filter_policies import OR
@@ -20,13 +21,36 @@ _COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _ABSENT = object()
+MOST = 2_000_000  # about a second; a full topic of full policies and a message of some dozen values stays below
+_LONG = 1024  # characters that cost as much as a comparison
+_READ = 25  # the same for a policy that is to be read
+_SHORT = 8192  # characters of a policy that is kept
+
+
+class TooMuch(Exception):
+    """The message would have to be compared more often than one may be."""
+
+
+class Budget:
+    """What the filters of one request may cost, in comparisons."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self._left = most
+
+    def spend(self, comparisons: int) -> None:
+        """Raises TooMuch."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise TooMuch
 
 
 class Body:
-    """A message's text, read as JSON once, when the first policy asks what is in it."""
+    """A message's text, read as JSON once, when the first policy asks what is in it. `budget` pays for what is
+    compared."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, budget: Budget | None = None) -> None:
         self._text = text
+        self.budget = budget or Budget()
 
     @functools.cached_property
     def value(self) -> Any:
@@ -38,20 +62,72 @@ class Body:
 
 
 def wanted(attributes: Mapping[str, str], body: Body, given: Mapping[str, Mapping[str, str]]) -> bool:
-    """Whether a subscription of these attributes gets the message with the message attributes `given`."""
+    """Whether a subscription of these attributes gets the message with the message attributes `given`. Raises
+    TooMuch."""
     text = attributes.get("FilterPolicy")
     if text is None:
         return True
-    policy = _policy(text)
+    policy = _policy(text, body.budget)
     if attributes.get("FilterPolicyScope") != BODY:
-        return _matches(policy, {name: _value(each) for name, each in given.items()})
-    return isinstance(body.value, dict) and _matches(policy, body.value)
+        return _matches(policy, {name: _value(each) for name, each in given.items()}, body.budget)
+    return isinstance(body.value, dict) and _matches(policy, body.value, body.budget)
 
 
-@functools.lru_cache(1024)  # pure, so never stale
-def _policy(text: str) -> dict[str, Any]:
-    policy: dict[str, Any] = json.loads(text)
-    return policy
+@dataclass(frozen=True, slots=True)
+class _Conditions:
+    """One of them has to hold. `literals` are what `_literal` makes of them; `others` operators with what they want."""
+
+    literals: frozenset[tuple[bool, Any]]
+    exists: frozenset[bool]
+    others: tuple[tuple[Callable[[Any, Any], bool], Any], ...]
+
+    @classmethod
+    def of(cls, given: list[Any]) -> _Conditions:
+        operators = [next(iter(each.items())) for each in given if isinstance(each, dict)]
+        return cls(
+            frozenset(_literal(each) for each in given if not isinstance(each, dict)),
+            frozenset(wish for name, wish in operators if name == "exists"),
+            tuple((_OPERATORS[name], _prepared(name, wish)) for name, wish in operators if name != "exists"),
+        )
+
+    def hold(self, value: Any, budget: Budget) -> bool:
+        if (value is not _ABSENT) in self.exists:
+            return True
+        if value is _ABSENT:
+            return False
+        for each in _flat(value):
+            size = len(each) if isinstance(each, str) else 0
+            budget.spend(1 + len(self.others) * (1 + size // _LONG))
+            if isinstance(each, dict):
+                continue
+            if _literal(each) in self.literals or any(holds(wish, each) for holds, wish in self.others):
+                return True
+        return False
+
+
+_Policy = Mapping[str, Any]  # key -> _Conditions, a policy, or for "$or" a list of policies
+
+
+def _policy(text: str, budget: Budget) -> _Policy:
+    if len(text) <= _SHORT:
+        return _kept_policy(text)
+    budget.spend(len(text) // _READ)
+    return _compiled(json.loads(text))
+
+
+@functools.lru_cache(1024)  # pure, so never stale; of short texts, so that it is bounded in bytes too
+def _kept_policy(text: str) -> _Policy:
+    return _compiled(json.loads(text))
+
+
+def _compiled(given: Mapping[str, Any]) -> _Policy:
+    made: dict[str, Any] = {}
+    for key, wish in given.items():
+        if key == OR and isinstance(wish, list):
+            made[key] = [_compiled(each) for each in wish]
+        else:
+            made[key] = _compiled(wish) if isinstance(wish, dict) else _Conditions.of(wish)
+    return made
 
 
 def _value(attribute: Mapping[str, str]) -> Any:
@@ -67,40 +143,47 @@ def _value(attribute: Mapping[str, str]) -> Any:
     return text if kind.startswith("String") else _ABSENT
 
 
-def _matches(policy: Mapping[str, Any], node: Any) -> bool:
-    """Of several objects in an array one has to match as a whole."""
-    if isinstance(node, list):
-        return any(_matches(policy, each) for each in node)
-    if not isinstance(node, dict):
-        return False
-    for key, wish in policy.items():
-        if key == OR and isinstance(wish, list):
-            held = any(_matches(each, node) for each in wish)
-        elif isinstance(wish, dict):
-            held = _matches(wish, node.get(key, {}))
+def _flat(value: Any) -> Iterator[Any]:
+    """What arrays hold, however deep, or the value itself."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting.extend(each)
         else:
-            held = any(_holds(condition, node.get(key, _ABSENT)) for condition in wish)
-        if not held:
-            return False
-    return True
+            yield each
 
 
-def _holds(condition: Any, value: Any) -> bool:
-    if isinstance(condition, dict) and "exists" in condition:
-        return bool(condition["exists"]) == (value is not _ABSENT)
-    if isinstance(value, list):
-        return any(_holds(condition, each) for each in value)
-    if value is _ABSENT or isinstance(value, dict):
-        return False
-    if not isinstance(condition, dict):
-        return _equal(condition, value)
-    ((name, wish),) = condition.items()
-    return _OPERATORS[name](wish, value)
+def _matches(policy: _Policy, node: Any, budget: Budget) -> bool:
+    """Of several objects in an array one has to match as a whole."""
+    for each in _flat(node):
+        budget.spend(1)
+        if isinstance(each, dict) and all(_holds(key, wish, each, budget) for key, wish in policy.items()):
+            return True
+    return False
 
 
-def _equal(wish: Any, value: Any) -> bool:
-    """JSON's truths are no numbers."""
-    return isinstance(wish, bool) == isinstance(value, bool) and bool(wish == value)
+def _holds(key: str, wish: Any, node: Mapping[str, Any], budget: Budget) -> bool:
+    budget.spend(1)
+    if isinstance(wish, _Conditions):
+        return wish.hold(node.get(key, _ABSENT), budget)
+    if isinstance(wish, list):
+        return any(_matches(each, node, budget) for each in wish)
+    return _matches(wish, node.get(key, {}), budget)
+
+
+def _literal(value: Any) -> tuple[bool, Any]:
+    """By which it is found again: JSON's truths are no numbers. Nothing is found of what is an object."""
+    return isinstance(value, bool), value
+
+
+def _prepared(name: str, wish: Any) -> Any:
+    """What an operator wants, so that one look costs the same however much that is."""
+    if name == "cidr":
+        return ipaddress.ip_network(wish, strict=False)
+    if name == "anything-but" and not isinstance(wish, dict):
+        return frozenset(_literal(each) for each in (wish if isinstance(wish, list) else [wish]))
+    return wish
 
 
 def _prefix(wish: str, value: Any) -> bool:
@@ -118,12 +201,12 @@ def _same_letters(wish: str, value: Any) -> bool:
 def _anything_but(wish: Any, value: Any) -> bool:
     if isinstance(wish, dict):
         return not _prefix(wish["prefix"], value)
-    return not any(_equal(each, value) for each in (wish if isinstance(wish, list) else [wish]))
+    return _literal(value) not in wish
 
 
-def _cidr(wish: str, value: Any) -> bool:
+def _cidr(wish: ipaddress.IPv4Network | ipaddress.IPv6Network, value: Any) -> bool:
     try:
-        return isinstance(value, str) and ipaddress.ip_address(value) in ipaddress.ip_network(wish, strict=False)
+        return isinstance(value, str) and ipaddress.ip_address(value) in wish
     except ValueError:
         return False
 

@@ -4,7 +4,7 @@ sender has his answer."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.engine import Connection
 
@@ -12,8 +12,11 @@ from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
 from clary.services.sns import faults, filtering, messages, naming, outbox, subscriptions, topic_records
 from clary.services.sns.outbox import Content
+from clary.store.records import Record
 
 operations = Operations()
+
+Chosen = Sequence[tuple[Content, Sequence[str]]]
 
 _MOST_ENTRIES = 10
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -50,29 +53,42 @@ def _check_duplicates(given: Document) -> None:
 
 
 def _send(call: Call, contents: Sequence[Content]) -> None:
-    call.platform.stores.records.write(lambda connection: _accept(connection, contents, call.platform.clock.now()))
+    database, topic = call.platform.stores.records, contents[0]["TopicArn"]
+    there = database.read(lambda connection: subscriptions.confirmed(connection, topic))
+    chosen = wanting(contents, there)  # between the transactions: nobody else waits for that
+
+    def commit(connection: Connection) -> None:
+        if topic_records.by_arn(connection, topic) is None:
+            raise faults.no_topic()
+        enter(connection, chosen, call.platform.clock.now())
+
+    database.write(commit)
     call.platform.wake()
 
 
-def _accept(connection: Connection, contents: Sequence[Content], now: float) -> None:
-    if topic_records.by_arn(connection, contents[0]["TopicArn"]) is None:
-        raise faults.no_topic()
-    accept(connection, contents, now)
+def wanting(contents: Sequence[Content], there: Sequence[Record]) -> Chosen:
+    """Messages, all of one topic with the confirmed subscriptions `there`, and the ARNs of those that want them. Raises
+    InvalidParameter when to find that out is too much."""
+    protocols, budget = {each.document["Protocol"] for each in there}, filtering.Budget()
+    chosen = []
+    try:
+        for content in contents:
+            bodies = {name: filtering.Body(messages.text_for(content, name), budget) for name in protocols}
+            chosen.append((content, [each.arn for each in there if _wants(each, content, bodies)]))
+    except filtering.TooMuch:
+        raise faults.invalid("Message Reason: it has too many values for the topic's filter policies") from None
+    return chosen
 
 
-def accept(connection: Connection, contents: Sequence[Content], now: float) -> None:
-    """Keeps messages, all of one topic that is there, for those of its subscriptions that want them."""
-    topic = contents[0]["TopicArn"]
-    there = subscriptions.confirmed(connection, topic)
-    protocols = {each.document["Protocol"] for each in there}
-    for content in contents:
-        bodies = {name: filtering.Body(messages.text_for(content, name)) for name in protocols}
-        wanting = [
-            each.arn
-            for each in there
-            if filtering.wanted(each.document["Attributes"], bodies[each.document["Protocol"]], content["Attributes"])
-        ]
-        outbox.enter(connection, content, wanting, now)
+def _wants(subscription: Record, content: Content, bodies: Mapping[str, filtering.Body]) -> bool:
+    own = subscription.document
+    return filtering.wanted(own["Attributes"], bodies[own["Protocol"]], content["Attributes"])
+
+
+def enter(connection: Connection, chosen: Chosen, now: float) -> None:
+    """Keeps the messages for those that want them. One that has ended since it was chosen gets none."""
+    for content, arns in chosen:
+        outbox.enter(connection, content, arns, now)
 
 
 @operations.handles("PublishBatch")
