@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import tempfile
@@ -108,6 +109,11 @@ class Settings:
     )
     mail_folder: str = _setting("", "The folder for mail where there is no mail server. Empty: `mail` of the home.")
     mail_from: str = _setting("no-reply@clary.localhost", "The address that mail is from.")
+    sns_deny: str = _setting(
+        "",
+        "Networks that no message of SNS is sent to, such as `10.0.0.0/8,fd00::/8`. Link-local, unspecified and "
+        "multicast addresses and this server's own port never get any.",
+    )
     objects_bucket: str = _setting(
         "", "The bucket of another S3-compatible store that keeps the objects' bytes. Empty: the home keeps them."
     )
@@ -152,7 +158,12 @@ class Settings:
         for name in _FILES:  # the control plane reads them, whose folder is another
             if values.get(name):
                 values[name] = str(Path(values[name]).expanduser().absolute())
-        return cls(**values)
+        made = cls(**values)
+        try:
+            _ = made.sns_denied
+        except ValueError as error:
+            raise ValueError(f"CLARY_SNS_DENY: {error}") from None
+        return made
 
     @classmethod
     def unknown(cls, environment: Mapping[str, str]) -> list[str]:
@@ -189,6 +200,11 @@ class Settings:
     def mail(self) -> Path:
         """Mail that no server takes."""
         return Path(self.mail_folder).expanduser() if self.mail_folder else self.home / "mail"
+
+    @property
+    def sns_denied(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """The networks of `sns_deny`. Raises ValueError."""
+        return tuple(ipaddress.ip_network(each.strip()) for each in self.sns_deny.split(",") if each.strip())
 
     @property
     def local_url(self) -> str:

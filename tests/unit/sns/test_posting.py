@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import ssl
 import threading
@@ -9,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from clary.server.certificates import Authority, ServerContexts
+from clary.services.sns.addresses import Reach
 from clary.services.sns.posting import Failed, post
 
 
@@ -81,6 +84,24 @@ def test_nobody_there() -> None:
 def test_hosts_that_lead_nowhere(host: str) -> None:
     with pytest.raises(Failed):
         post(f"http://{host}/x", b"body", {}, seconds=1)
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "0.0.0.0", "0", "[::]", "[fe80::1]"]
+)
+def test_where_nobody_may(host: str) -> None:
+    with pytest.raises(Failed, match="not connected to") as caught:
+        post(f"http://{host}/", b"body", {}, seconds=1)
+    assert caught.value.final
+
+
+def test_what_the_operator_denies_and_the_own_port() -> None:
+    with endpoint(saying("200 OK")) as url:
+        port = urlsplit(url).port or 0
+        for reach in (Reach((ipaddress.ip_network("127.0.0.0/8"),)), Reach(own=port)):
+            with pytest.raises(Failed, match="not connected to"):
+                post(url, b"body", {}, reach)
+        post(url, b"body", {}, Reach((ipaddress.ip_network("10.0.0.0/8"),), own=port + 1))
 
 
 def test_what_is_no_http() -> None:

@@ -26,6 +26,7 @@ from clary.services.sns import (
     subscriptions,
     topic_records,
 )
+from clary.services.sns.addresses import Reach
 from clary.services.sns.delivery_policies import Delivery as Policy
 from clary.services.sns.documents import Writer
 from clary.services.sns.outbox import Content, Delivery
@@ -56,6 +57,7 @@ class Deliverer:
     def __init__(self, platform: Platform, signal: Signal) -> None:
         self._platform = platform
         self._signal = signal
+        self._reach = Reach.of(platform.settings)
         self._mutex = threading.Lock()
         self._under_way: dict[int, str] = {}  # deliveries, with their subscriptions
         self._stopping = threading.Event()
@@ -172,7 +174,7 @@ class Deliverer:
         if errand.subscription.document["Protocol"].startswith("email"):
             self._mail(errand, document)
         else:
-            _post(errand, document)
+            _post(errand, document, self._reach)
 
     def _mail(self, errand: _Errand, document: Document) -> None:
         own, settings = errand.subscription, self._platform.settings
@@ -210,7 +212,7 @@ def _errand(connection: Connection, delivery: Delivery) -> _Errand | None:
     return _Errand(content, subscription, above, policy)
 
 
-def _post(errand: _Errand, document: Document) -> None:
+def _post(errand: _Errand, document: Document, reach: Reach) -> None:
     content, own = errand.content, errand.subscription
     notified = content["Type"] == messages.NOTIFICATION
     raw = notified and own.document["Attributes"].get("RawMessageDelivery") == "true"
@@ -224,4 +226,4 @@ def _post(errand: _Errand, document: Document) -> None:
         **_AGENT,
     }
     body = document["Message"].encode(errors="replace") if raw else documents.written(document)
-    posting.post(own.document["Endpoint"], body, headers)
+    posting.post(own.document["Endpoint"], body, headers, reach)
