@@ -149,7 +149,7 @@ class HostileKeys(RuleBasedStateMachine):
 
 def test_keys_are_their_bytes_and_no_names_of_files(server: WholeServer) -> None:
     s3 = server.client("s3")
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(  # type: ignore[no-untyped-call] # hypothesis has no types for it
         lambda: HostileKeys(s3),
         settings=settings(
             max_examples=8,

@@ -86,7 +86,7 @@ def parts(server: Machine) -> Iterator[Check]:
     sent = []
     for number, body in enumerate((LARGE, SMALL), 1):
         sent.append({"PartNumber": number, "ETag": s3.upload_part(**this, PartNumber=number, Body=body)["ETag"]})
-        yield lambda after, number=number: len(after.s3.list_parts(**this)["Parts"]) == number  # type: ignore[misc]
+        yield lambda after, number=number: len(after.s3.list_parts(**this)["Parts"]) == number  # type: ignore[misc] # mypy does not see defaults
     s3.complete_multipart_upload(**this, MultipartUpload={"Parts": sent})
     yield lambda after: after.body("parts") == LARGE + SMALL
     s3.delete_object(Bucket=BUCKET, Key="parts")
@@ -100,7 +100,7 @@ def deletes(server: Machine) -> Iterator[Check]:
         s3.put_object(Bucket=BUCKET, Key=key, Body=body)
     for key in ("small", "middle"):
         s3.delete_object(Bucket=BUCKET, Key=key)
-        yield lambda after, key=key: not after.has(key) and after.body("large") == LARGE  # type: ignore[misc]
+        yield lambda after, key=key: not after.has(key) and after.body("large") == LARGE  # type: ignore[misc] # mypy does not see defaults
     s3.delete_objects(Bucket=BUCKET, Delete={"Objects": [{"Key": "large"}]})
     yield lambda after: not after.has("large")
 
@@ -131,7 +131,7 @@ def resources(server: Machine) -> Iterator[Check]:
     sagemaker.delete_model(ModelName="m")
     yield lambda after: after.record("model", "m") is None
     arn = iam.create_user(UserName="someone")["User"]["Arn"]
-    yield lambda after, arn=arn: _arns(after, arn)  # type: ignore[misc]
+    yield lambda after, arn=arn: _arns(after, arn)  # type: ignore[misc] # mypy does not see defaults
     arn = kms.create_key()["KeyMetadata"]["Arn"]
     yield lambda after: _arns(after, arn)
 

@@ -54,7 +54,7 @@ class Writers:
                 if number % 3 == 0:
                     s3.delete_object(Bucket=BUCKET, Key=f"{writer}/{number % KEYS}")
                 self.rounds[writer] = number
-        except BaseException as error:
+        except BaseException as error:  # the test's thread raises it
             self.errors.append(error)
 
     def __enter__(self) -> Writers:

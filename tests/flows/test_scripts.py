@@ -78,7 +78,7 @@ def model(server: WholeServer, job: Mapping[str, Any]) -> dict[str, bytes]:
     name = job["TrainingJobName"]
     packed = server.client("s3").get_object(Bucket=name, Key=f"output/{name}/output/model.tar.gz")["Body"].read()
     with tarfile.open(fileobj=io.BytesIO(packed)) as source:
-        return {each.name: source.extractfile(each).read() for each in source if each.isfile()}  # type: ignore[union-attr]
+        return {each.name: source.extractfile(each).read() for each in source if each.isfile()}  # type: ignore[union-attr] # it is a file
 
 
 TELLS = """
@@ -211,7 +211,7 @@ def test_a_model_with_code_of_its_own_and_the_usual_forms(server: WholeServer) -
     for body, form, status in ((b"x", "text/odd", 415), (b"{", "application/json", 400)):
         with pytest.raises(Exception, match="ModelError") as refused:
             invoke(server, name, body, form)
-        assert refused.value.response["OriginalStatusCode"] == status  # type: ignore[attr-defined]
+        assert refused.value.response["OriginalStatusCode"] == status  # type: ignore[attr-defined] # botocore makes its members
     server.client("sagemaker").delete_endpoint(EndpointName=name)
 
 
@@ -224,7 +224,7 @@ def test_handlers_of_one_s_own_beside_the_model(server: WholeServer) -> None:
     assert invoke(server, name, b"a b c", "text/words") == ("text/plain", b"13 words")
     with pytest.raises(Exception, match="only words") as refused:
         invoke(server, name, b"", "text/csv")
-    assert refused.value.response["OriginalStatusCode"] == 500  # type: ignore[attr-defined]
+    assert refused.value.response["OriginalStatusCode"] == 500  # type: ignore[attr-defined] # botocore makes its members
     server.client("sagemaker").delete_endpoint(EndpointName=name)
     wrong = serve(server, {"sum.json": "10"})
     assert server.client("sagemaker").describe_endpoint(EndpointName=wrong)["EndpointStatus"] == "Failed"

@@ -103,7 +103,7 @@ class ScriptPredictor:
                 answer = self._transform(data, content_type, wanted)
         except InvocationError:
             raise
-        except Exception as problem:
+        except Exception as problem:  # of the user's code, whatever it raises
             traceback.print_exc()
             raise InvocationError(500, f"{problem}\n{traceback.format_exc()}") from problem
         answer, form = answer if isinstance(answer, tuple) else (answer, wanted)

@@ -58,7 +58,7 @@ def write_through(server: WholeServer, writers: Sequence[Writer], victims: list[
         writer.start()
     for victim in victims:
         enough = acknowledged(writers) + moments.randrange(8 * len(writers))
-        wait_until(lambda enough=enough: acknowledged(writers) > enough, 60)  # type: ignore[misc]
+        wait_until(lambda enough=enough: acknowledged(writers) > enough, 60)  # type: ignore[misc] # mypy does not see defaults
         kill(server, victim, s3)
     for writer in writers:
         writer.done.set()
@@ -97,7 +97,7 @@ def _named(database: SqliteDatabase, *columns: sa.Column[Any]) -> set[Any]:
     return {
         value
         for column in columns
-        for value in database.read(lambda connection, column=column: connection.scalars(sa.select(column)).all())  # type: ignore[misc]
+        for value in database.read(lambda connection, column=column: connection.scalars(sa.select(column)).all())  # type: ignore[misc] # mypy does not see defaults
         if value
     }
 

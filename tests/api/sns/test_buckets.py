@@ -71,7 +71,7 @@ class Told:
 @pytest.fixture
 def s3(served: Served) -> BaseClient:
     made: BaseClient = served.client("s3")
-    made.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined]
+    made.create_bucket(Bucket=BUCKET)  # type: ignore[attr-defined] # a client of whatever kind
     return made
 
 

@@ -61,7 +61,7 @@ def _sent_through(server: WholeServer, make: Callable[[], Send], victims: list[s
         each.start()
     for victim in victims:
         before = _count(senders)
-        wait_until(lambda before=before: _count(senders) > before + 30, 60)  # type: ignore[misc]
+        wait_until(lambda before=before: _count(senders) > before + 30, 60)  # type: ignore[misc] # mypy does not see defaults
         _kill(server, victim)
     before = _count(senders)
     wait_until(lambda: _count(senders) > before, 60)

@@ -72,7 +72,7 @@ class Background:
             try:
                 task()
                 pause = 1.0
-            except Exception as error:
+            except Exception as error:  # the thread lives as long as the store
                 _LOG.warning("leftovers cannot be cleared away now: %s", error)
                 if self._wait(pause):
                     return

@@ -49,7 +49,7 @@ def note(platform: Platform, arn: str, operation: str, request_id: str = "") -> 
             platform.stores.records.write(lambda connection: _write(connection, arn, kept, used))
     except (Changed, NameTaken):
         return  # another use of this moment was noted
-    except Exception:
+    except Exception:  # what was asked for has been done: that it was is worth no failure
         _LOG.exception("the use of %s could not be noted", arn)
 
 

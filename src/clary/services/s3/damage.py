@@ -32,7 +32,7 @@ class Notices:
         try:
             for bucket, key, version in self.database.read(lambda connection: _owners(connection, blob)):
                 note(self.settings, self.clock, bucket, key, version, f"{words} (file {blob})")
-        except Exception:
+        except Exception:  # the reader's answer is what matters
             _LOG.exception("the blob %s is damaged (%s); of which object it is could not be found out", blob, words)
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY
         try:
             while send(platform):
                 pass
-        except Exception:
+        except Exception:  # the thread lives as long as the server
             if not stopping.is_set():
                 _LOG.exception("events of buckets could not be handed on; the next round tries again")
         stopping.wait(every)
