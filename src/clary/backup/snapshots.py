@@ -144,7 +144,7 @@ class Snapshots:
             current.ready = True
         except _Over:
             pass
-        except Exception as error:
+        except Exception as error:  # who asked for the backup is told, whatever it was
             _LOG.exception("the databases could not be copied")
             current.error = f"The databases could not be copied to {self._folder}: {error}."
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
 
+from api.s3.damaging import flip
 from clary.objects.blobs import BLOCK
 from whole_server import WholeServer, wait_until, whole_server
 
@@ -56,14 +57,6 @@ def got(server: Server, key: str, https: bool = False, **given: Any) -> bytes:
     except REFUSED:
         return came
     raise AssertionError(f"{key} came whole: {len(came)} bytes")
-
-
-def flip(file: Path, at: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(at)
-        byte = opened.read(1)[0]
-        opened.seek(at)
-        opened.write(bytes([byte ^ 1]))
 
 
 def flip_behind(file: Path) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection
 
 from api.port import port
 from api.s3.conftest import MAIN, answering, build, serving_with_kms
+from api.s3.damaging import flip
 from api.s3.faults import refused
 from clary.objects.encryption import FRAME, HEAD, TAG
 from clary.services.s3 import reader
@@ -253,14 +254,6 @@ def test_what_a_bucket_cannot_be_set_to(s3: Any, bucket: str, applied: Members, 
     rules = [{"ApplyServerSideEncryptionByDefault": applied}]
     with refused(code, status):
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
-
-
-def flip(file: Path, at: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(at)
-        byte = opened.read(1)[0]
-        opened.seek(at)
-        opened.write(bytes([byte ^ 1]))
 
 
 def swap_frames(file: Path) -> None:
