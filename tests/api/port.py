@@ -15,7 +15,7 @@ _NO_BODY = (204, 304)
 
 
 class SocketBody:
-    """A request's body as it comes in."""
+    """A request's body as it comes in; one that is cut short is no request."""
 
     def __init__(self, file: Any, length: int) -> None:
         self._file = file
@@ -23,8 +23,11 @@ class SocketBody:
         self.length: int | None = length
 
     def read(self, size: int = -1, /) -> bytes:
-        piece: bytes = self._file.read(self._left if size < 0 else min(size, self._left))
+        wanted = self._left if size < 0 else min(size, self._left)
+        piece: bytes = self._file.read(wanted)
         self._left -= len(piece)
+        if len(piece) < wanted:
+            raise ConnectionAbortedError(f"the client left with {self._left} bytes of its body to come")
         return piece
 
 
@@ -33,6 +36,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def _serve(self) -> None:
+        try:
+            self._serve_one()
+        except ConnectionError:  # the client is gone: nobody is there to be told
+            self.close_connection = True
+
+    def _serve_one(self) -> None:
         headers = Headers(list(self.headers.items()))
         body = SocketBody(self.rfile, int(headers.get("content-length") or 0))
         response = cast(_Server, self.server).answer(Request(self.command, self.path, headers, body))
