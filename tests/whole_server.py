@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -193,9 +194,19 @@ def describe(pid: int) -> str:
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str], timeout: float) -> Done:
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
-    )
+    """One that takes too long says where it stands, as far as Python does."""
+    environment = {**environment, "PYTHONFAULTHANDLER": "1"}
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment, stdin=null, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)
+            out, err = process.communicate(timeout=10)
+            pytest.fail(f"{command} took more than {timeout:g} s.\n{out}\n{err}")
+        finally:
+            process.kill()
+    return Done(command, process.returncode, out, err)
 
 
 def _kept(name: str) -> bool:

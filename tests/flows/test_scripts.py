@@ -23,9 +23,10 @@ pytestmark = pytest.mark.timeout(300)  # the first job may have to build an envi
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # a minute where nothing else runs; the SDK's imports alone take one where much does
 def test_the_example_with_the_sdk(run_client: Callable[..., Done]) -> None:
     data = shared_data("bank-marketing") / "bank-additional.csv.gz"
-    done = run_client("sdk2", "python", str(EXAMPLE / "story.py"), str(data), timeout=280)
+    done = run_client("sdk2", "python", str(EXAMPLE / "story.py"), str(data), timeout=560)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Framework version 1.2-1 is not offered; this runs on scikit-learn" in done.stdout
     assert "824 rows in new.csv" in done.stdout
@@ -49,20 +50,25 @@ def train(
     files: Mapping[str, str],
     hyperparameters: Mapping[str, str] | None = None,
     image: str = IMAGE,
+    **specification: Any,
 ) -> dict[str, Any]:
-    """A job that ran the first of the files, once it has ended."""
+    """A job that ran the first of the files, once it has ended. They are its channel "code", too."""
     name = f"script-{uuid.uuid4().hex[:8]}"
     s3 = server.client("s3")
     s3.create_bucket(Bucket=name)
+    for path, text in files.items():
+        s3.put_object(Bucket=name, Key=f"files/{path}", Body=text.encode())
     s3.put_object(Bucket=name, Key="code/sourcedir.tar.gz", Body=archive(files))
     code = {
         "sagemaker_program": json.dumps(next(iter(files))),
         "sagemaker_submit_directory": json.dumps(f"s3://{name}/code/sourcedir.tar.gz"),
     }
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{name}/files/"}
     server.client("sagemaker").create_training_job(
         TrainingJobName=name,
         RoleArn=jobs.ROLE,
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"} | specification,
+        InputDataConfig=[{"ChannelName": "code", "DataSource": {"S3DataSource": source}}],
         HyperParameters={**code, **(hyperparameters or {})},
         OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
@@ -120,6 +126,33 @@ def test_a_script_of_the_shell_and_a_script_that_is_missing(server: WholeServer)
     assert model(server, job)["said"] == b"b c and b c\n"
     wrong = train(server, {"run.py": ""}, {"sagemaker_program": '"other.py"'})
     assert "ClientError: The entry point other.py is not in the code" in wrong["FailureReason"]
+
+
+RUNS = """
+echo "$PPID $# $1" > /opt/ml/model/said
+env | grep ^SM_ >> /opt/ml/model/said || echo none >> /opt/ml/model/said
+echo whatever > /opt/ml/input/sm_training.env && echo more > "$0.more"
+yes | head -1 > /dev/null; echo "${PIPESTATUS[0]}" >> /opt/ml/model/said
+"""
+
+
+def test_a_command_of_the_request_is_the_first_process(server: WholeServer) -> None:
+    """As SDK v3's trainer gives it: on channels that it may write to. Pipes break as they do in a shell."""
+    where = "/opt/ml/input/data/code/runs.sh"
+    command = {
+        "ContainerEntrypoint": ["/bin/bash"],
+        "ContainerArguments": ["-c", f"chmod +x {where} && exec {where} 'a b'"],
+    }
+    job = train(server, {"runs.sh": RUNS}, **command)
+    assert model(server, job)["said"] == b"1 1 a b\nnone\n141\n"
+    assert job["AlgorithmSpecification"]["ContainerArguments"] == command["ContainerArguments"]
+    fails = train(server, {"runs.sh": "echo no >&2; exit 3"}, ContainerEntrypoint=["bash", where])
+    assert fails["FailureReason"] == "AlgorithmError: , exit code: 3"
+    absent = train(server, {"runs.sh": ""}, ContainerEntrypoint=["/no/such", "thing"])
+    expected = "ClientError: The entry point /no/such of this job cannot be run: No such file or directory"
+    assert absent["FailureReason"] == f"{expected}, exit code: 127"
+    with pytest.raises(Exception, match="ContainerArguments without ContainerEntrypoint is not built"):
+        train(server, {"runs.sh": ""}, ContainerArguments=["x"])
 
 
 def test_code_that_the_role_may_not_read(server: WholeServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from whole_server import Done
 
-PROGRAM = str(Path(__file__).parent / "programs" / "sdk3_story.py")
+PROGRAMS = Path(__file__).parent / "programs"
 ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
 
 
@@ -17,10 +18,27 @@ ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRol
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("more", [[], ["--boto3"]], ids=["ModelBuilder", "boto3"])
 def test_the_story(run_client: Callable[..., Done], more: list[str]) -> None:
-    done = run_client("sdk3", "python", PROGRAM, *more, timeout=280)
+    done = run_client("sdk3", "python", str(PROGRAMS / "sdk3_story.py"), *more, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.splitlines()
     assert {"bucket sagemaker-us-east-1-123456789012", f"role {ROLE}", "job Completed"} <= set(said)
     assert "validation-logloss" in done.stdout + done.stderr
     assert "accuracy True" in said
     assert said[-1].endswith("deleted")  # a progress panel of the SDK may stand before it
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_trainer_with_code_of_one_s_own(run_client: Callable[..., Done], tmp_path: Path) -> None:
+    """Its drivers in the job: scripts, shells, commands, requirements, code as an archive."""
+    program = str(PROGRAMS / "sdk3_trainer.py")
+    done = run_client("sdk3", "python", program, str(tmp_path), timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = dict(line.partition(" ")[::2] for line in done.stdout.splitlines())
+    told = json.loads(said["script"])
+    assert told["arguments"] == ["--learning-rate", "0.5", "--name", "a b"]
+    assert (told["words"], told["number"], told["SM_HP_LEARNING_RATE"]) == (3, "12,345", "0.5")
+    assert (told["SM_SOURCE_DIR"], told["SM_ENTRY_SCRIPT"]) == ("/opt/ml/input/data/code", "tells.py")
+    assert (said["shell"], said["command"], said["archive"]) == ("one two three", "set -e", "12,345")
+    assert "AlgorithmError: , exit code: 7" in said["fails"]
+    assert "$HOME; it's" in done.stdout + done.stderr  # what the command was given, as the log shows it

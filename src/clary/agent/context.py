@@ -23,7 +23,7 @@ from clary.contract.folder import InstanceFolder, write_durably
 from clary.contract.instance import Credentials, ExitRecord, InstanceSpec, Phase, PhaseName
 from clary.contract.layout import Layout
 from clary.contract.link import Health, LogBatch
-from clary.sandbox import Isolation, IsolationError, Rung, choose
+from clary.sandbox import Isolation, IsolationError, Rung, choose, host_id
 from clary.sandbox.limits import Group
 
 _LITTLE = 1 << 20  # bytes free on a disk that counts as full
@@ -121,6 +121,11 @@ class Context:
         if status == 128 + signal.SIGKILL and group.was_out_of_memory():
             return failures.OUT_OF_MEMORY
         return failures.NO_SPACE if shutil.disk_usage(self.folder.path).free < _LITTLE else ""
+
+    def give(self, folder: Path) -> None:
+        """Gives a folder with all that is in it to the job: its code may write there, as a container's root may."""
+        if self.rung == "namespaces":
+            own([folder, *folder.rglob("*")], host_id(self.spec.id))
 
     def make_room(self) -> None:
         """Gives the disk back what this instance took of it: on a full one nothing could be reported."""

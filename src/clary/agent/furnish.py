@@ -20,7 +20,10 @@ MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
 SERVER_VARIABLE = "AWS_ENDPOINT_URL"
 FRAMEWORK_VARIABLE = "CLARY_FRAMEWORK"
+COMMAND_VARIABLE = "CLARY_COMMAND"
 IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
+# A sandbox reaches no package index: pip says at once what is missing, and knows what is there.
+_NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 def make_tree(context: Context) -> None:
@@ -71,7 +74,7 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
     """The user's pairs, under what the service sets; AWS_ENDPOINT_URL* stays the user's to choose. A job that can reach
     the server is told where it is: the session that it is given is of use nowhere else."""
     spec = context.spec
-    found = {SERVER_VARIABLE: context.link.server()} if confinement.rung == "plain" else {}
+    found = {SERVER_VARIABLE: context.link.server()} if confinement.rung == "plain" else dict(_NO_INDEX)
     ours = {
         "PATH": f"{context.environment}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from clary.agent.context import Context, own
+from clary.agent import drivers
+from clary.agent.context import Context
 from clary.agent.failures import AlgorithmFailure
 from clary.agent.s3 import S3, Unwanted
 from clary.agent.stage import stage_archive
-from clary.sandbox import host_id
 
 _SUBMIT = "sagemaker_submit_directory"
 _LOOK = 0.2  # seconds between two looks at the orders
@@ -23,16 +23,15 @@ _LONGEST = 600  # characters of an installer's last words in a FailureReason
 
 
 def stage(context: Context, s3: S3) -> None:
-    """For images that run scripts. Code that is not in S3 is the runner's to find, inside. Raises AlgorithmFailure,
-    ClientFailure, InternalFailure, Unwanted."""
-    if context.spec.image.kind == "builtin":
+    """For images that run scripts. Code that is not in S3 is the runner's to find, inside; where a command of the
+    request's runs, nothing looks for any. Raises AlgorithmFailure, ClientFailure, InternalFailure, Unwanted."""
+    if context.spec.image.kind == "builtin" or context.spec.entrypoint:
         return
     source, code = _source(context), context.layout.code
     if not source.startswith("s3://"):
         return
     stage_archive(s3, source, code, "Code")
-    if context.rung == "namespaces":
-        own([code, *code.rglob("*")], host_id(context.spec.id))
+    context.give(code)
     install(context, code)
 
 
@@ -53,13 +52,22 @@ def _source(context: Context) -> str:
     return str(given or context.spec.environment.get(_SUBMIT.upper(), ""))
 
 
-def install(context: Context, code: Path) -> None:
-    """Has the environment for the folder's requirements.txt made, if there is one: outside, since a sandbox has no
+def stage_driven(context: Context) -> None:
+    """For a command of the request's, once the channels are in place: they may hold code, with the SDK's own way to run
+    it. Raises as `stage` does."""
+    found = drivers.requirements(context.spec, context.layout, context.folder.scratch)
+    if found is not None:
+        install(context, *found)
+
+
+def install(context: Context, code: Path, name: str = "requirements.txt") -> None:
+    """Has the environment for the folder's file of requirements made, if there is one: outside, since a sandbox has no
     network, and of wheels only, since nothing of the user's runs outside. Two that ask at once make it once."""
-    if not (code / "requirements.txt").is_file():
+    if not (code / name).is_file():
         return
-    context.say("Installing dependencies from requirements.txt")
-    command = [sys.executable, "-P", "-m", "clary.images.requirements", context.spec.image.environment, str(code)]
+    context.say(f"Installing dependencies from {name}")
+    environment = context.spec.image.environment
+    command = [sys.executable, "-P", "-m", "clary.images.requirements", environment, str(code), name]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:
@@ -70,7 +78,7 @@ def install(context: Context, code: Path) -> None:
         said = "\n".join(lines)[-_LONGEST:]
         raise AlgorithmFailure(
             f'InstallRequirementsError:\nExitCode {process.returncode}\nErrorMessage "{said}"\n'
-            'Command "python -m pip install -r requirements.txt"'
+            f'Command "python -m pip install -r {name}"'
         )
     context.requirements = place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from functools import partial
@@ -49,8 +50,12 @@ def run(context: Context) -> ExitRecord:
         furnish.make_tree(context)
         group = furnish.make_limits(context)
         script.stage(context, s3)
-        with context.prepare(_request(context, group)) as preparation:
+        if context.spec.entrypoint:  # before: what comes in its channels may decide what is part of its sandbox
             _stage(context, s3)
+            script.stage_driven(context)
+        with context.prepare(_request(context, group)) as preparation:
+            if not context.spec.entrypoint:
+                _stage(context, s3)
             end = _train(context, preparation, result)
         _collect(context, s3, end, group, result)
     except Unwanted:
@@ -77,6 +82,9 @@ def _request(context: Context, group: Group) -> Request:
         )
     service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
     entry = "training" if spec.image.kind == "builtin" else "script"
+    if spec.entrypoint:
+        entry = "command"
+        service[furnish.COMMAND_VARIABLE] = json.dumps([*spec.entrypoint, *spec.arguments])
     return Request(entry, confinement, furnish.environment(context, confinement, service))
 
 
@@ -86,7 +94,10 @@ def _stage(context: Context, s3: S3) -> None:
         context.phase("Downloading", "Downloading input data")
     position = sorted(spec.hosts).index(spec.host)
     for channel in spec.channels:
-        stage_channel(s3, channel, context.layout.channel(channel.name), position, len(spec.hosts))
+        folder = context.layout.channel(channel.name)
+        stage_channel(s3, channel, folder, position, len(spec.hosts))
+        if spec.image.kind != "builtin" and channel.mode == "File":
+            context.give(folder)
     furnish.write_configs(spec, context.layout)
 
 

@@ -63,7 +63,8 @@ class InstanceSpec:
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
     `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
     that this agent is the one that was launched. `nice` (0 to 19): how far the instance steps back where cores are
-    short.
+    short. `entrypoint` and `arguments` run in place of what the image runs by itself (training); () for what the
+    request leaves out.
     """
 
     id: str
@@ -97,6 +98,8 @@ class InstanceSpec:
     network_isolation: bool = False
     isolation: str = "auto"
     nice: int = 0
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), separators=(",", ":"))
@@ -107,7 +110,8 @@ class InstanceSpec:
         data["image"] = Image(**data["image"])
         data["channels"] = tuple(Channel(**each) for each in data["channels"])
         data["metrics"] = tuple(MetricDefinition(**each) for each in data["metrics"])
-        data["hosts"] = tuple(data["hosts"])
+        for each in ("hosts", "entrypoint", "arguments"):
+            data[each] = tuple(data.get(each, ()))
         return cls(**data)
 
 

@@ -1,6 +1,6 @@
 """An environment with what a requirements.txt names besides what an image's environment has; one for each content.
 
-    python -m clary.images.requirements ENVIRONMENT FOLDER      (prints where the new one is; progress is on stderr)
+    python -m clary.images.requirements ENVIRONMENT FOLDER FILE   (prints where the new one is; progress is on stderr)
 
 It is the environment once more, its files under a second name, with the requirements installed over them. Requirements
 are the user's, and this runs outside of any sandbox: only wheels are installed, whose code does not run meanwhile, and
@@ -122,9 +122,9 @@ def _link(source: str, target: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    environment, folder = map(Path, arguments)
+    environment, folder = map(Path, arguments[:2])
     try:
-        requirements = read(folder)
+        requirements = read(folder, *arguments[2:])
         sys.stdout.write(str(build(environment, requirements, _say) if requirements else environment))
     except (BadRequirements, ImageBuildFailed) as problem:
         _say(str(problem))

@@ -28,7 +28,11 @@ from typing import Any, NoReturn
 
 LONGEST_REQUEST = 192 * 1024  # bytes; below the kernel's default for one SEQPACKET message
 _OF_ALGORITHMS: Mapping[str, str] = {"training": "clary.runner.training", "serving": "clary.modelserver"}
-_OF_SCRIPTS: Mapping[str, str] = {"script": "clary.runner.script", "script-serving": "clary.modelserver.script"}
+_OF_SCRIPTS: Mapping[str, str] = {
+    "script": "clary.runner.script",
+    "command": "clary.runner.command",
+    "script-serving": "clary.modelserver.script",
+}
 ENTRIES: Mapping[str, str] = {**_OF_ALGORITHMS, **_OF_SCRIPTS}
 _SPARE = 64  # descriptors are moved up here before they are put in their places
 _CONTROL, _GATE = 3, 4

@@ -18,9 +18,10 @@ def new_instance_id(name: str) -> str:
     return f"{name[:_NAME_IN_ID].rstrip('-')}-{secrets.token_hex(4)}"
 
 
-def image(images: Images, uri: str, *given: Document) -> Image:
-    """What an image means to a job with these hyperparameters and variables. Raises ImageNotOffered."""
-    return images.resolve(uri, any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given))
+def image(images: Images, uri: str, *given: Document, command: bool = False) -> Image:
+    """What an image means to a job with these hyperparameters and variables, or with a `command` of the user's to run
+    in it. Raises ImageNotOffered."""
+    return images.resolve(uri, command or any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given))
 
 
 def new_token() -> str:

@@ -65,8 +65,6 @@ NOT_BUILT = (
     "ModelPackageConfig",
     "AlgorithmSpecification.AlgorithmName",
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
-    "AlgorithmSpecification.ContainerEntrypoint",
-    "AlgorithmSpecification.ContainerArguments",
     "AlgorithmSpecification.TrainingImageConfig",
     "InputDataConfig[].DataSource.FileSystemDataSource",
     "InputDataConfig[].DataSource.DatasetSource",

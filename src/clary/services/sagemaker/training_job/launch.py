@@ -28,8 +28,9 @@ def new_run(name: str, count: int, now: float) -> Document:
 
 def image_of(images: Images, job: Document) -> Image:
     """What runs the job. Raises ImageNotOffered."""
-    uri = job["AlgorithmSpecification"]["TrainingImage"]
-    return launches.image(images, uri, job.get("HyperParameters", {}), job.get("Environment", {}))
+    asked = job["AlgorithmSpecification"]
+    given = job.get("HyperParameters", {}), job.get("Environment", {})
+    return launches.image(images, asked["TrainingImage"], *given, command=bool(asked.get("ContainerEntrypoint")))
 
 
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:
@@ -72,6 +73,8 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         network_isolation=job["EnableNetworkIsolation"],
         isolation=settings.isolation,
         nice=admission.niceness(admission.Machine.this(), settings.job_slots),
+        entrypoint=tuple(job["AlgorithmSpecification"].get("ContainerEntrypoint", ())),
+        arguments=tuple(job["AlgorithmSpecification"].get("ContainerArguments", ())),
     )
 
 

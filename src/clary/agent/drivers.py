@@ -1,0 +1,69 @@
+"""What the drivers of the SageMaker SDKs will install in a job: they bring themselves and the user's code in channels
+and run pip there, where a sandbox has no network. Known beforehand it can be in the environment already, and pip says
+"Requirement already satisfied".
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from clary.agent.failures import ClientFailure
+from clary.archives import BadArchive, unpack
+from clary.contract.instance import InstanceSpec
+from clary.contract.layout import Layout
+
+_TRAINER, _CODE = "sm_drivers", "code"  # channels of SDK v3's ModelTrainer
+_WORKSPACE, _INSIDE = "sm_rf_user_ws/workspace.zip", "sagemaker_remote_function_workspace"  # of @remote functions
+_SETTINGS = "--dependency_settings"
+_LONGEST = 1 << 20  # bytes of a description, or of a file of requirements
+
+
+def requirements(spec: InstanceSpec, layout: Layout, scratch: Path) -> tuple[Path, str] | None:
+    """(folder, name) of the file that will be installed from; None for a job of no such driver, or without one. What
+    has to be unpacked for that goes to `scratch`. The channels are in place. Raises ClientFailure."""
+    try:
+        return _of_trainer(layout, scratch) or _of_remote_function(spec, layout, scratch)
+    except (BadArchive, zipfile.BadZipFile, ValueError, RecursionError, NotImplementedError) as error:
+        raise ClientFailure(f"The code that came in the channels of this job cannot be read: {error}") from error
+
+
+def _of_trainer(layout: Layout, scratch: Path) -> tuple[Path, str] | None:
+    described = layout.channel(_TRAINER) / "sourcecode.json"
+    if not described.is_file() or described.stat().st_size > _LONGEST:
+        return None
+    source = _object(described.read_bytes())
+    name = str(source.get("requirements") or "")
+    folder = layout.channel(_CODE)
+    archive = folder / Path(str(source.get("source_dir") or "")).name
+    if name and archive.name.endswith(".tar.gz") and archive.is_file():
+        folder = scratch / _CODE
+        folder.mkdir(parents=True, exist_ok=True)
+        with archive.open("rb") as packed:
+            unpack(packed, folder)
+    name = "requirements.txt" if name == "auto" else name
+    return (folder, name) if name else None
+
+
+def _of_remote_function(spec: InstanceSpec, layout: Layout, scratch: Path) -> tuple[Path, str] | None:
+    workspace = layout.data / _WORKSPACE
+    if _SETTINGS not in spec.arguments[:-1] or not workspace.is_file():
+        return None
+    name = _object(spec.arguments[spec.arguments.index(_SETTINGS) + 1]).get("dependency_file")
+    if not isinstance(name, str) or not name.endswith(".txt"):  # what is made by conda is not installed by pip
+        return None
+    with zipfile.ZipFile(workspace) as archive:
+        if f"{_INSIDE}/{name}" not in archive.namelist():
+            return None
+        folder = scratch / _INSIDE
+        folder.mkdir(parents=True, exist_ok=True)
+        with archive.open(f"{_INSIDE}/{name}") as packed, (folder / Path(name).name).open("wb") as file:
+            file.write(packed.read(_LONGEST))
+    return folder, Path(name).name
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    found = json.loads(text)
+    return found if isinstance(found, dict) else {}
