@@ -42,16 +42,16 @@ def described(base: Path, **source: Any) -> None:
 def test_nothing_but_a_driver_asks_for_requirements(tmp_path: Path) -> None:
     assert found(tmp_path) is None
     put(tmp_path, "code/requirements.txt", b"a")
-    described(tmp_path, source_dir="/home/me/code", requirements=None)
+    described(tmp_path, source_dir="source", requirements=None)
     assert found(tmp_path) is None
 
 
 def test_of_the_trainer_s_folder_or_archive(tmp_path: Path) -> None:
     put(tmp_path, "code/needs.txt", b"a")
     put(tmp_path, "code/requirements.txt", b"b")
-    described(tmp_path, source_dir="/home/me/code", requirements="needs.txt")
+    described(tmp_path, source_dir="source", requirements="needs.txt")
     assert found(tmp_path) == ("a", "needs.txt")
-    described(tmp_path, source_dir="/home/me/code", requirements="auto")
+    described(tmp_path, source_dir="source", requirements="auto")
     assert found(tmp_path) == ("b", "requirements.txt")
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as archive:
