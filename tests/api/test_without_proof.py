@@ -23,15 +23,12 @@ def sts(server: WholeServer) -> Any:
     return boto3.client("sts", endpoint_url=server.url, region_name="us-east-1", config=config)
 
 
-def test_an_operation_whose_proof_is_in_its_body_is_not_built(sts: Any) -> None:
-    with pytest.raises(ClientError, match="is not built in Clary yet") as refused:
-        sts.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=ROLE, SAMLAssertion="assertion")
-    assert refused.value.response["Error"]["Code"] == "NotImplemented"
-
-
 def test_a_proof_in_the_body_is_looked_at(sts: Any) -> None:
     with pytest.raises(ClientError, match="is not a valid JWT") as refused:
         sts.assume_role_with_web_identity(RoleArn=ROLE, RoleSessionName="me", WebIdentityToken="token")
+    assert refused.value.response["Error"]["Code"] == "InvalidIdentityToken"
+    with pytest.raises(ClientError, match="Specified provider doesn't exist") as refused:
+        sts.assume_role_with_saml(RoleArn=ROLE, PrincipalArn=ROLE, SAMLAssertion="assertion")
     assert refused.value.response["Error"]["Code"] == "InvalidIdentityToken"
 
 

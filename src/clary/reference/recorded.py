@@ -52,4 +52,8 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "ThumbprintList": "An issuer's certificate is checked against the machine's authorities, as AWS does it first.",
     },
     ("iam", "UpdateOpenIDConnectProviderThumbprint"): {"ThumbprintList": "As in CreateOpenIDConnectProvider."},
+    ("sts", "DecodeAuthorizationMessage"): {
+        "EncodedMessage": "No service here encodes its denials, so whatever is brought is refused, as AWS refuses what "
+        "it did not make.",
+    },
 }

@@ -111,3 +111,13 @@ def test_get_session_token(aws: Callable[..., Any]) -> None:
     root = credentials(aws("sts").get_session_token())
     assert root.until.timestamp() - time.time() <= 3600
     assert aws("sts", root.key, root.token).get_caller_identity()["Arn"] == "arn:aws:iam::123456789012:root"
+
+
+def test_messages_that_nobody_encoded_here(aws: Callable[..., Any]) -> None:
+    assert (
+        refusal(aws("sts").decode_authorization_message, EncodedMessage="x") == "InvalidAuthorizationMessageException"
+    )
+    aws("iam").create_user(UserName="u")
+    key = aws("iam").create_access_key(UserName="u")["AccessKey"]
+    mine = aws("sts", (key["AccessKeyId"], key["SecretAccessKey"]))
+    assert refusal(mine.decode_authorization_message, EncodedMessage="x") == "AccessDenied"

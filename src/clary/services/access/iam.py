@@ -19,6 +19,7 @@ _NAMED = (
     ("RoleName", "role", "iam-role"),
     ("UserName", "user", "iam-user"),
     ("PolicyName", "policy", "iam-policy"),
+    ("Name", "saml-provider", "iam-saml-provider"),
 )
 _ARNS = ("PolicyArn", "PolicySourceArn", "OpenIDConnectProviderArn", "SAMLProviderArn")
 _LISTED = {

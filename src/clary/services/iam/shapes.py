@@ -28,6 +28,7 @@ POLICY = "iam-policy"
 ACCESS_KEY = "iam-access-key"
 INSTANCE_PROFILE = "iam-instance-profile"
 OIDC_PROVIDER = "iam-oidc-provider"
+SAML_PROVIDER = "iam-saml-provider"
 _MOST_TAGS = 50
 
 

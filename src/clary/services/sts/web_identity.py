@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.engine import Connection
-
-from clary.auth.policy import Ask, MalformedPolicy, Policy, Standing, decide, parse
 from clary.auth.principals import Principal
-from clary.contract.instance import Credentials
 from clary.errors import ServiceError
 from clary.services.iam import errors, oidc_providers, shapes
 from clary.services.operation import Call, Document, Operations
-from clary.services.sts import issuers, json_web_tokens, sessions, terms
-from clary.services.sts.assuming import check_longest
+from clary.services.sts import federation, issuers, json_web_tokens, terms
+from clary.services.sts.federation import Vouched, invalid
 from clary.services.sts.json_web_tokens import InvalidToken, Token
 from clary.services.sts.terms import Keys
 from clary.store import records
@@ -30,7 +26,7 @@ _SOURCE_IDENTITY = "https://aws.amazon.com/source_identity"
 
 
 @dataclass(frozen=True, slots=True)
-class _Vouched:
+class _Proven:
     """What a verified token says. `context` are the condition keys of its claims."""
 
     provider: Record
@@ -44,106 +40,45 @@ class _Vouched:
 def assume_role_with_web_identity(call: Call, given: Document) -> Document:
     if given.get("ProviderId"):
         raise errors.not_built("AssumeRoleWithWebIdentity", "ProviderId")
-    vouched = _vouched(call, given)
-    asked = {**given, **vouched.given}
-    share = terms.packed(asked)
-    principal = Principal("federated", vouched.provider.account, vouched.provider.arn, vouched.subject)
-
-    keys: Keys = {**vouched.context, **terms.request_keys(asked, None)}
-
-    def work(connection: Connection) -> tuple[Credentials, Principal]:
-        role = _trusting(connection, given["RoleArn"], principal, keys)
-        seconds = given.get("DurationSeconds", 3600)
-        check_longest(role, seconds)
-        noted = {"aws:federatedprovider": [vouched.provider.arn]}
-        agreed = terms.of_request(connection, asked, role.account, context=noted)
-        session = sessions.role_principal(role, given["RoleSessionName"])
-        secrets, now = call.platform.secrets, call.platform.clock.now()
-        return sessions.write_session(connection, secrets, session, role, now, seconds, agreed), session
-
-    made, session = call.platform.stores.records.write(work)
-    answer: Document = {**_answer(vouched, session), "Credentials": terms.shown(made)}
-    if share:
-        answer["PackedPolicySize"] = share
-    if "SourceIdentity" in asked:
-        answer["SourceIdentity"] = asked["SourceIdentity"]
-    return answer
+    proven = _proven(call, given)
+    asked = {**given, **proven.given}
+    terms.packed(asked)  # refuses what is too large, before anything is written
+    provider = proven.provider
+    principal = Principal("federated", provider.account, provider.arn, proven.subject)
+    vouched = Vouched(_ACTION, principal, proven.context, {"aws:federatedprovider": (provider.arn,)})
+    seconds = given.get("DurationSeconds", 3600)
+    made, session = call.platform.stores.records.write(
+        lambda connection: federation.enter(connection, call, asked, vouched, seconds)
+    )
+    answer = federation.answer(made, session, asked)
+    named = {"SubjectFromWebIdentityToken": proven.subject, "Provider": provider.arn, "Audience": proven.audience}
+    return {**answer, **named}
 
 
-def _answer(vouched: _Vouched, session: Principal) -> Document:
-    return {
-        "SubjectFromWebIdentityToken": vouched.subject,
-        "AssumedRoleUser": {"AssumedRoleId": session.user_id, "Arn": session.arn},
-        "Provider": vouched.provider.arn,
-        "Audience": vouched.audience,
-    }
-
-
-def _trusting(connection: Connection, arn: str, principal: Principal, keys: Mapping[str, Sequence[str]]) -> Record:
-    """The role, if it lets in whom the provider vouches for. Raises AccessDenied."""
-    role = _role(connection, arn, principal.account)
-    if role is not None:
-        policy = _trust(role)
-        standing = Standing(resource=policy, resource_account=role.account, resource_decides=True)
-        actions = [_ACTION]
-        actions += ["sts:TagSession"] * ("aws:tagkeys" in keys)
-        actions += ["sts:SetSourceIdentity"] * ("sts:sourceidentity" in keys)
-        if all(decide(Ask(principal, action, arn, keys), standing).allowed for action in actions):
-            return role
-    raise _denied()
-
-
-def _role(connection: Connection, arn: str, account: str) -> Record | None:
-    role = records.by_arn(connection, arn)
-    return role if role is not None and (role.kind, role.account) == (shapes.ROLE, account) else None
-
-
-def _trust(role: Record) -> Policy | None:
-    try:
-        return parse(role.document["AssumeRolePolicyDocument"], role.arn)
-    except MalformedPolicy:
-        return None
-
-
-def _require_named(call: Call, arn: str, provider: Record) -> None:
-    """That the role's trust names the provider: else nobody's token has its issuer asked. Raises AccessDenied."""
-    role = call.platform.stores.records.read(lambda connection: _role(connection, arn, provider.account))
-    policy = None if role is None else _trust(role)
-    somebody = Principal("federated", provider.account, provider.arn, "")
-    for statement in policy.about(_ACTION) if policy is not None else ():
-        if statement.allow and statement.whom is not None and statement.whom.reach(somebody, allow=True):
-            return
-    raise _denied()
-
-
-def _denied() -> ServiceError:
-    return errors.denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
-
-
-def _vouched(call: Call, given: Document) -> _Vouched:
+def _proven(call: Call, given: Document) -> _Proven:
     """Raises ServiceError: the token is not one that is valid now, or of no provider of the role's account."""
     try:
         token = json_web_tokens.read(given["WebIdentityToken"])
     except InvalidToken:
         message = "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)"
-        raise _invalid(message) from None
+        raise invalid(message) from None
     provider = _provider(call, given["RoleArn"], token)
-    _require_named(call, given["RoleArn"], provider)
+    federation.require_named(call, given["RoleArn"], provider, _ACTION)  # else nobody's token has its issuer asked
     try:
         json_web_tokens.verify(token, issuers.keys(provider.document["Url"]))
     except issuers.IssuerSilent:
-        raise _invalid(
+        raise invalid(
             "Couldn't retrieve verification key from your identity provider,  please reference "
             "AssumeRoleWithWebIdentity documentation for requirements"
         ) from None
     except InvalidToken:
-        raise _invalid("The ID Token provided is not signed by its issuer.") from None
+        raise invalid("The ID Token provided is not signed by its issuer.") from None
     _check_time(token, call.platform.clock.now())
     audience = _audience(token, provider)
     subject = token.claims.get("sub")
     if not isinstance(subject, str) or not subject:
-        raise _invalid("The ID Token provided names no subject.")
-    return _Vouched(provider, subject, audience, _context(token, provider, audience), _session(token.claims))
+        raise invalid("The ID Token provided names no subject.")
+    return _Proven(provider, subject, audience, _context(token, provider, audience), _session(token.claims))
 
 
 def _provider(call: Call, role_arn: str, token: Token) -> Record:
@@ -152,14 +87,14 @@ def _provider(call: Call, role_arn: str, token: Token) -> Record:
     arn = oidc_providers.provider_arn(account, issuer)
     record = call.platform.stores.records.read(lambda connection: records.by_arn(connection, arn))
     if record is None or record.kind != shapes.OIDC_PROVIDER or record.document["Url"] != issuer:
-        raise _invalid(f"No OpenIDConnect provider found in your account for {token.claims.get('iss', '')}")
+        raise invalid(f"No OpenIDConnect provider found in your account for {token.claims.get('iss', '')}")
     return record
 
 
 def _check_time(token: Token, now: float) -> None:
     expires, begins = token.claims.get("exp"), token.claims.get("nbf", token.claims.get("iat", 0))
     if not isinstance(expires, int | float) or not isinstance(begins, int | float):
-        raise _invalid("The ID Token provided does not say when it expires.")
+        raise invalid("The ID Token provided does not say when it expires.")
     if expires <= now:
         raise ServiceError(
             "ExpiredTokenException",
@@ -167,7 +102,7 @@ def _check_time(token: Token, now: float) -> None:
             400,
         )
     if begins > now + _LEEWAY_SECONDS:
-        raise _invalid("The ID Token provided is not valid yet.")
+        raise invalid("The ID Token provided is not valid yet.")
 
 
 def _audience(token: Token, provider: Record) -> str:
@@ -179,7 +114,7 @@ def _audience(token: Token, provider: Record) -> str:
     for audience in wanted if isinstance(wanted, list) else ():
         if audience in provider.document["ClientIDList"]:
             return str(audience)
-    raise _invalid("Incorrect token audience")
+    raise invalid("Incorrect token audience")
 
 
 def _context(token: Token, provider: Record, audience: str) -> Keys:
@@ -203,14 +138,10 @@ def _session(claims: Mapping[str, Any]) -> Document:
         given = {str(key): str(values[0]) for key, values in tags.get("principal_tags", {}).items()}
         transitive = [str(key) for key in tags.get("transitive_tag_keys", ())]
     except (AttributeError, IndexError, KeyError, TypeError):
-        raise _invalid("The tags in the ID Token provided are not as AWS has them.") from None
+        raise invalid("The tags in the ID Token provided are not as AWS has them.") from None
     if given:
         found = {"Tags": [{"Key": key, "Value": value} for key, value in given.items()]}
         found["TransitiveTagKeys"] = transitive
     if isinstance(claims.get(_SOURCE_IDENTITY), str):
         found["SourceIdentity"] = claims[_SOURCE_IDENTITY]
     return found
-
-
-def _invalid(message: str) -> ServiceError:
-    return ServiceError("InvalidIdentityToken", message, 400)
