@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import os
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from clary.objects.base import Lost, Unavailable
+from clary.agent import elsewhere
+from clary.objects.base import Lent, Lost, Unavailable
 from clary.objects.encrypted import Cipher
 from clary.objects.filesystem import FilesystemStore
 from clary.objects.remote.bucket import Bucket, Listed
@@ -133,6 +135,23 @@ class TestRemoteStore(ObjectStoreConformance):
         assert other.sweep(lambda names: (), grace=3600) == 1
         other.close()
 
+    def test_what_is_lent_is_written_once_by_another(self, store: RemoteStore, place: Place) -> None:
+        data, other = os.urandom(100_000), os.urandom(100_000)
+        md5 = hashlib.md5(data).hexdigest()
+        lent, never = store.lend(md5, 300), store.lend(md5, 300)
+        assert not store.arrived(lent.blob, len(data), md5)
+        assert _write(lent, data) == 200
+        assert store.arrived(lent.blob, len(data), md5)
+        assert not store.arrived(lent.blob, len(data) - 1, md5)
+        assert not store.arrived(lent.blob, len(data), hashlib.md5(other).hexdigest())
+        assert not store.arrived(never.blob, len(data), md5)
+        assert _write(lent, data) in (200, 412)  # some stores do not know the condition
+        assert whole(store, lent.blob) == data
+        _write(never, other, of=data)
+        assert not store.arrived(never.blob, len(other), md5)
+        store.sweep({lent.blob}.intersection, grace=-60)
+        wait_until(lambda: keys_below(place) == [f"{place.prefix}/{lent.blob[:2]}/{lent.blob}"], what="it stays")
+
     def test_held_blobs_stay(self, store: RemoteStore, place: Place) -> None:
         blob = put(store, b"x")
         with store.hold():
@@ -149,6 +168,13 @@ class TestRemoteStore(ObjectStoreConformance):
             found = b"".join(cipher.read(store, blob, len(data), start, length))
             assert found == data[start : start + length]
         assert data[:1000] not in whole(store, blob)
+
+
+def _write(lent: Lent, data: bytes, of: bytes | None = None) -> int:
+    """The status of sending `data` where the blob of `of` (or of these) is to go."""
+    proof = base64.b64encode(hashlib.md5(of or data).digest()).decode()
+    headers = {"content-md5": proof, "if-none-match": "*", "content-length": str(len(data))}
+    return elsewhere.ask("PUT", lent.url, headers, "", iter([data])).status
 
 
 def test_a_store_that_hangs_is_given_up_and_left_alone_for_a_while() -> None:

@@ -6,20 +6,17 @@ import contextlib
 import http.client
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from clary.agent.elsewhere import BROKEN, ask
 from clary.agent.refusals import S3Error
 
 _DIRECT = "x-clary-direct"
 _EXTENT = "x-clary-extent"
-_TIMEOUT = 60.0  # seconds without a byte
 _PAUSE = 0.2  # seconds after a break
-_BROKEN = (http.client.HTTPException, OSError)
 
 
 class Source(Protocol):
-    """The S3 client that a reader is of. `authorities` is the file with the certificates by which another store is
-    trusted, "" for the well-known ones."""
+    """The S3 client that a reader is of. `authorities` as in `elsewhere.ask`."""
 
     authorities: str
 
@@ -50,7 +47,7 @@ class Reader:
         while self._at < self._size:
             try:
                 piece = self._answer.read(self._end - self._at if size < 0 else size)
-            except _BROKEN:
+            except BROKEN:
                 piece = b""
             if piece:
                 self._at += len(piece)
@@ -91,7 +88,7 @@ class Reader:
         self._end = self._at + last - first + 1
         try:
             return _get(said.getheader("Location", ""), first, last, self._source.authorities)
-        except _BROKEN:
+        except BROKEN:
             self._direct = False
             return self._ask()
 
@@ -103,22 +100,9 @@ class Reader:
 
 
 def _get(url: str, first: int, last: int, authorities: str) -> http.client.HTTPResponse:
-    """Those bytes of what is there. Raises OSError and HTTPException."""
-    address = urlsplit(url)
-    connection = _connection(address.scheme, address.hostname or "", address.port, authorities)
-    connection.request("GET", f"{address.path}?{address.query}", headers={"Range": f"bytes={first}-{last}"})
-    answer = connection.getresponse()
+    """Those bytes of what is there. Raises BROKEN."""
+    answer = ask("GET", url, {"Range": f"bytes={first}-{last}"}, authorities)
     if answer.status != http.client.PARTIAL_CONTENT or answer.getheader("Content-Length") != str(last - first + 1):
         answer.close()
         raise ConnectionError(f"the store answered {answer.status}")
     return answer
-
-
-def _connection(scheme: str, host: str, port: int | None, authorities: str) -> http.client.HTTPConnection:
-    """The port is always said: without one, the end of an IPv6 address is taken for it."""
-    if scheme != "https":
-        return http.client.HTTPConnection(host, port or http.client.HTTP_PORT, timeout=_TIMEOUT)
-    import ssl  # which few agents need
-
-    context = ssl.create_default_context(cafile=authorities or None)
-    return http.client.HTTPSConnection(host, port or http.client.HTTPS_PORT, timeout=_TIMEOUT, context=context)

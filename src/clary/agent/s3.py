@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 from urllib.parse import unquote_plus, urlsplit
 
 from clary.agent.reading import Reader
 from clary.agent.refusals import S3Error
+from clary.agent.sending import PIECE, Payload, Sender, Slice, Whole, digest
 from clary.agent.sigv4 import EMPTY, path_of, query_of, sign
 from clary.contract.instance import Credentials
 
-PIECE = 1 << 20
 _PART = 64 * 1024 * 1024  # bytes in a part of a multipart upload
 _TIMEOUT = 60.0  # seconds without a byte
 _ATTEMPTS = 8  # answers of 5xx in a row before it is given up
@@ -55,7 +55,7 @@ def split_uri(uri: str) -> tuple[str, str]:
 class S3:
     """endpoint() is the server's base URL at the moment; credentials(refresh) gives the role session, a new one when
     `refresh`; wanted() says whether to go on; `kms_key` is what uploads are encrypted under ("" for what
-    their bucket is set to), `authorities` as in `reading.Source`. One object is used by several threads: every request
+    their bucket is set to), `authorities` as in `elsewhere.ask`. One object is used by several threads: every request
     has a connection of its own."""
 
     def __init__(
@@ -73,6 +73,7 @@ class S3:
         self._wanted = wanted
         self._kms_key = kms_key
         self.authorities = authorities
+        self._sender = Sender(self)
 
     def list(self, bucket: str, prefix: str) -> Iterator[Object]:
         """Every object under the prefix, in key order."""
@@ -81,7 +82,7 @@ class S3:
             query = {"list-type": "2", "prefix": prefix, "encoding-type": "url"}
             if token:
                 query["continuation-token"] = token
-            tree = ET.fromstring(self._request("GET", bucket, "", query))
+            tree = ET.fromstring(self.whole("GET", bucket, "", query)[1])
             for item in tree.iterfind("{*}Contents"):
                 key = unquote_plus(item.findtext("{*}Key", ""))
                 yield Object(key, int(item.findtext("{*}Size", "0")))
@@ -103,28 +104,37 @@ class S3:
         size = source.stat().st_size
         with source.open("rb") as file:
             if size <= _PART:
-                self._request("PUT", bucket, key, {}, _Slice(file, 0, size))
+                self._sender.put(bucket, key, {}, Slice(file, 0, size))
             else:
                 self._upload_parts(file, size, bucket, key)
 
     def _upload_parts(self, file: BinaryIO, size: int, bucket: str, key: str) -> None:
         part = max(_PART, -(-size // 10_000))
-        tree = ET.fromstring(self._request("POST", bucket, key, {"uploads": ""}))
+        tree = ET.fromstring(self.whole("POST", bucket, key, {"uploads": ""})[1])
         upload = tree.findtext("{*}UploadId", "")
         listing = ET.Element("CompleteMultipartUpload")
         for number, at in enumerate(range(0, size, part), start=1):
             query = {"partNumber": str(number), "uploadId": upload}
-            answer = self.exchange("PUT", bucket, key, query, _Slice(file, at, min(part, size - at)))
-            answer.read()
+            tag = self._sender.put(bucket, key, query, Slice(file, at, min(part, size - at)))
             entry = ET.SubElement(listing, "Part")
             ET.SubElement(entry, "PartNumber").text = str(number)
-            ET.SubElement(entry, "ETag").text = answer.getheader("ETag", "")
-        self._request("POST", bucket, key, {"uploadId": upload}, _Whole(ET.tostring(listing)))
+            ET.SubElement(entry, "ETag").text = tag
+        self.whole("POST", bucket, key, {"uploadId": upload}, Whole(ET.tostring(listing)))
 
-    def _request(self, method: str, bucket: str, key: str, query: dict[str, str], body: Payload | None = None) -> bytes:
+    def whole(
+        self,
+        method: str,
+        bucket: str,
+        key: str,
+        query: dict[str, str],
+        body: Payload | None = None,
+        extra: Mapping[str, str] = NO_HEADERS,
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """As `exchange`, with the answer's body, which may have to be asked for again."""
         while True:
             try:
-                return self.exchange(method, bucket, key, query, body).read()
+                answer = self.exchange(method, bucket, key, query, body, extra)
+                return answer, answer.read()
             except (http.client.HTTPException, OSError):  # broke off within the answer
                 self.pause(_LONGEST_PAUSE / 10)
 
@@ -137,8 +147,8 @@ class S3:
         body: Payload | None = None,
         extra: Mapping[str, str] = NO_HEADERS,
     ) -> http.client.HTTPResponse:
-        """An answer of 2xx, or of 307 for who asked for that, whose body is still to be read. `extra` headers are not
-        signed. Raises S3Error, Unwanted."""
+        """An answer of 2xx, or of 307 for who asked for that, whose body is still to be read. `extra` are headers, in
+        lower case. Raises S3Error, Unwanted."""
         refused, pause, refresh = 0, 0.05, False
         while True:
             try:
@@ -165,13 +175,12 @@ class S3:
         refresh: bool,
     ) -> http.client.HTTPResponse:
         path, text = path_of(bucket, key), query_of(query)
-        digest = _digest(body) if body else EMPTY
+        hashed = digest(body, hashlib.sha256).hex() if body else EMPTY
         credentials = self._credentials(refresh)
         address = urlsplit(self._endpoint())
-        sent = {"host": address.netloc, **self._encryption(method, query)}
-        headers = sign(method, sent, path, text, digest, credentials, self._region, time.time())
+        sent = {"host": address.netloc, **self._encryption(method, query), **extra}
+        headers = sign(method, sent, path, text, hashed, credentials, self._region, time.time())
         headers["content-length"] = str(body.size if body else 0)
-        headers.update(extra)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=_TIMEOUT)
         connection.request(method, f"{path}?{text}" if text else path, body.pieces() if body else None, headers)
         answer = connection.getresponse()
@@ -196,44 +205,6 @@ class S3:
             if left <= 0:
                 return
             time.sleep(min(left, 0.1))
-
-
-class Payload(Protocol):
-    """A request body that can be sent again: `pieces` begins anew each time."""
-
-    @property
-    def size(self) -> int: ...
-
-    def pieces(self) -> Iterator[bytes]: ...
-
-
-def _digest(payload: Payload) -> str:
-    """SHA-256, in hexadecimal."""
-    digest = hashlib.sha256()
-    for piece in payload.pieces():
-        digest.update(piece)
-    return digest.hexdigest()
-
-
-class _Whole:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def pieces(self) -> Iterator[bytes]:
-        yield self._data
-
-
-class _Slice:
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self._file, self._start, self.size = file, start, size
-
-    def pieces(self) -> Iterator[bytes]:
-        self._file.seek(self._start)
-        left = self.size
-        while left and (piece := self._file.read(min(left, PIECE))):
-            left -= len(piece)
-            yield piece
 
 
 def _refusal(answer: http.client.HTTPResponse) -> S3Error:

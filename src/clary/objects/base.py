@@ -102,6 +102,15 @@ class ObjectStore(Protocol):
         """Where whoever has the address reads the very bytes for so long, None when there is no such place."""
         ...
 
+    def lend(self, md5: str, seconds: int) -> Lent | None:
+        """An address, good for so long, for a blob that another process writes; `md5` (hexadecimal) is that of its
+        bytes. None when there is no such place. A sweep takes what came there, unless `known` knows its name."""
+        ...
+
+    def arrived(self, blob: str, size: int, md5: str) -> bool:
+        """Whether these bytes came under the name that was lent for them, by what the store says itself."""
+        ...
+
     def delete(self, blob: str) -> None:
         """Unknown names are fine. The room is free a little later."""
         ...
@@ -118,6 +127,14 @@ class ObjectStore(Protocol):
     def close(self) -> None:
         """Ends what is done in the background; what is left of it is the next sweep's."""
         ...
+
+
+class Lent(NamedTuple):
+    """A blob's name, new and never used again, and the address at which whoever has it writes the blob, once: by PUT
+    with the headers Content-MD5, of the very bytes, and `If-None-Match: *`."""
+
+    blob: str
+    url: str
 
 
 class Joined:

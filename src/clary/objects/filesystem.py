@@ -67,6 +67,12 @@ class FilesystemStore:
     def url(self, blob: str, seconds: int) -> None:
         return None
 
+    def lend(self, md5: str, seconds: int) -> None:
+        return None
+
+    def arrived(self, blob: str, size: int, md5: str) -> bool:
+        return False
+
     def delete(self, blob: str) -> None:
         self._pins.doom(blob)
 

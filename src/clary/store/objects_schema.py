@@ -138,6 +138,22 @@ parts = sa.Table(
     sa.Column("checksum", sa.JSON, nullable=False),
 )
 
+# Names of blobs that are lent to agents, which write them past the server (`services.s3.lending`), and for what: an
+# object, or a part of an upload. `answer` is NULL until the blob is entered, then what the answer said of it besides.
+loans = sa.Table(
+    "loans",
+    OBJECTS,
+    sa.Column("blob", sa.String, primary_key=True),
+    sa.Column("bucket", sa.String, nullable=False),
+    sa.Column("key", sa.LargeBinary, nullable=False),
+    sa.Column("upload", sa.String, nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("md5", sa.String, nullable=False),
+    sa.Column("made", sa.Float, nullable=False, index=True),
+    sa.Column("answer", _MAYBE),
+)
+
 # Block Public Access of accounts: its four settings.
 account_blocks = sa.Table(
     "account_blocks",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import boto3
 import pytest
@@ -20,6 +22,8 @@ from clary.clock import SystemClock
 from clary.config import Settings
 from clary.context import Platform, Stores
 from clary.objects.filesystem import FilesystemStore
+from clary.objects.remote.place import Place
+from clary.objects.remote.store import RemoteStore
 from clary.secrets import RootKey
 from clary.server.pipeline import Pipeline
 from clary.services.access.authority import Authority
@@ -33,17 +37,41 @@ from clary.wire.messages import Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
 from databases import open_database
+from other_stores import other_store
 
 MODELS = Models()  # of all servers: they are large
 MAIN, ALT = "123456789012", "210987654321"
 
 
 class TwoAccounts:
-    """The access key ALT is another account's root, every other the first one's."""
+    """The access key ALT is another account's root, every other the first one's; AGENT and ALT-AGENT are as those that
+    agents have."""
 
     def find(self, access_key: str) -> Credential:
-        account = ALT if access_key == "ALT" else MAIN
-        return Credential(access_key, "secret", Principal("root", account, f"arn:aws:iam::{account}:root", account))
+        account, agent = ALT if access_key.startswith("ALT") else MAIN, access_key.endswith("AGENT")
+        who = Principal("root", account, f"arn:aws:iam::{account}:root", account, agent=agent)
+        return Credential(access_key, "secret", who)
+
+
+class Storage(NamedTuple):
+    """What a server keeps its data in: `urls` as `database_urls`, `place` another store for the objects' bytes."""
+
+    urls: Callable[[], str]
+    place: Place | None
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Callable[[], Place]]:
+    """Another Clary: a function that gives a new place in it."""
+    with other_store("clary") as there:
+        yield lambda: dataclasses.replace(there, prefix=f"tests/{secrets.token_hex(4)}")
+
+
+@pytest.fixture(scope="module", params=["home"])
+def storage(request: pytest.FixtureRequest, database_urls: Callable[[], str]) -> Storage:
+    """Runs a module's tests with the objects in the home and in another store."""
+    place = request.getfixturevalue("elsewhere")() if request.param == "elsewhere" else None
+    return Storage(database_urls, place)
 
 
 def answering(platform: Platform, **others: Operations) -> Callable[[Request], Response]:
@@ -61,35 +89,36 @@ def answering(platform: Platform, **others: Operations) -> Callable[[Request], R
     return answer
 
 
-def build(home: Path, database_url: str = "") -> Platform:
-    """Only what S3 uses."""
+def build(home: Path, database_url: str = "", place: Place | None = None) -> Platform:
+    """Only what S3 uses; the bytes are in the home, or in a `place` of another store."""
     records, index = (open_database(database_url, home, each) for each in (schema.RECORDS, schema.OBJECTS))
     stores = Stores(records, index, cast(Any, None))
-    objects = FilesystemStore(home / "objects")
+    objects = RemoteStore(place) if place else FilesystemStore(home / "objects")
     settings = Settings.load({}, home=home)
     nothing = cast(Any, None)
     return Platform(settings, SystemClock(), stores, objects, nothing, nothing, lambda: None, RootKey.load(settings))
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    with serving(tmp_path_factory.mktemp("home"), database_urls) as made:
+def server(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[SimpleNamespace]:
+    with serving(tmp_path_factory.mktemp("home"), storage) as made:
         yield made
 
 
 @contextmanager
-def serving(home: Path, urls: Callable[[], str], **others: Operations) -> Iterator[SimpleNamespace]:
+def serving(home: Path, storage: Storage, **others: Operations) -> Iterator[SimpleNamespace]:
     """S3, and the operations of other services beside it."""
-    platform = build(home, urls())
+    platform = build(home, storage.urls(), storage.place)
     with port(answering(platform, **others)) as url:
         yield SimpleNamespace(url=url, platform=platform)
+    platform.objects.close()
     platform.stores.objects.close()
     platform.stores.records.close()
 
 
-def serving_with_kms(home: Path, urls: Callable[[], str]) -> AbstractContextManager[SimpleNamespace]:
+def serving_with_kms(home: Path, storage: Storage) -> AbstractContextManager[SimpleNamespace]:
     """As `server`, with KMS beside S3."""
-    return serving(home, urls, kms=KMS)
+    return serving(home, storage, kms=KMS)
 
 
 Aws = Callable[..., Any]

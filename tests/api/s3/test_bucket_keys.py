@@ -13,7 +13,7 @@ import boto3
 import pytest
 
 from api.port import port
-from api.s3.conftest import MAIN, answering, serving_with_kms
+from api.s3.conftest import MAIN, Storage, answering, serving_with_kms
 from api.s3.faults import refused
 from clary.secrets import KeptDataKeys
 from clary.services.kms import OPERATIONS as KMS
@@ -26,8 +26,8 @@ PART = 5 << 20
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    with serving_with_kms(tmp_path_factory.mktemp("home"), database_urls) as made:
+def server(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[SimpleNamespace]:
+    with serving_with_kms(tmp_path_factory.mktemp("home"), storage) as made:
         yield made
 
 

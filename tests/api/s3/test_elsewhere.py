@@ -29,7 +29,7 @@ from clary.objects.remote.store import RemoteStore
 from clary.secrets import RootKey
 from clary.server import processes
 from clary.services.iam.first_start import default_role_arn
-from clary.services.s3 import sweep
+from clary.services.s3 import loans, sweep
 from clary.services.sts.sessions import open_session
 from clary.store.engine import SqliteDatabase
 from clary.store.schema import OBJECTS, RECORDS
@@ -168,17 +168,27 @@ def _blobs(server: WholeServer) -> set[str]:
 
 
 @pytest.mark.slow
-def test_kills_leave_only_what_a_sweep_takes(pair: SimpleNamespace) -> None:
-    """Killed again and again between the other store's word and the index's: what was acknowledged is there."""
+@pytest.mark.parametrize("who", ["client", "agent"])
+def test_kills_leave_only_what_a_sweep_takes(pair: SimpleNamespace, tmp_path: Path, who: str) -> None:
+    """Killed again and again between the other store's word and the index's: what was acknowledged is there. Of what an
+    agent writes past the server too, after the round of loans."""
     acknowledged: dict[str, bytes] = {}
     over = threading.Event()
+    s3, agent = pair.here.client("s3"), agent_client(pair.here)
+
+    def put(key: str, data: bytes) -> None:
+        if who == "client":
+            s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+            return
+        (tmp_path / key).write_bytes(data)
+        agent.upload(tmp_path / key, BUCKET, key)
 
     def write() -> None:
-        s3, number = pair.here.client("s3"), 0
+        number = 0
         while not over.is_set():
-            key, data = f"killed-{number}", os.urandom(300_000)
+            key, data = f"killed-{who}-{number}", os.urandom(1_200_000)
             try:
-                s3.put_object(Bucket=BUCKET, Key=key, Body=data)
+                put(key, data)
             except (ClientError, BotoCoreError):
                 continue
             acknowledged[key] = data
@@ -191,7 +201,6 @@ def test_kills_leave_only_what_a_sweep_takes(pair: SimpleNamespace) -> None:
         _kill_control(pair.here)
     over.set()
     writer.join()
-    s3 = pair.here.client("s3")
     for key, data in acknowledged.items():
         assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == data
     pair.here.down()
@@ -219,6 +228,7 @@ def _other(server: WholeServer, pid: int) -> bool:
 
 def _sweep(pair: SimpleNamespace) -> None:
     store, database = RemoteStore(pair.place), SqliteDatabase(str(pair.here.settings.data / "objects.db"), OBJECTS)
+    database.write(lambda connection: loans.forget(connection, loans.older(connection, time.time() + 60)))
     sweep.sweep(store, database, grace=-60)
     store.close()
     database.close()
@@ -293,8 +303,17 @@ def session(server: WholeServer, *, agent: bool) -> Credentials:
 
 def written(server: WholeServer) -> int:
     """Bytes that the server's processes have written so far, to sockets too."""
+    return _moved(server, "wchar")
+
+
+def read(server: WholeServer) -> int:
+    """Bytes that they have read so far."""
+    return _moved(server, "rchar")
+
+
+def _moved(server: WholeServer, what: str) -> int:
     texts = [Path(f"/proc/{pid}/io").read_text() for pid in server.processes()]
-    return sum(int(re.search(r"wchar: (\d+)", text)[1]) for text in texts)  # type: ignore[index] # the line is always there
+    return sum(int(re.search(rf"{what}: (\d+)", text)[1]) for text in texts)  # type: ignore[index] # the line is always there
 
 
 def test_agents_read_past_the_server(pair: SimpleNamespace, s3: Any, tmp_path: Path) -> None:
@@ -308,6 +327,16 @@ def test_agents_read_past_the_server(pair: SimpleNamespace, s3: Any, tmp_path: P
         assert (tmp_path / "got").read_bytes() == data
         assert written(pair.here) - before < LARGE / 4
     s3.delete_object(Bucket=BUCKET, Key="parts")
+
+
+def test_agents_write_past_the_server(pair: SimpleNamespace, s3: Any, tmp_path: Path) -> None:
+    """What one wrote, and what could not have been written so, is there."""
+    (tmp_path / "file").write_bytes(data := os.urandom(LARGE))
+    before = read(pair.here)
+    agent_client(pair.here).upload(tmp_path / "file", BUCKET, "direct")
+    assert read(pair.here) - before < LARGE / 4
+    assert s3.get_object(Bucket=BUCKET, Key="direct")["Body"].read() == data
+    assert blobs_at_home(pair.here) == []
 
 
 def test_only_who_may_read_is_told_where(pair: SimpleNamespace, s3: Any) -> None:

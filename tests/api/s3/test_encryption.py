@@ -20,7 +20,7 @@ from botocore.exceptions import IncompleteReadError, ResponseStreamingError
 from sqlalchemy.engine import Connection
 
 from api.port import port
-from api.s3.conftest import MAIN, answering, build, serving_with_kms
+from api.s3.conftest import MAIN, Storage, answering, build, serving_with_kms
 from api.s3.damaging import flip
 from api.s3.faults import refused
 from clary.objects.encryption import FRAME, HEAD, TAG
@@ -44,8 +44,8 @@ Members = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    with serving_with_kms(tmp_path_factory.mktemp("home"), database_urls) as made:
+def server(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[SimpleNamespace]:
+    with serving_with_kms(tmp_path_factory.mktemp("home"), storage) as made:
         yield made
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from api.s3.conftest import serving_with_kms
+from api.s3.conftest import Storage, serving_with_kms
 from clary.agent.s3 import S3
 from clary.contract.instance import Credentials
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, database_urls: Callable[[], str]) -> Iterator[SimpleNamespace]:
-    with serving_with_kms(tmp_path_factory.mktemp("home"), database_urls) as made:
+def server(tmp_path_factory: pytest.TempPathFactory, storage: Storage) -> Iterator[SimpleNamespace]:
+    with serving_with_kms(tmp_path_factory.mktemp("home"), storage) as made:
         yield made
 
 

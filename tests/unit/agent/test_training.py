@@ -67,6 +67,14 @@ print("a\\tloss:0.25;"); print("a\\tloss:0.125;")
     assert [each.name for each in seen.phases] == ["Starting", "Downloading", "Training", "Uploading"]
 
 
+def test_a_server_that_lends_nothing_gets_the_bytes(here: World) -> None:
+    """One that takes the question for an empty object."""
+    program = "(layout.model / 'm').write_bytes(os.urandom(1 << 20))"
+    record = _exit(here, program, output="s3://out/large/output", output_compression="NONE")
+    assert record.cause == "completed"
+    assert len(here.s3.buckets["out"]["large/output/model/m"]) == 1 << 20
+
+
 def test_uncompressed_outputs(here: World) -> None:
     program = "(layout.model / 'd').mkdir(); (layout.model / 'd' / 'm').write_text('1')"
     record = _exit(here, program, output="s3://out/plain/output", output_compression="NONE")

@@ -49,6 +49,15 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """What the store says of an object: its bytes, its ETag without quotes, whether it encrypted it with a KMS key."""
+
+    size: int
+    tag: str
+    under_a_key: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """A multipart upload that was neither completed nor aborted."""
 
@@ -104,9 +113,7 @@ class Bucket:
                     Bucket=self._bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
                 )
         except FileNotFoundError:  # an earlier try may have done it, and only its answer was lost
-            with self._asking():
-                found = self._client.head_object(Bucket=self._bucket, Key=key)
-            if found["ContentLength"] != size:
+            if self.head(key).size != size:
                 raise
 
     def abort(self, key: str, upload: str) -> None:
@@ -131,6 +138,18 @@ class Bucket:
         """Presigned, for GET; asks nobody."""
         which = {"Bucket": self._bucket, "Key": key}
         return str(self._client.generate_presigned_url("get_object", Params=which, ExpiresIn=seconds))
+
+    def url_to_put(self, key: str, md5: str, seconds: int) -> str:
+        """Presigned, for one PUT of what has that MD5 (hexadecimal), while there is nothing under the key; asks nobody.
+        Both are among the headers that it signs."""
+        which = {"Bucket": self._bucket, "Key": key, "IfNoneMatch": "*", "ContentMD5": _text(bytes.fromhex(md5))}
+        return str(self._client.generate_presigned_url("put_object", Params=which, ExpiresIn=seconds))
+
+    def head(self, key: str) -> Head:
+        with self._asking():
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        under_a_key = str(found.get("ServerSideEncryption", "")).startswith("aws:kms")
+        return Head(int(found["ContentLength"]), str(found["ETag"]).strip('"'), under_a_key)
 
     def delete(self, keys: Sequence[str]) -> list[str]:
         """At most 1,000 at once; returns why some were not. Unknown keys are fine."""
@@ -222,7 +241,11 @@ def _with_md5(params: dict[str, Any], **_: Any) -> None:
 
 
 def _md5(data: bytes) -> str:
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
+    return _text(hashlib.md5(data, usedforsecurity=False).digest())
+
+
+def _text(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
 
 
 def _clock(answer: dict[str, Any]) -> float:

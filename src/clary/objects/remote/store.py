@@ -10,14 +10,14 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
-from clary.objects.base import Known, Writer
+from clary.objects.base import Known, Lent, Writer
 from clary.objects.blobs import NAME
 from clary.objects.pins import Pins
 from clary.objects.remote.background import Background
 from clary.objects.remote.bucket import Bucket, Refused
 from clary.objects.remote.place import Place
 from clary.objects.remote.reading import RemoteReading
-from clary.objects.remote.writing import RemoteWriter
+from clary.objects.remote.writing import RemoteWriter, new_name
 
 _LOG = logging.getLogger(__name__)
 _SENDERS = 8  # parts that are sent at once, of all writers
@@ -57,6 +57,19 @@ class RemoteStore:
 
     def url(self, blob: str, seconds: int) -> str:
         return self._bucket.url(self._key(blob), seconds)
+
+    def lend(self, md5: str, seconds: int) -> Lent:
+        blob = new_name()
+        return Lent(blob, self._bucket.url_to_put(self._key(blob), md5, seconds))
+
+    def arrived(self, blob: str, size: int, md5: str) -> bool:
+        """The store has compared them with the MD5 that is in the address. That its ETag is the same is asked of it
+        besides, for the sake of stores that would not; under a KMS key of the store an ETag is something else."""
+        try:
+            found = self._bucket.head(self._key(blob))
+        except FileNotFoundError:
+            return False
+        return found.size == size and (found.tag == md5 or found.under_a_key)
 
     def delete(self, blob: str) -> None:
         self._pins.doom(blob)

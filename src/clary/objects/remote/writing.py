@@ -14,6 +14,11 @@ PART = 5 * 1024 * 1024  # bytes of every part but the last: some stores want the
 _UNDER_WAY = 2  # parts, beside the one that is being filled: what bounds the memory
 
 
+def new_name() -> str:
+    """Of a blob: one without checksums behind its bytes, which the store keeps itself."""
+    return secrets.token_hex(16)
+
+
 class RemoteWriter:
     """`key` says where a blob is; `background` clears up after it, `ended(blob, in_parts)` hears that it is
     written, in parts or in one piece, or that it is not (False)."""
@@ -26,7 +31,7 @@ class RemoteWriter:
         background: Background,
         ended: Callable[[str, bool], None],
     ) -> None:
-        self.name = secrets.token_hex(16)
+        self.name = new_name()
         self._bucket = bucket
         self._sending = sending
         self._key = key(self.name)

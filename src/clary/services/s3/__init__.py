@@ -18,6 +18,7 @@ from clary.services.s3 import (
     objects,
     ownership,
     policies,
+    putting,
     settings,
     tagging,
     version_listings,
@@ -27,6 +28,7 @@ from clary.services.s3 import (
 OPERATIONS = Operations()
 for _part in (
     buckets,
+    putting,
     objects,
     copying,
     listings,

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from clary.store.objects_schema import bucket_settings, buckets, contents, objects, parts, uploads, versions
+from clary.store.objects_schema import bucket_settings, buckets, contents, loans, objects, parts, uploads, versions
 from clary.store.prepared import Numbered, Prepared, Row
 
 UNVERSIONED = "null"
@@ -278,7 +278,7 @@ def close_upload(connection: Connection, upload: str, chosen: Sequence[Part]) ->
 def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
     """Those of `blobs` that some row names."""
     found: set[str] = set()
-    for table in (objects, versions, parts):
+    for table in (objects, versions, parts, loans):
         found.update(connection.scalars(sa.select(table.c.blob).where(table.c.blob.in_(blobs))))
     return found
 

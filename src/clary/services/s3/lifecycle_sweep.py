@@ -1,4 +1,5 @@
-"""Lifecycle rules, carried out: what is due is looked for again and again, and acted on in small transactions.
+"""Lifecycle rules, carried out: what is due is looked for again and again, and acted on in small transactions. The same
+rounds end what else has its time: restored copies, and names that were lent to agents.
 
 Nothing is kept between two rounds: one that was killed is made good by the next. What is due is judged twice: by what a
 listing says, and in the transaction that acts on it by what is there then.
@@ -21,6 +22,7 @@ from clary.services.s3 import (
     bucket_settings,
     events,
     index,
+    lending,
     lifecycle,
     lifecycle_rules,
     listings,
@@ -80,9 +82,10 @@ def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY
         try:
             sweep(platform, stopping.is_set)
             archives.sweep(platform, stopping.is_set)
+            lending.sweep(platform, stopping.is_set)
         except Exception:
             if not stopping.is_set():
-                _LOG.exception("carrying out lifecycle rules failed; the next round tries again")
+                _LOG.exception("carrying out what is due failed; the next round tries again")
         stopping.wait(every)
 
 

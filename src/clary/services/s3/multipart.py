@@ -19,6 +19,7 @@ from clary.services.s3 import (
     encryption_asked,
     faults,
     index,
+    lending,
     lifecycle,
     lock,
     options,
@@ -29,6 +30,7 @@ from clary.services.s3 import (
 from clary.services.s3.data_keys import Encryption
 from clary.services.s3.encryption_asked import Asked
 from clary.services.s3.index import Part, Upload
+from clary.services.s3.loans import Loan
 
 operations = Operations()
 
@@ -125,8 +127,11 @@ def upload_part(call: Call, given: Document) -> Document:
     announced = checksums.declared(given, call.request.headers)
     _check_same_algorithm(upload, announced.algorithm.name if announced else None)
     encryption = _encryption(call, given, upload, number)
-    written = writing.receive(call, given, writing.NEVER_SMALL, encryption.cipher if encryption else None)
-    part = _enter_part(call, given, number, written, encryption)
+    plain = encryption is None and not upload.checksum
+    purpose = lending.Purpose(upload.bucket, upload.key, plain, upload.id, number)
+    loan, cipher = lending.lent(call, given, purpose), encryption.cipher if encryption else None
+    written = lending.written(loan) if loan else writing.receive(call, given, writing.NEVER_SMALL, cipher)
+    part = _enter_part(call, given, number, written, encryption, loan)
     shown = {**checksums.members(part.checksum, with_type=False), **data_keys.shown(upload.encryption, given)}
     return {"ETag": f'"{part.etag}"', **shown}
 
@@ -176,7 +181,12 @@ def upload_part_copy(call: Call, given: Document) -> Document:
 
 
 def _enter_part(
-    call: Call, given: Document, number: int, written: writing.Written, encryption: Encryption | None
+    call: Call,
+    given: Document,
+    number: int,
+    written: writing.Written,
+    encryption: Encryption | None,
+    loan: Loan | None = None,
 ) -> Part:
     part = Part(
         given["UploadId"],
@@ -188,11 +198,15 @@ def _enter_part(
         written.checksum,
     )
 
-    def work(connection: Connection) -> tuple[Part, list[str]]:
+    def work(connection: Connection) -> tuple[Document, list[str]]:
         find_upload(connection, call, given)  # it may have been completed or aborted while the bytes came in
-        return part, index.put_part(connection, part)
+        return {}, index.put_part(connection, part)
 
-    return writing.commit(call.platform, written, work)
+    if loan is None:
+        writing.commit(call.platform, written, work)
+    else:
+        lending.commit(call.platform, loan, work)
+    return part
 
 
 @operations.handles("AbortMultipartUpload")

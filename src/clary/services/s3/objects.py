@@ -1,4 +1,4 @@
-"""Objects: put, get, look at, delete."""
+"""Objects: get, look at, delete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import (
     access,
-    acl,
     archived,
     checksums,
     conditions,
@@ -47,50 +46,6 @@ _READ = (
 )
 _MOST_DELETES = 1000
 _NOTHING: Mapping[str, Any] = {}
-
-
-@operations.handles("PutObject")
-@options.understands(
-    "Body",
-    "ChecksumAlgorithm",
-    "ContentLength",
-    "ContentMD5",
-    "Metadata",
-    "StorageClass",
-    "Tagging",
-    *acl.OBJECT_MEMBERS,
-    *lock.MEMBERS,
-    *encryption_asked.MEMBERS,
-    *options.SYSTEM_HEADERS,
-    *conditions.WRITE,
-    *checksums.MEMBERS,
-)
-def put_object(call: Call, given: Document) -> Document:
-    key = options.key_of(given)
-    described = options.description(given)
-    asked = call.platform.stores.objects.read(lambda connection: entering.check(connection, call, given, key))
-    encryption = data_keys.begin(data_keys.Asker.of(call), given["Bucket"], key, asked)
-    written = writing.receive(call, given, cipher=encryption.cipher if encryption else None)
-    entry = Entry(
-        given["Bucket"],
-        key,
-        written.size,
-        encryption.etag(written.etag) if encryption else written.etag,
-        call.platform.clock.now(),
-        blob=written.blob,
-        data=written.data,
-        checksum=written.checksum,
-        encryption=encryption.stored if encryption else None,
-        **described,
-    )
-
-    told = writing.commit(call.platform, written, lambda connection: entering.enter(connection, call, given, entry))
-    return {
-        "ETag": f'"{entry.etag}"',
-        **checksums.members(entry.checksum),
-        **told,
-        **data_keys.shown(entry.encryption, given),
-    }
 
 
 class _View(NamedTuple):

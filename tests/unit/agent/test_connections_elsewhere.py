@@ -1,10 +1,10 @@
-"""Where an agent reads past the server: addresses of every form."""
+"""Where an agent reads and writes past the server: addresses of every form."""
 
 from __future__ import annotations
 
 import pytest
 
-from clary.agent import reading
+from clary.agent import elsewhere
 
 
 @pytest.mark.parametrize(
@@ -17,5 +17,5 @@ from clary.agent import reading
     ],
 )
 def test_an_address_is_taken_as_it_is(scheme: str, host: str, port: int | None, expected: tuple[str, int]) -> None:
-    connection = reading._connection(scheme, host, port, "")
+    connection = elsewhere.connect(scheme, host, port, "")
     assert (connection.host, connection.port) == expected
