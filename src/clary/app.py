@@ -33,7 +33,7 @@ from clary.scheduler.loop import Loop
 from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
 from clary.secrets.recognition import recognise
-from clary.server.bodies import Strangers
+from clary.server.bodies import Waits
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import Answer, answering
@@ -66,6 +66,7 @@ from clary.wire.router import Router
 _LOG = logging.getLogger(__name__)
 _JOB_SESSION_SECONDS = 3600.0
 _THREADS = 32  # requests at work at once, of which few run
+_SPARE = 160  # more, for those that wait for the bodies of slow clients
 _STRANGERS = 8  # of these requests may wait for bodies while nobody knows whose they are
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
@@ -112,7 +113,7 @@ class ControlPlane:
 def build(settings: Settings) -> ControlPlane:
     clock = SystemClock()
     room = WaitingRoom()
-    turns = Turns(AT_ONCE, _THREADS)
+    turns = Turns(AT_ONCE, _THREADS + _SPARE)
     records, objects_index, logs = (_database(settings, *each, turns.waiting) for each in _DATABASES)
     root_key = _opened(records, settings, clock)
     pin_earlier(records, objects_index)
@@ -155,7 +156,7 @@ def build(settings: Settings) -> ControlPlane:
         _THREADS,
         room=room,
         turns=turns,
-        strangers=Strangers(_STRANGERS),
+        strangers=Waits(_STRANGERS),
     )
     loop, deliverer = Loop(platform, tables.RECONCILERS, wake), Deliverer(platform, send)
     return ControlPlane(platform, server, link, loop, snapshots, deliverer)

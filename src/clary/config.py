@@ -63,6 +63,12 @@ class Settings:
         default=Path(), metadata={"about": "The folder for environments of images, which many homes may share."}
     )
     edges: int = _setting(1, "How many edge processes share the port.", 1)
+    edge_connections: int = _setting(
+        4096,
+        "How many connections of clients an edge has open at once; further ones wait in the kernel. No address but "
+        "this machine's own gets more than half of them.",
+        2,
+    )
     job_slots: int = _setting(0, "How many training jobs run at once. 0: as many as there are cores, at least 2.", 0)
     isolation: str = _setting(
         "auto",

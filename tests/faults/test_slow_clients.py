@@ -38,7 +38,7 @@ def stuck_upload(machine: Machine, number: int) -> socket.socket:
     return connection
 
 
-def test_stuck_uploads_delay_no_invocation(machine: Machine, endpoint: str) -> None:
+def test_stuck_uploads_delay_nobody(machine: Machine, endpoint: str) -> None:
     """Not even those by keys that the edge has to ask for."""
     iam = machine.aws("iam")
     iam.create_user(UserName="caller")
@@ -61,6 +61,7 @@ def test_stuck_uploads_delay_no_invocation(machine: Machine, endpoint: str) -> N
         for caller in callers:
             assert caller.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=b"3,4")["Body"].read()
         assert machine.ask("status")["answers"]
+        assert machine.aws("s3").list_buckets()["Buckets"]  # they keep no other request waiting either
         assert time.monotonic() - began < 20  # an upload that stands still is given up after 60
 
 

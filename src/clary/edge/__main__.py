@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         payload_limit=settings.payload_limit_bytes,
         clock_window=settings.clock_window_seconds,
         grace=_GRACE_SECONDS,
+        connections=settings.edge_connections,
     )
     establish_authority(options.secrets)
     gc.freeze()  # what start-up made lives as long as the process: no collection need look at it again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from typing import Protocol
 
 NEVER = math.inf
@@ -11,9 +12,11 @@ _SWEEP_SECONDS = 1.0
 
 
 class Expiring(Protocol):
-    """`deadline` is a time of the loop's clock; `expire` is called at most one sweep after it has passed."""
+    """`deadline` is a time of the loop's clock; `expire` is called at most one sweep after it has passed. `peer` is the
+    address at the other end, which stays what it is."""
 
     deadline: float
+    peer: str
 
     def expire(self) -> None: ...
 
@@ -29,17 +32,31 @@ class Deadlines:
         self.empty = asyncio.Event()
         self.empty.set()
         self._members: set[Expiring] = set()
+        self._peers: Counter[str] = Counter()
         self._stopping = False
         self._timer = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def of(self, peer: str) -> int:
+        """How many there are from that address."""
+        return self._peers[peer]
+
     def add(self, member: Expiring) -> None:
         self._members.add(member)
+        self._peers[member.peer] += 1
         self.empty.clear()
         if self._stopping:
             member.stop()
 
     def discard(self, member: Expiring) -> None:
-        self._members.discard(member)
+        if member not in self._members:
+            return
+        self._members.remove(member)
+        self._peers[member.peer] -= 1
+        if not self._peers[member.peer]:
+            del self._peers[member.peer]
         if not self._members:
             self.empty.set()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import socket
 from collections.abc import Callable
 
-from clary.edge.deadlines import Deadlines
+from clary.edge.deadlines import NEVER, Deadlines
 from clary.edge.tls import LateContext
 
 log = logging.getLogger(__name__)
@@ -17,13 +18,19 @@ FIRST_BYTE_SECONDS = 10.0
 _HANDSHAKE_SECONDS = 10.0
 _TLS_HANDSHAKE = b"\x16"
 _ONCE = 64  # connections accepted before others have a turn
+_SHARE = 2  # one part in so many of all connections is the most that one address gets
+_FULL_SECONDS = 0.1  # until the next look whether a connection has ended, of as many as there may be
+_EXHAUSTED_SECONDS = 0.5
+_SILENT_SECONDS = 60.0  # between two lines of the log that say the same
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 Factory = Callable[[str, str], asyncio.Protocol]
 
 
 class Listener:
-    """`make(scheme, peer)` gives the protocol of a connection."""
+    """`make(scheme, peer)` gives the protocol of a connection. There are at most `most` at once: further ones wait in
+    the kernel. No address but this machine's own, from which proxies and jobs come too, gets more than half of them:
+    its further ones are closed."""
 
     def __init__(
         self,
@@ -32,13 +39,17 @@ class Listener:
         context: LateContext,
         make: Factory,
         deadlines: Deadlines,
+        most: int,
     ) -> None:
         self._loop = loop
         self._listening = listening
         self._context = context
         self._make = make
         self._deadlines = deadlines
+        self._most = most
         self._opening: set[asyncio.Task[None]] = set()
+        self._resting: asyncio.TimerHandle | None = None
+        self._said: dict[str, float] = {}  # lines of the log -> when they were written
 
     def start(self) -> None:
         listening = self._listening
@@ -50,6 +61,8 @@ class Listener:
 
     def stop(self) -> None:
         """Takes no more connections; the socket stays open, it is the supervisor's."""
+        if self._resting is not None:
+            self._resting.cancel()
         self._loop.remove_reader(self._listening.fileno())
 
     def adopt(self, connection: socket.socket, peer: str) -> None:
@@ -59,23 +72,42 @@ class Listener:
 
     def _accept(self) -> None:
         for _ in range(_ONCE):
+            if len(self._deadlines) >= self._most:
+                self._rest(_FULL_SECONDS, f"{self._most} connections are open, further ones wait")
+                return
             try:
                 connection, address = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
-            except OSError as error:
-                self._rest(error)
+            except OSError as error:  # out of descriptors or memory
+                if error.errno not in _EXHAUSTED:
+                    raise
+                self._rest(_EXHAUSTED_SECONDS, f"cannot accept connections for now: {error}")
                 return
+            if self._is_full(address[0]):
+                connection.close()
+                continue
             connection.setblocking(False)
             self.adopt(connection, address[0])
 
-    def _rest(self, error: OSError) -> None:
-        """Out of descriptors or memory: connections wait in the kernel until some are free."""
-        if error.errno not in _EXHAUSTED:
-            raise error
-        log.warning("cannot accept connections for now: %s", error)
+    def _is_full(self, peer: str) -> bool:
+        if self._deadlines.of(peer) < self._most // _SHARE or _is_here(peer):
+            return False
+        self._say(f"{peer} has {self._most // _SHARE} connections open and gets no more")
+        return True
+
+    def _rest(self, seconds: float, why: str) -> None:
+        """Connections wait in the kernel until some have ended."""
+        self._say(why)
         self.stop()
-        self._loop.call_later(0.5, self.start)
+        self._resting = self._loop.call_later(seconds, self.start)
+
+    def _say(self, line: str) -> None:
+        now = self._deadlines.now()
+        self._said = {said: at for said, at in self._said.items() if at > now - _SILENT_SECONDS}
+        if line not in self._said:
+            self._said[line] = now
+            log.warning("%s", line)
 
     def _look(self, connection: socket.socket, peer: str) -> bool:
         """Hands the socket on by its first byte; False when that has not come yet."""
@@ -98,6 +130,8 @@ class Listener:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         scheme = "https" if secure else "http"
         patience = _HANDSHAKE_SECONDS if secure else None
+        opening = _Opening(peer)
+        self._deadlines.add(opening)
         try:
             context = await self._context.get() if secure else None
             await self._loop.connect_accepted_socket(
@@ -106,6 +140,28 @@ class Listener:
         except (OSError, ValueError) as error:  # a handshake that failed is the former, a damaged authority either
             log.info("a connection from %s was not opened: %s", peer, error)
             connection.close()
+        finally:
+            self._deadlines.discard(opening)
+
+
+def _is_here(peer: str) -> bool:
+    """Whether that is an address of this machine's own, or no address at all."""
+    try:
+        return not peer or ipaddress.ip_address(peer.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+class _Opening:
+    """A connection between its first byte and its protocol. The handshake keeps its own time."""
+
+    def __init__(self, peer: str) -> None:
+        self.peer = peer
+        self.deadline = NEVER
+
+    def expire(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 class _Silent:
@@ -114,7 +170,7 @@ class _Silent:
     def __init__(self, listener: Listener, connection: socket.socket, peer: str) -> None:
         self._listener = listener
         self._connection = connection
-        self._peer = peer
+        self.peer = peer
         self.deadline = listener._deadlines.now() + FIRST_BYTE_SECONDS
 
     def wait(self) -> None:
@@ -130,7 +186,7 @@ class _Silent:
 
     def _speaks(self) -> None:
         self._leave()
-        self._listener.adopt(self._connection, self._peer)
+        self._listener.adopt(self._connection, self.peer)
 
     def _leave(self) -> None:
         self._listener._loop.remove_reader(self._connection.fileno())

@@ -37,7 +37,8 @@ _QUESTION_LINKS = 4  # to a socket of their own, so that a question never waits 
 class Options:
     """`listening` is the descriptor of a listening socket; `control` the control plane's socket; `secrets` the folder
     of the certificate authority; `names` further host names of this server; `payload_limit` in bytes, the others in
-    seconds: `clock_window` for signatures, `grace` for running requests at the end."""
+    seconds: `clock_window` for signatures, `grace` for running requests at the end. `connections` is how many clients'
+    there are at once."""
 
     listening: int
     control: Path
@@ -46,6 +47,7 @@ class Options:
     payload_limit: int
     clock_window: float
     grace: float
+    connections: int
 
 
 class Edge:
@@ -65,7 +67,7 @@ class Edge:
         self._proxy = Proxy(loop, self._adopt)
         listening = socket.socket(fileno=options.listening)
         context = LateContext(loop, options.secrets, options.names)
-        self._listener = Listener(loop, listening, context, self._make, self._deadlines)
+        self._listener = Listener(loop, listening, context, self._make, self._deadlines, options.connections)
         self._grace = options.grace
 
     def start(self) -> None:

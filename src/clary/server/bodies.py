@@ -8,6 +8,8 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from clary.errors import ServiceError
 from clary.server.frames import COUNT, PIECE, Frame, Inbound, pack, pack_json
@@ -15,7 +17,6 @@ from clary.server.frames import COUNT, PIECE, Frame, Inbound, pack, pack_json
 _LANDS_FROM = 1024 * 1024  # bytes still to come that are worth a file of the edge's own
 _AHEAD = 32 * 1024 * 1024  # bytes in the file that nobody has read yet
 _TELL = 8 * 1024 * 1024  # bytes read after which the edge hears of it
-_SLOWEST = 64 * 1024  # bytes in a second, of those by whom a thread is kept waiting without being known
 _ON_ITS_WAY = 0.1  # seconds in which comes what an edge has in its hands
 _LOG = logging.getLogger(__name__)
 
@@ -24,17 +25,25 @@ class ClientGone(ConnectionError):
     """The client went away (or sent less than it declared) before its body ended."""
 
 
-class Strangers:
-    """Those of whom nobody knows yet who they are, or who say that they are nobody: at most `most` of their bodies are
-    waited for at once, each for `seconds`, and for longer only as it brings bytes."""
+class Waits:
+    """Waits for bytes of clients: for at most `most` bodies at once, for each `seconds`, and for longer only as it
+    brings `slowest` bytes in each further one; never so long without any. `meanwhile` is entered around each wait."""
 
-    def __init__(self, most: int, seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        most: int,
+        seconds: float = 60.0,
+        slowest: int = 64 * 1024,
+        meanwhile: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._places = threading.BoundedSemaphore(most)
         self._seconds = seconds
+        self._slowest = slowest
+        self._meanwhile = meanwhile
 
     def patience(self, read: int) -> float:
         """Seconds that may pass with the first `read` bytes of a body and the wait for the next."""
-        return self._seconds + read / _SLOWEST
+        return self._seconds + read / self._slowest
 
     def await_bytes(self, inbound: Inbound, seconds: float) -> None:
         """Raises ServiceError when they do not come, or when too many others wait."""
@@ -43,7 +52,9 @@ class Strangers:
         if not self._places.acquire(blocking=False):
             raise ServiceError("SlowDown", "Please reduce your request rate.", 503)
         try:
-            if not inbound.comes(seconds):
+            with self._meanwhile():
+                came = inbound.comes(min(seconds, self._seconds))
+            if not came:
                 raise ServiceError("RequestTimeout", "The request's body did not come in time.", 400)
         finally:
             self._places.release()
@@ -54,8 +65,8 @@ class FrameBody:
     declared, `lands` whether the edge can write it to a file (`land`, see `clary.wire.messages.LandingBody`).
 
     The first read of a body that the client holds back (`expect`) sends CONTINUE. Raises ClientGone when the edge
-    reports that the rest will not come, or the edge itself is lost (then `broken` is set). Until `sender_known` its
-    sender is one of `strangers`: reading may raise ServiceError.
+    reports that the rest will not come, or the edge itself is lost (then `broken` is set). It is waited for as
+    `strangers` says until `sender_known`, and from then on as `known` says: reading may raise ServiceError.
     """
 
     def __init__(
@@ -65,7 +76,8 @@ class FrameBody:
         length: int | None,
         expect: bool,
         lands: bool = False,
-        strangers: Strangers | None = None,
+        strangers: Waits | None = None,
+        known: Waits | None = None,
     ) -> None:
         self.length = length
         self._connection = connection
@@ -81,7 +93,8 @@ class FrameBody:
         self._untold = 0  # of which the edge does not know that they were read
         self._ended = False
         self._gone = False
-        self._strangers = strangers  # none of whom the sender is, once that is known
+        self._waits = strangers
+        self._known = known
         self._begun = 0.0  # on the monotonic clock: the first wait for him
         self.broken = False
 
@@ -102,15 +115,15 @@ class FrameBody:
         return True
 
     def sender_known(self) -> None:
-        self._strangers = None
+        self._waits, self._begun = self._known, 0.0
 
     def _some(self, size: int) -> bytes:
         if not (self._piece or self._landed or self._ended) and size:
             if self._held_back:
                 self._held_back = False
                 self._connection.sendall(pack(Frame.CONTINUE))
-            if self._strangers is not None:
-                self._wait(self._strangers)
+            if self._waits is not None:
+                self._wait(self._waits)
             self._next()
         if self._gone:
             raise ClientGone("the client went away in the middle of its request")
@@ -124,10 +137,10 @@ class FrameBody:
         self._read += len(piece)
         return piece
 
-    def _wait(self, strangers: Strangers) -> None:
+    def _wait(self, waits: Waits) -> None:
         now = time.monotonic()
         self._begun = self._begun or now
-        strangers.await_bytes(self._inbound, max(0.0, self._begun + strangers.patience(self._read) - now))
+        waits.await_bytes(self._inbound, max(0.0, self._begun + waits.patience(self._read) - now))
 
     def _from_file(self, size: int) -> bytes:
         piece = os.pread(self._file, min(size, self._landed), self._read)

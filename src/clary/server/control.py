@@ -1,8 +1,8 @@
 """The control plane's end of the frames: a lane for requests, one for questions, and a room for requests that wait.
 
-A request may be slow because its client is: an upload that trickles in holds a thread until it has come. Questions are
-whole frames of our own processes, answered at once, and invocations wait for them: they never share a thread. A request
-whose answer is held leaves its thread.
+A request may be slow because its client is: an upload that trickles in holds a thread until it has come, and another
+stands in for that thread meanwhile. Questions are whole frames of our own processes, answered at once, and invocations
+wait for them: they never share a thread. A request whose answer is held leaves its thread.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import functools
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from clary.server.bodies import Strangers
+from clary.server.bodies import Waits
 from clary.server.exchange import Application, Hold, serve_question, serve_request
 from clary.server.frames import questions_socket
 from clary.server.lane import Lane
@@ -24,6 +25,7 @@ from clary.server.waiting import WaitingRoom
 Answer = Callable[[dict[str, Any]], dict[str, Any]]
 
 _QUESTION_THREADS = 4  # an edge asks at most so many at once
+_SLOWEST = 1024  # bytes in a second, of an upload that takes longer than a lane's patience
 
 
 class ControlServer:
@@ -31,10 +33,10 @@ class ControlServer:
 
     `threads` bounds how many requests run at once; further ready connections wait in the kernel. A peer that is silent
     for `patience` seconds in the middle of an exchange loses its connection. `room` is where requests wait that
-    `application` holds; `turns` are for `threads`, for those who have to know which of these wait; `strangers` bounds
-    how many may wait for bodies whose senders `application` does not know. `start` binds the sockets and returns;
-    `stop` answers who waits, takes no new exchange, gives running ones `grace` seconds, and returns whether all of them
-    ended.
+    `application` holds; `turns` are for those who have to know which threads wait, and for more threads than `threads`:
+    as many as those stand in for threads that wait for bodies, and for no more is waited; `strangers` bounds how many
+    may wait for bodies whose senders `application` does not know. `start` binds the sockets and returns; `stop` answers
+    who waits, takes no new exchange, gives running ones `grace` seconds, and returns whether all of them ended.
     """
 
     def __init__(
@@ -46,10 +48,14 @@ class ControlServer:
         patience: float = 60.0,
         room: WaitingRoom | None = None,
         turns: Turns | None = None,
-        strangers: Strangers | None = None,
+        strangers: Waits | None = None,
     ) -> None:
+        spare = 0 if turns is None else turns.threads - threads
+        known = Waits(spare, patience, _SLOWEST, self._standing_in) if spare else None
         ask = functools.partial(serve_question, answer=answer)
-        serve = functools.partial(serve_request, application=application, park=self._park, strangers=strangers)
+        serve = functools.partial(
+            serve_request, application=application, park=self._park, strangers=strangers, known=known
+        )
         self._room = room or WaitingRoom()
         self._questions = Lane(questions_socket(path), ask, _QUESTION_THREADS, patience)
         self._requests = Lane(path, serve, threads, patience, turns)
@@ -64,6 +70,9 @@ class ControlServer:
         deadline = time.monotonic() + grace
         self._room.close()
         return all([self._requests.stop(deadline), self._questions.stop(deadline)])
+
+    def _standing_in(self) -> AbstractContextManager[None]:
+        return self._requests.standing_in()
 
     def _park(self, connection: socket.socket, hold: Hold) -> bool:
         return self._room.enter(connection, hold, self._requests.give_back)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clary.objects.base import FileBody
-from clary.server.bodies import ClientGone, FrameBody, Strangers
+from clary.server.bodies import ClientGone, FrameBody, Waits
 from clary.server.frames import PIECE, Frame, Inbound, pack, pack_json
 from clary.server.lane import After
 from clary.wire.messages import Headers, Request, Response
@@ -40,17 +40,18 @@ def serve_request(
     connection: socket.socket,
     application: Application,
     park: Callable[[socket.socket, Hold], bool],
-    strangers: Strangers | None = None,
+    strangers: Waits | None = None,
+    known: Waits | None = None,
 ) -> After:
-    """Serves one request. `park` takes over the connection of one whose answer is held, or returns False; of
-    `strangers` are those who send requests, until the application knows better. Raises OSError when the connection
-    broke."""
+    """Serves one request. `park` takes over the connection of one whose answer is held, or returns False; its body is
+    waited for as `strangers` says until the application knows its sender, then as `known` does. Raises OSError when the
+    connection broke."""
     inbound = Inbound(connection)
     head = _first(inbound, Frame.REQUEST)
     if head is None:
         return After.OVER
     try:
-        request, body = _request(head, connection, inbound, strangers)
+        request, body = _request(head, connection, inbound, strangers, known)
     except (ValueError, KeyError, TypeError) as error:
         raise ConnectionError(f"no request: {error!r}") from error
     response = _responded(application, request)
@@ -94,10 +95,10 @@ def _first(inbound: Inbound, kind: Frame) -> dict[str, Any] | None:
 
 
 def _request(
-    head: dict[str, Any], connection: socket.socket, inbound: Inbound, strangers: Strangers | None
+    head: dict[str, Any], connection: socket.socket, inbound: Inbound, strangers: Waits | None, known: Waits | None
 ) -> tuple[Request, FrameBody]:
     length, held_back, lands = head.get("length"), bool(head.get("expect")), bool(head.get("lands"))
-    body = FrameBody(connection, inbound, length, held_back, lands, strangers)
+    body = FrameBody(connection, inbound, length, held_back, lands, strangers, known)
     headers = Headers(tuple(map(tuple, head["headers"])))
     scheme, peer = head.get("scheme", "http"), head.get("peer", "")
     return Request(head["method"], head["target"], headers, body, scheme, peer), body

@@ -16,7 +16,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from clary.server.turns import AT_ONCE, Turns
@@ -38,10 +38,12 @@ class Lane:
     """Serves connections to a unix socket that only this user can open; `serve` is called for each that has something
     to read, and raises OSError when the connection broke.
 
-    `threads` bounds how many exchanges there are at once (of these few run, by `turns`, which are for as many);
-    further ready connections wait in the kernel. A peer that is silent for `patience` seconds in the middle of an
-    exchange loses its connection. `start` binds the socket and returns; `stop` takes no new exchange, lets running
-    ones go on until `deadline` (of the monotonic clock), and returns whether all of them ended.
+    `threads` bounds how many exchanges there are at once (of these few run, by `turns`); further ready connections wait
+    in the kernel. `turns` may be for more threads: these stand in for those that wait for somebody (`standing_in`),
+    begin when fewer than half are left that do not, and end when there are too many. A peer that is silent for
+    `patience` seconds in the middle of an exchange loses its connection. `start` binds the socket and returns; `stop`
+    takes no new exchange, lets running ones go on until `deadline` (of the monotonic clock), and returns whether all of
+    them ended.
     """
 
     def __init__(
@@ -63,7 +65,8 @@ class Lane:
         self._mutex = threading.Lock()
         self._stopping = threading.Event()
         self._turns = turns or Turns(AT_ONCE, threads)
-        self._threads: list[threading.Thread] = []
+        self._threads: set[threading.Thread] = set()
+        self._away = 0  # threads that wait, and for which others may stand in
 
     def start(self) -> None:
         """Raises OSError when the socket cannot be bound."""
@@ -71,19 +74,20 @@ class Lane:
         self._epoll.register(self._bell, select.EPOLLIN)  # level-triggered: it wakes every thread
         self._epoll.register(self._listener, select.EPOLLIN | select.EPOLLONESHOT)
         self._turns.start()
-        for number in range(self._count):
-            thread = threading.Thread(target=self._work, name=f"{self._path.stem}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        with self._mutex:
+            for _ in range(self._count):
+                self._begin_thread()
 
     def stop(self, deadline: float) -> bool:
         if not self._stopping.is_set():
             self._stopping.set()
             os.write(self._ringer, b"!")
             self._turns.stop()
-        for thread in self._threads:
+        with self._mutex:
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        ended = not any(thread.is_alive() for thread in self._threads)
+        ended = not any(thread.is_alive() for thread in threads)
         self._close(ended)
         return ended
 
@@ -93,6 +97,34 @@ class Lane:
             ours = self._connections.get(connection.fileno()) is connection
         if ours:
             self._go_on(connection.fileno(), connection, after)
+
+    @contextlib.contextmanager
+    def standing_in(self) -> Iterator[None]:
+        """Around what a thread of this lane waits for in its exchange: another serves in its place, if there is one."""
+        with self._mutex:
+            self._away += 1
+            lacking = len(self._threads) - self._away < (self._count + 1) // 2
+            if lacking and len(self._threads) < self._turns.threads and not self._stopping.is_set():
+                self._begin_thread()
+        try:
+            with self._turns.waiting():
+                yield
+        finally:
+            with self._mutex:
+                self._away -= 1
+
+    def _begin_thread(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self._path.stem}-{len(self._threads)}", daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _is_over(self) -> bool:
+        """Whether the thread that asks has nobody to stand in for; it is not of the lane any more then."""
+        with self._mutex:
+            over = len(self._threads) - self._away > self._count
+            if over:
+                self._threads.discard(threading.current_thread())
+            return over
 
     def _close(self, ended: bool) -> None:
         with self._mutex:
@@ -123,6 +155,8 @@ class Lane:
                 except Exception:
                     _LOG.exception("a thread of the control plane met an error outside an exchange")
                 if not self._turns.end():
+                    if self._is_over():
+                        return
                     self._turns.take()
 
     def _ready(self, descriptor: int) -> None:

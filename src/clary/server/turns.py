@@ -24,7 +24,7 @@ class Turns:
 
     def __init__(self, at_once: int, threads: int) -> None:
         self._at_once = at_once
-        self._threads = threads
+        self.threads = threads
         self._held = min(at_once, threads)
         self._free = threading.Semaphore(self._held)
         self._mutex = threading.Lock()
@@ -42,7 +42,7 @@ class Turns:
         """Whoever waits for a turn gets one."""
         self._stopping.set()
         self._busy.set()
-        self._free.release(self._threads)
+        self._free.release(self.threads)
 
     def take(self) -> None:
         self._free.acquire()
@@ -77,7 +77,7 @@ class Turns:
                 self._waiting.discard(thread)
 
     def _grant(self) -> None:
-        more = min(self._at_once - (self._held - self._uncounted()), self._threads - self._held)
+        more = min(self._at_once - (self._held - self._uncounted()), self.threads - self._held)
         if more > 0:
             self._held += more
             self._free.release(more)

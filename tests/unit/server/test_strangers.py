@@ -1,8 +1,10 @@
-"""Bodies of senders whom nobody knows: few threads wait for them, and not for ever."""
+"""Bodies that do not come: few threads wait for those of senders whom nobody knows, and others stand in for the threads
+that wait for the rest."""
 
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from clary.errors import ServiceError
-from clary.server.bodies import FrameBody, Strangers
+from clary.server.bodies import FrameBody, Waits
 from clary.server.control import ControlServer
 from clary.server.frames import Frame, pack, pack_json, receive
+from clary.server.turns import AT_ONCE, Turns
 from clary.wire.messages import Request, Response
 
 _THREADS = 4
+_PATIENCE = 60.0
 
 
 def read(request: Request) -> Response:
@@ -30,7 +34,7 @@ def read(request: Request) -> Response:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Iterator[Path]:
-    server = ControlServer(tmp_path / "control.sock", read, dict, _THREADS, strangers=Strangers(2, 1.0))
+    server = ControlServer(tmp_path / "control.sock", read, dict, _THREADS, strangers=Waits(2, 1.0))
     server.start()
     yield tmp_path / "control.sock"
     server.stop()
@@ -70,3 +74,38 @@ def test_a_sender_who_is_known_is_waited_for(path: Path) -> None:
             each.sendall(pack(Frame.DATA, b"d") + pack(Frame.END))
             assert b'"status":200' in told(each)
             assert receive(each) == (Frame.DATA, b"abcd")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Two threads, and two more."""
+    server = ControlServer(tmp_path / "small.sock", read, dict, 2, turns=Turns(AT_ONCE, 4))
+    server.start()
+    yield tmp_path / "small.sock"
+    server.stop()
+
+
+def test_senders_who_are_known_and_slow_keep_nobody_else_waiting(small: Path) -> None:
+    for _ in range(2):  # what ends leaves no more threads than there were
+        with contextlib.ExitStack() as waiting:
+            slow = [waiting.enter_context(begun(small, "/known")) for _ in range(5)]
+            for _ in range(3):  # more than may be waited for
+                sent_away = next(iter(select.select(slow, [], [], _PATIENCE)[0]))
+                assert b"SlowDown" in told(sent_away)
+                sent_away.sendall(pack(Frame.ABORT))  # as an edge does
+                slow.remove(sent_away)
+            with begun(small, "/known") as quick:
+                quick.sendall(pack(Frame.END))
+                assert b'"status":200' in told(quick)
+            for each in slow:
+                each.sendall(pack(Frame.DATA, b"d") + pack(Frame.END))
+                assert b'"status":200' in told(each)
+                assert receive(each) == (Frame.DATA, b"abcd")
+
+
+def test_a_sender_who_is_known_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    server = ControlServer(tmp_path / "brief.sock", read, dict, 2, patience=1.0, turns=Turns(AT_ONCE, 4))
+    server.start()
+    with begun(tmp_path / "brief.sock", "/known") as stalled:
+        assert b"RequestTimeout" in told(stalled)
+    server.stop()

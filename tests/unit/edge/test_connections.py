@@ -1,0 +1,104 @@
+"""How many connections there may be."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import select
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clary.config import Settings
+from clary.edge.deadlines import Deadlines
+from clary.edge.listener import Listener
+
+from .conftest import EdgeProcess, Plane
+
+_PATIENCE = 60.0
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[EdgeProcess]:
+    """An edge with room for three connections."""
+    settings = Settings.load({}, home=tmp_path)
+    settings.run.mkdir(parents=True, exist_ok=True)
+    plane, edge = Plane(settings.run / "control.sock"), EdgeProcess(tmp_path, CLARY_EDGE_CONNECTIONS="3")
+    plane.start()
+    yield edge
+    edge.stop()
+    plane.stop()
+
+
+def test_one_too_many_waits_until_another_has_ended(small: EdgeProcess) -> None:
+    open_ = [http.client.HTTPConnection("127.0.0.1", small.port, timeout=_PATIENCE) for _ in range(3)]
+    for each in open_:
+        each.request("GET", "/")
+        assert each.getresponse().read()
+    with small.connect(_PATIENCE) as late:
+        late.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        until = time.monotonic() + _PATIENCE
+        while "3 connections are open, further ones wait" not in small.log.read_text():
+            assert time.monotonic() < until
+        assert not select.select([late], [], [], 0)[0]
+        open_[0].request("GET", "/")  # those that are open go on
+        assert open_[0].getresponse().read()
+        open_[1].close()
+        assert late.recv(1000).startswith(b"HTTP/1.1 200 ")
+    for each in open_:
+        each.close()
+
+
+class _FromElsewhere(socket.socket):
+    """A listening socket to which all come from another machine."""
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        return super().accept()[0], ("192.0.2.1", 1)
+
+
+class _Kept(asyncio.Protocol):
+    """A connection that stays."""
+
+    def __init__(self, peer: str, deadlines: Deadlines) -> None:
+        self.peer = peer
+        self.deadline = float("inf")
+        self._deadlines = deadlines
+
+    def connection_made(self, transport: Any) -> None:
+        self._deadlines.add(self)
+        transport.write(b"!")
+
+    def expire(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+@pytest.mark.parametrize(("kind", "most"), [(_FromElsewhere, 2), (socket.socket, 4)])
+def test_one_address_does_not_get_all(kind: type[socket.socket], most: int) -> None:
+    async def connections() -> int:
+        """How many of four are let in."""
+        loop = asyncio.get_running_loop()
+        deadlines, context = Deadlines(loop), None
+        with kind() as listening, contextlib.ExitStack() as clients:
+            listening.bind(("127.0.0.1", 0))
+            listening.listen()
+            make = lambda _, peer: _Kept(peer, deadlines)  # noqa: E731
+            Listener(loop, listening, context, make, deadlines, 4).start()  # type: ignore[arg-type]
+            let_in = 0
+            for _ in range(4):
+                client = clients.enter_context(socket.socket())
+                client.setblocking(False)
+                await loop.sock_connect(client, listening.getsockname())
+                await loop.sock_sendall(client, b"GET")
+                with contextlib.suppress(ConnectionResetError):
+                    let_in += bool(await asyncio.wait_for(loop.sock_recv(client, 1), _PATIENCE))
+            loop.remove_reader(listening.fileno())
+            deadlines.close()
+        return let_in
+
+    assert asyncio.run(connections()) == most
