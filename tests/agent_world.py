@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
@@ -30,7 +31,9 @@ from clary.compute.base import Observation
 from clary.compute.link import AgentLink, socket_path
 from clary.compute.local import LocalCompute
 from clary.config import Settings
+from clary.contract.folder import JOBS_SOCKET
 from clary.contract.instance import Channel, Credentials, Image, InstanceSpec
+from clary.contract.link import Holder
 from clary.contract.processes import running
 from clary.sandbox.limits import Group
 from clary.store import logs as log_store
@@ -100,6 +103,10 @@ def make_inside(folder: Path) -> Path:
     return folder
 
 
+class _UnixServer(ThreadingUnixStreamServer):
+    request_queue_size = 128
+
+
 @dataclass
 class SmallS3:
     """Enough of S3 to stage and collect: objects by bucket and key, refusals and outages on demand."""
@@ -110,7 +117,8 @@ class SmallS3:
     cut: int = 0  # bodies still to break off in the middle
     dead_key: str = ""  # an access key that has expired
 
-    def start(self, port: int = 0) -> None:
+    def start(self, port: int = 0, path: Path | None = None) -> None:
+        """At a port, and for jobs at a unix socket's `path`."""
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -125,16 +133,21 @@ class SmallS3:
                 return
 
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        self._servers: list[ThreadingHTTPServer | ThreadingUnixStreamServer] = [self._server]
+        if path is not None:
+            self._servers.append(_UnixServer(str(path), Handler))
+        for each in self._servers:
+            each.daemon_threads = True
+            threading.Thread(target=each.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
 
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        for each in self._servers:
+            each.shutdown()
+            each.server_close()
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("content-length", "0")))
@@ -210,11 +223,11 @@ class World:
         self.records = SqliteDatabase(str(self.settings.data / "records.sqlite"), RECORDS)
         self.logs = SqliteDatabase(str(self.settings.data / "logs.sqlite"), LOGS)
         self.s3 = SmallS3()
-        self.s3.start()
+        self.s3.start(path=self.settings.run / JOBS_SOCKET)
         self.port = self.s3.port
         self.changed = threading.Condition()
         self.keys = iter(f"AKIA{number}" for number in range(1000))
-        self.sessions: Callable[[InstanceSpec], Credentials] = self._session
+        self.sessions: Callable[[InstanceSpec, Holder], Credentials] = self._session
         self.start_control()
         self.start_launcher()
 
@@ -236,10 +249,10 @@ class World:
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.launcher = subprocess.Popen([*command, "--logs", str(self.settings.logs)], env=environment)
 
-    def _opened(self, spec: InstanceSpec) -> Credentials:
-        return self.sessions(spec)
+    def _opened(self, spec: InstanceSpec, holder: Holder) -> Credentials:
+        return self.sessions(spec, holder)
 
-    def _session(self, _spec: InstanceSpec) -> Credentials:
+    def _session(self, _spec: InstanceSpec, _holder: Holder) -> Credentials:
         return Credentials(next(self.keys), "secret", "token", time.time() + 3600)
 
     def _wake(self, _instance: str) -> None:
@@ -263,6 +276,7 @@ class World:
             "output": "s3://out/job/output",
             "stop_grace": 5.0,
             "isolation": self.settings.isolation,
+            "server": f"http://127.0.0.1:{self.port}",
             **given,
         }
         values.setdefault("log_stream", values["id"])

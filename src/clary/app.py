@@ -26,6 +26,7 @@ from clary.compute.local import LocalCompute
 from clary.config import Settings
 from clary.context import Platform, Stores
 from clary.contract.instance import Credentials, InstanceSpec
+from clary.contract.link import Holder
 from clary.images import inside
 from clary.images.local import LocalImages
 from clary.objects.choice import object_store
@@ -212,12 +213,14 @@ def _database(
     return SqliteDatabase(str(settings.data / f"{name}.db"), metadata, waiting)
 
 
-def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callable[[InstanceSpec], Credentials]:
-    """What agents work with: a session of their job's role, if that still trusts SageMaker; renewed by asking again."""
+def _role_sessions(records: Database, secrets: RootKey, clock: Clock) -> Callable[[InstanceSpec, Holder], Credentials]:
+    """What agents and jobs work with: a session of the job's role, if that still trusts SageMaker; renewed by asking
+    again."""
 
-    def credentials(spec: InstanceSpec) -> Credentials:
+    def credentials(spec: InstanceSpec, holder: Holder) -> Credentials:
         records.read(lambda connection: passing.check(connection, spec.role_arn, spec.account, spec.job_arn))
-        return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock, agent=True)
+        agents = holder == "agent"
+        return open_session(records, secrets, spec.role_arn, "SageMaker", _JOB_SESSION_SECONDS, clock, agent=agents)
 
     return credentials
 

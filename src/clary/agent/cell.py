@@ -18,8 +18,9 @@ from clary.sandbox import Confinement
 _TRIES = 5  # fork servers that may die before a sandbox is there
 _ANSWER = 60.0  # seconds for a fork server to load its libraries and for a sandbox to be made
 _LONGEST_REQUEST = 192 * 1024  # bytes: what clary.runner.forkserver takes in one message
+_MOST_HANDED = 8  # sockets
 _CREDENTIALS, _DESCRIPTOR = struct.Struct("iII"), struct.Struct("i")
-_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size)
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size * _MOST_HANDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Request:
 class Cell:
     """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
     something (then call `hear`). `status` is the job's exit status once it ended. The job waits at `gate`, a writing
-    end, until `release`. `listener` is the socket at which it asks for credentials, where there is one."""
+    end, until `release`. `handed` are the sockets that listen inside, as its confinement has them."""
 
     def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control
@@ -48,13 +49,13 @@ class Cell:
         self._gate = gate
         self.status: int | None = None
         self.ended = False
-        self.listener: socket.socket | None = None
+        self.handed: tuple[socket.socket, ...] = ()
         self._handle = -1
 
     def hear(self) -> None:
         """Reads what init said. At its end without a status the whole sandbox was killed."""
-        message, pid, listener = _receive(self.control)
-        self.listener = self.listener or listener
+        message, pid, handed = _receive(self.control)
+        self.handed += handed
         if pid and self._handle < 0:
             with contextlib.suppress(ProcessLookupError):
                 self._handle = os.pidfd_open(pid)
@@ -100,10 +101,10 @@ class Cell:
         """Ends what still runs, by closing the socket that init watches."""
         self.control.close()
         self._shut_gate()
-        if self.listener is not None:
+        for each in self.handed:
             with contextlib.suppress(OSError):
-                self.listener.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
-            self.listener.close()
+                each.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
+            each.close()
         for descriptor in (self.stdout, self.stderr):
             os.close(descriptor)
 
@@ -185,16 +186,17 @@ def _is_made(cell: Cell) -> bool:
     return True
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int, socket.socket | None]:
-    """One message (None at the end), its sender's pid (0 when it is not told), and the socket that came with it."""
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int, tuple[socket.socket, ...]]:
+    """One message (None at the end), its sender's pid (0 when it is not told), and the sockets that came with it."""
     try:
         data, ancillary, _, _ = control.recvmsg(65536, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
     except ConnectionError:
-        return None, 0, None
-    pid, handed = 0, None
+        return None, 0, ()
+    pid, handed = 0, tuple[socket.socket, ...]()
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             pid = _CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0]
         elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            handed = socket.socket(fileno=_DESCRIPTOR.unpack(value[: _DESCRIPTOR.size])[0])
+            whole = value[: len(value) - len(value) % _DESCRIPTOR.size]
+            handed = tuple(socket.socket(fileno=each) for (each,) in _DESCRIPTOR.iter_unpack(whole))
     return (json.loads(data) if data else None), pid, handed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import shutil
@@ -12,10 +13,10 @@ from pathlib import Path
 
 from clary.agent import failures
 from clary.agent.cell import Cell, Preparation, Request
-from clary.agent.credentials import CredentialEndpoint
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
 from clary.agent.orders import Orders
+from clary.agent.reach import Reach
 from clary.agent.s3 import S3, Unwanted
 from clary.agent.spool import Spool
 from clary.contract import launch
@@ -45,6 +46,8 @@ class Context:
     authorities: str = ""
     collecting: bool = False
     requirements: str = ""  # the environment with what the code's requirements.txt names; "" for the image's own
+    closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What ends with the instance's run."""
     _position: int = field(default=0, repr=False)
 
     @property
@@ -66,11 +69,13 @@ class Context:
             raise InternalFailure(str(error)) from error
 
     @functools.cached_property
-    def endpoint(self) -> CredentialEndpoint | None:
-        """Where the job gets its role's session; None for one without any network. Raises InternalFailure."""
+    def reach(self) -> Reach | None:
+        """What the job reaches; None for one without any network. Raises InternalFailure."""
         if self.spec.network_isolation:
             return None
-        return CredentialEndpoint(self.spec.role_arn, self.link.credentials, inside=self.rung == "namespaces")
+        reach = Reach(self.spec, self.link.lent, inside=self.rung == "namespaces")
+        self.closing.callback(reach.close)
+        return reach
 
     def wanted(self) -> bool:
         """Whether to go on. A stop ends the staging but not the upload of what there is."""
@@ -140,8 +145,8 @@ class Context:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
         write_durably(self.folder.started, str(time.time()))
         cell = preparation.cell()
-        if self.endpoint is not None:
-            self.endpoint.serve(cell)
+        if self.reach is not None:
+            self.reach.serve(cell.handed)
         cell.release()
         return cell
 

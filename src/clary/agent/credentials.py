@@ -2,7 +2,8 @@
 
 It answers `GET /v2/credentials/<secret>`, over HTTP, to the processes of one sandbox: the socket is one of that
 sandbox's network namespace. Where there is none (a plain process), it is at a port of the machine's loopback, and wants
-a token besides. It ends with the sandbox. Nothing of a session is in the environment or in a file of the job.
+a token besides. It ends with the sandbox. Nothing of a session is in the environment or in a file of the job, and the
+session is not the agent's own.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from clary.agent.cell import Cell
 from clary.agent.failures import ClientFailure
 from clary.contract.instance import Credentials
 
@@ -34,7 +34,7 @@ _REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 503: "Service Unavail
 class CredentialEndpoint:
     """Of one instance. session() gives the credentials of `role`, renewed in time, or None when there are none any
     more; it raises ClientFailure when the role gives none. `inside`: whether it is reached by a socket of the sandbox's
-    own. `environment` is what tells SDKs where it is."""
+    own, which `serve` is given then. `environment` is what tells SDKs where it is."""
 
     def __init__(self, role: str, session: Callable[[], Credentials | None], *, inside: bool) -> None:
         self._role = role
@@ -53,11 +53,17 @@ class CredentialEndpoint:
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
         }
 
-    def serve(self, cell: Cell) -> None:
-        """Answers until the cell is closed."""
-        cell.listener = cell.listener or self._listener
-        if cell.listener is not None:
-            threading.Thread(target=self._run, args=(cell.listener,), name="credentials", daemon=True).start()
+    def serve(self, handed: socket.socket | None) -> None:
+        """Answers until the socket is shut down: one that was `handed` out by its owner, its own by `close`."""
+        listener = handed or self._listener
+        if listener is not None:
+            threading.Thread(target=self._run, args=(listener,), name="credentials", daemon=True).start()
+
+    def close(self) -> None:
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
+            self._listener.close()
 
     def _run(self, listener: socket.socket) -> None:
         """Few exchanges at a time: a job that asks without end holds up nobody but itself, and what connects and says

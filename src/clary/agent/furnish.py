@@ -18,7 +18,6 @@ from clary.sandbox.limits import Group, make_group
 MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
-SERVER_VARIABLE = "AWS_ENDPOINT_URL"
 FRAMEWORK_VARIABLE = "CLARY_FRAMEWORK"
 COMMAND_VARIABLE = "CLARY_COMMAND"
 IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
@@ -71,10 +70,10 @@ def _resources(spec: InstanceSpec) -> dict[str, Any]:
 
 
 def environment(context: Context, confinement: Confinement, service: Mapping[str, str]) -> dict[str, str]:
-    """The user's pairs, under what the service sets; AWS_ENDPOINT_URL* stays the user's to choose. A job that can reach
-    the server is told where it is: the session that it is given is of use nowhere else."""
-    spec = context.spec
-    found = {SERVER_VARIABLE: context.link.server()} if confinement.rung == "plain" else dict(_NO_INDEX)
+    """The user's pairs, under what the service sets. What points clients at the server stays the user's to choose."""
+    spec, reach = context.spec, context.reach
+    found = dict(_NO_INDEX) if confinement.rung == "namespaces" else {}
+    found |= reach.pointing if reach is not None else {}
     ours = {
         "PATH": f"{context.environment}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/tmp",
@@ -85,15 +84,15 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
         (ALGORITHM_VARIABLE if spec.image.kind == "builtin" else FRAMEWORK_VARIABLE): spec.image.algorithm,
         **service,
     }
-    if context.endpoint is not None:
-        ours |= context.endpoint.environment
+    if reach is not None:
+        ours |= reach.credentials
     if confinement.rung == "plain":
         ours[BASE_VARIABLE] = confinement.inside_base
     return {**found, **spec.environment, **ours}
 
 
 def confinement(context: Context, group: Group, readonly: Sequence[str] = (), sockets: str = "") -> Confinement:
-    spec, folder = context.spec, context.folder
+    spec, folder, reach = context.spec, context.folder, context.reach
     return Confinement(
         rung=context.rung,
         base=str(folder.base),
@@ -107,7 +106,8 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         cgroups=group.paths,
         nice=spec.nice,
         data_limit=0 if group.limits_memory else spec.memory,
-        credentials=context.rung == "namespaces" and context.endpoint is not None,
+        listening=reach.listening if reach is not None else (),
+        authorities=reach.authorities if reach is not None else "",
     )
 
 

@@ -19,6 +19,9 @@ from clary.contract.link import (
     Acknowledged,
     Claim,
     Claimed,
+    Holder,
+    Lend,
+    Lent,
     MessageError,
     Refresh,
     Refused,
@@ -32,7 +35,12 @@ from clary.contract.link import (
 _WINDOW = 256 * 1024  # bytes sent and not acknowledged; bounds what both ends hold in their sockets
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0  # seconds between two tries to connect
 _EARLY = 1200.0  # seconds before their end at which credentials are renewed: SDKs inside ask anew 900 before it
+_DENIED = 5.0  # seconds until a session that was denied to a job is asked for anew
 _ANSWER = 30.0  # seconds without an answer after which a connection counts as dead
+
+
+def _ends_soon(session: Credentials | None) -> bool:
+    return session is not None and session.expires - time.time() < _EARLY
 
 
 class Link:
@@ -44,8 +52,10 @@ class Link:
         self._orders = orders
         self._more = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._changed = threading.Condition()
-        self._session = Session(None)
-        self._refresh = False
+        self._sessions: dict[Holder, Session] = {"agent": Session(None), "job": Session(None)}
+        self._wanted: set[Holder] = set()  # whose session has to be a new one
+        self._asked: set[Holder] = set()  # of these, on the present connection
+        self._denied_until = 0.0  # on the monotonic clock
         self._due = math.inf  # on the monotonic clock
         self.endpoint = ""
         """The server's base URL, as it said at the last claim; there are no credentials before that."""
@@ -72,30 +82,38 @@ class Link:
             self._due = math.inf if due else self._due
         return due
 
-    def server(self) -> str:
-        """The server's base URL, waiting for its first word; "" when the instance is not wanted any more."""
-        with self._changed:
-            while not self.endpoint and self._orders.wanted:
-                self._changed.wait(0.2)
-            return self.endpoint
-
     def credentials(self, refresh: bool = False) -> Credentials | None:
-        """The role's session, waiting for one while the server is away; None when the instance is not wanted any
-        more. Raises ClientFailure when the role gives none."""
+        """The role's session for the agent, waiting for one while the server is away; None when the instance is not
+        wanted any more. Raises ClientFailure when the role gives none."""
         with self._changed:
-            old = self._session.credentials
-            if refresh or (old and old.expires - time.time() < _EARLY):
-                self._refresh = True
-                self.wake()
-            stale = old if refresh else None
-            while (now := self._session).credentials is None or now.credentials is stale:
-                if now.denied:
-                    raise ClientFailure(now.denied)
-                gone = self._orders.down or self._orders.refused
-                if gone or (self._orders.stop and now.credentials is None):
-                    break
-                self._changed.wait(0.2)
-            return self._session.credentials
+            old = self._sessions["agent"].credentials
+            if refresh or _ends_soon(old):
+                self._want("agent")
+            return self._await("agent", stale=old if refresh else None)
+
+    def lent(self) -> Credentials | None:
+        """The same for the job's own code, asked for when it is first wanted. A denial is good for some seconds."""
+        with self._changed:
+            old = self._sessions["job"]
+            if old.denied and time.monotonic() >= self._denied_until:
+                old = self._sessions["job"] = Session(None)
+            if not old.denied and (old.credentials is None or _ends_soon(old.credentials)):
+                self._want("job")
+            return self._await("job")
+
+    def _want(self, holder: Holder) -> None:
+        self._wanted.add(holder)
+        self.wake()
+
+    def _await(self, holder: Holder, stale: Credentials | None = None) -> Credentials | None:
+        while (now := self._sessions[holder]).credentials is None or now.credentials is stale:
+            if now.denied:
+                raise ClientFailure(now.denied)
+            gone = self._orders.down or self._orders.refused
+            if gone or (self._orders.stop and now.credentials is None):
+                break
+            self._changed.wait(0.2)
+        return self._sessions[holder].credentials
 
     def _run(self, first: socket.socket | None) -> None:
         pause, connection = _SHORTEST_PAUSE, first
@@ -118,22 +136,30 @@ class Link:
         except OSError:
             connection.close()
             return None
-        self._refresh = False
+        with self._changed:
+            self._wanted.discard("agent")  # the answer brings one
+            self._asked.clear()
         return connection
 
-    def take_refresh(self) -> bool:
-        wanted, self._refresh = self._refresh, False
-        return wanted
+    def take_wanted(self) -> set[Holder]:
+        """Whose sessions are to be asked for now."""
+        with self._changed:
+            found = self._wanted - self._asked
+            self._asked |= found
+            return found
 
     def hear(self, line: bytes) -> None:
         match decode(line):
             case Claimed(endpoint, session, stop):
                 self.endpoint = endpoint
-                self._set(session)
+                self._set("agent", session)
                 if stop:
                     self._orders.ask_stop()
             case Renewed(session):
-                self._set(session)
+                self._set("agent", session)
+            case Lent(session):
+                self._denied_until = time.monotonic() + _DENIED
+                self._set("job", session)
             case Acknowledged(position):
                 self._spool.acknowledge(position)
             case Stop():
@@ -144,9 +170,11 @@ class Link:
             case other:
                 raise MessageError(f"{type(other).__name__} is not for an agent")
 
-    def _set(self, session: Session) -> None:
+    def _set(self, holder: Holder, session: Session) -> None:
         with self._changed:
-            self._session = session
+            self._sessions[holder] = session
+            self._wanted.discard(holder)
+            self._asked.discard(holder)
             self._changed.notify_all()
 
 
@@ -180,8 +208,8 @@ class _Exchange:
                 self._receive()
 
     def _send(self) -> None:
-        if self._link.take_refresh():
-            self._connection.sendall(encode(Refresh()))
+        for holder in self._link.take_wanted():
+            self._connection.sendall(encode(Refresh() if holder == "agent" else Lend()))
         if self._link.take_due():
             self._goal = self._spool.end
         while self._sent < self._goal and self._sent - self._spool.acknowledged < _WINDOW:

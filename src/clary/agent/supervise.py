@@ -57,7 +57,8 @@ def _leave(context: Context, record: ExitRecord) -> None:
 def _run(context: Context) -> ExitRecord:
     started = time.time()
     try:
-        return _RUNS[context.spec.purpose](context)
+        with context.closing:
+            return _RUNS[context.spec.purpose](context)
     except Exception as error:
         traceback.print_exc()
         text = f"InternalServerError: {type(error).__name__}: {error}"

@@ -23,6 +23,9 @@ from clary.contract.link import (
     Acknowledged,
     Claim,
     Claimed,
+    Holder,
+    Lend,
+    Lent,
     LogBatch,
     Message,
     MessageError,
@@ -46,8 +49,9 @@ _READ = 256 * 1024
 
 
 class AgentLink:
-    """Listens on `path` from `start` on. `endpoint` is the server's base URL. credentials(spec) opens a session of the
-    instance's role, or raises ServiceError. wake(instance id) is called after the commit of anything but log lines."""
+    """Listens on `path` from `start` on. `endpoint` is the server's base URL. credentials(spec, holder) opens a session
+    of the instance's role, or raises ServiceError. wake(instance id) is called after the commit of anything but log
+    lines."""
 
     def __init__(
         self,
@@ -55,7 +59,7 @@ class AgentLink:
         endpoint: str,
         records: Database,
         logs: Database,
-        credentials: Callable[[InstanceSpec], Credentials],
+        credentials: Callable[[InstanceSpec, Holder], Credentials],
         clock: Clock,
         wake: Callable[[str], None],
     ) -> None:
@@ -140,13 +144,13 @@ class AgentLink:
         return row.spec
 
     def _answer(self, agent: _Agent, spec: InstanceSpec) -> None:
-        session = self._session(spec)
+        session = self._session(spec, "agent")
         row = self._records.read(lambda connection: rows.find(connection, spec.id))
         agent.send(Claimed(self._endpoint, session, stop=row is not None and row.stop_asked))
 
-    def _session(self, spec: InstanceSpec) -> Session:
+    def _session(self, spec: InstanceSpec, holder: Holder) -> Session:
         try:
-            return Session(self._credentials(spec))
+            return Session(self._credentials(spec, holder))
         except ServiceError:
             return Session(
                 None,
@@ -182,7 +186,9 @@ class AgentLink:
             changed = not all(isinstance(each, LogBatch) for each in contents)
             self._ingest.bring(spec, contents, lambda error: self._taken(agent, spec, error, max(ends), changed))
         if any(isinstance(each, Refresh) for each in messages):
-            agent.send(Renewed(self._session(spec)))
+            agent.send(Renewed(self._session(spec, "agent")))
+        if any(isinstance(each, Lend) for each in messages):
+            agent.send(Lent(self._session(spec, "job")))
 
     def _taken(self, agent: _Agent, spec: InstanceSpec, error: Exception | None, end: int, changed: bool) -> None:
         """An agent whose reports cannot be taken, or who takes no answer, has to come again."""

@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+JOBS_SOCKET = "jobs.sock"
 # struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid
 _LOCK = struct.Struct("@hhqqi4x")
 
@@ -75,6 +76,11 @@ def socket_folder(link: str, instance: str) -> Path:
     """The folder of an instance's model server socket: beside the agent link and not in the instance's folder, since a
     unix socket's path has at most 107 bytes."""
     return Path(link).parent / ("i-" + hashlib.sha256(instance.encode()).hexdigest()[:16])
+
+
+def jobs_socket(link: str) -> Path:
+    """Where the server's edges take what jobs send: beside the agent link."""
+    return Path(link).parent / JOBS_SOCKET
 
 
 def write_durably(path: Path, text: str) -> None:

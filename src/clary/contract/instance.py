@@ -62,9 +62,10 @@ class InstanceSpec:
     `output_key` the KMS key (id, alias or ARN) that encrypts what goes there, "" for what the bucket is set to;
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
     `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
-    that this agent is the one that was launched. `nice` (0 to 19): how far the instance steps back where cores are
-    short. `entrypoint` and `arguments` run in place of what the image runs by itself (training); () for what the
-    request leaves out.
+    that this agent is the one that was launched. `server` is the server's base URL for what runs inside, `authority`
+    the file with the certificates by which that is trusted; "" for none. `nice` (0 to 19): how far the instance steps
+    back where cores are short. `entrypoint` and `arguments` run in place of what the image runs by itself (training);
+    () for what the request leaves out.
     """
 
     id: str
@@ -100,6 +101,8 @@ class InstanceSpec:
     nice: int = 0
     entrypoint: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
+    server: str = ""
+    authority: str = ""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), separators=(",", ":"))

@@ -4,8 +4,8 @@ One JSON object per line. The agent speaks first:
 
     agent -> control   Claim {instance, token, version}
     control -> agent   Claimed {endpoint, session, stop} or Refused {reason}, after which the connection ends
-    agent -> control   Report {position, kind, value}*, Refresh {}
-    control -> agent   Acknowledged {position}, Stop {}, Renewed {session}
+    agent -> control   Report {position, kind, value}*, Refresh {}, Lend {}
+    control -> agent   Acknowledged {position}, Stop {}, Renewed {session}, Lent {session}
 
 A report's `position` is where it begins in the agent's spool; `Acknowledged.position` is where the last report handled
 ends (its position plus the bytes of its line). It is acknowledged after what it says is durable, and reports are sent
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from clary.contract.instance import Credentials, ExitRecord, Phase
 
@@ -101,13 +101,27 @@ class Report:
                 return ExitRecord.from_json(json.dumps(self.value))
 
 
+Holder = Literal["agent", "job"]
+"""Who works with a session of the role: the agent, or the job's own code, which is told less."""
+
+
 @dataclass(frozen=True)
 class Refresh:
-    """Asks for fresh credentials; the answer is Renewed."""
+    """Asks for fresh credentials of the agent's; the answer is Renewed."""
 
 
 @dataclass(frozen=True)
 class Renewed:
+    session: Session
+
+
+@dataclass(frozen=True)
+class Lend:
+    """Asks for fresh credentials for the job's own code; the answer is Lent."""
+
+
+@dataclass(frozen=True)
+class Lent:
     session: Session
 
 
@@ -121,10 +135,8 @@ class Stop:
     """SIGTERM, the spec's grace, SIGKILL."""
 
 
-Message = Claim | Claimed | Refused | Report | Refresh | Renewed | Acknowledged | Stop
-_KINDS: dict[str, type[Any]] = {
-    each.__name__: each for each in (Claim, Claimed, Refused, Report, Refresh, Renewed, Acknowledged, Stop)
-}
+Message = Claim | Claimed | Refused | Report | Refresh | Renewed | Lend | Lent | Acknowledged | Stop
+_KINDS: dict[str, type[Any]] = {each.__name__: each for each in get_args(Message)}
 
 
 class MessageError(Exception):

@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """All but the listening socket comes from the settings (CLARY_* in the environment)."""
     parser = argparse.ArgumentParser(prog="python -m clary.edge", description="One edge process of a Clary server.")
     parser.add_argument("--fd", type=int, required=True, help="the descriptor of a listening socket")
+    parser.add_argument("--jobs", type=int, help="that of the socket at which jobs come in")
     parser.add_argument("--name", default="edge", help="what the log calls this process")
     given = parser.parse_args(arguments)
     settings = Settings.load()
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _raise_descriptor_limit()
     options = Options(
         listening=given.fd,
+        jobs=given.jobs,
         control=settings.run / "control.sock",
         secrets=settings.secrets,
         names=(settings.host,),

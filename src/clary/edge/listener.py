@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 FIRST_BYTE_SECONDS = 10.0
 _HANDSHAKE_SECONDS = 10.0
 _TLS_HANDSHAKE = b"\x16"
+_HERE = "127.0.0.1"  # whose connection to a unix socket is
 _ONCE = 64  # connections accepted before others have a turn
 _SHARE = 2  # one part in so many of all connections is the most that one address gets
 _FULL_SECONDS = 0.1  # until the next look whether a connection has ended, of as many as there may be
@@ -84,11 +85,12 @@ class Listener:
                     raise
                 self._rest(_EXHAUSTED_SECONDS, f"cannot accept connections for now: {error}")
                 return
-            if self._is_full(address[0]):
+            peer = address[0] if address else _HERE
+            if self._is_full(peer):
                 connection.close()
                 continue
             connection.setblocking(False)
-            self.adopt(connection, address[0])
+            self.adopt(connection, peer)
 
     def _is_full(self, peer: str) -> bool:
         if self._deadlines.of(peer) < self._most // _SHARE or _is_here(peer):

@@ -35,12 +35,13 @@ _QUESTION_LINKS = 4  # to a socket of their own, so that a question never waits 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`listening` is the descriptor of a listening socket; `control` the control plane's socket; `secrets` the folder
-    of the certificate authority; `names` further host names of this server; `payload_limit` in bytes, the others in
-    seconds: `clock_window` for signatures, `grace` for running requests at the end. `connections` is how many clients'
-    there are at once."""
+    """`listening` is the descriptor of a listening socket, `jobs` that of the unix socket for jobs (None where there
+    are none); `control` the control plane's socket; `secrets` the folder of the certificate authority; `names` further
+    host names of this server; `payload_limit` in bytes, the others in seconds: `clock_window` for signatures, `grace`
+    for running requests at the end. `connections` is how many clients' there are at once."""
 
     listening: int
+    jobs: int | None
     control: Path
     secrets: Path
     names: tuple[str, ...]
@@ -54,8 +55,8 @@ class Edge:
     """Everything of one edge, on the running loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, options: Options) -> None:
-        self._deadlines = Deadlines(loop)
-        self._dates = Dates()
+        self.deadlines = Deadlines(loop)
+        self.dates = Dates()
         self._requests = LinkPool(loop, str(options.control), _REQUEST_LINKS)
         self._questions = LinkPool(loop, str(questions_socket(options.control)), _QUESTION_LINKS)
         signatures = Signatures(options.clock_window, time.time)
@@ -64,38 +65,34 @@ class Edge:
         self._files = Files(directory.damaged)
         self._budget = Budget(options.payload_limit)
         self._memory = Memory()
-        self._proxy = Proxy(loop, self._adopt)
-        listening = socket.socket(fileno=options.listening)
         context = LateContext(loop, options.secrets, options.names)
-        self._listener = Listener(loop, listening, context, self._make, self._deadlines, options.connections)
+        listening = [socket.socket(fileno=each) for each in (options.listening, options.jobs) if each is not None]
+        self._doors = [_Door(loop, each, context, self, options.connections) for each in listening]
         self._grace = options.grace
 
     def start(self) -> None:
-        self._listener.start()
+        for each in self._doors:
+            each.listener.start()
 
     async def stop(self) -> None:
         """Takes no more connections, lets running requests end within the grace time, then cuts them off."""
-        self._listener.stop()
-        self._deadlines.stop()
+        for each in self._doors:
+            each.listener.stop()
+        self.deadlines.stop()
         self._requests.release_held()
         try:
             async with asyncio.timeout(self._grace):
-                await self._deadlines.empty.wait()
+                await self.deadlines.empty.wait()
         except TimeoutError:
             log.warning("requests still ran after %.0f s and are cut off", self._grace)
-        self._deadlines.close()
-        self._proxy.close()
+        self.deadlines.close()
+        for each in self._doors:
+            each.proxy.close()
         self.gateway.close()
         self._requests.close()
         self._questions.close()
 
-    def _adopt(self, connection: socket.socket, peer: str) -> None:
-        self._listener.adopt(connection, peer)
-
-    def _make(self, scheme: str, peer: str) -> ClientConnection:
-        return ClientConnection(scheme, peer, self._dispatch, self._proxy.takeover, self._deadlines, self._dates)
-
-    def _dispatch(self, exchange: Exchange) -> Consumer:
+    def dispatch(self, exchange: Exchange) -> Consumer:
         endpoint = endpoint_of(exchange.head)
         if endpoint is not None:
             invocation = Invocation(exchange, endpoint, self.gateway, self._budget)
@@ -109,6 +106,22 @@ class Edge:
         forward = Forward(exchange, self._requests, self._files)
         forward.begin()
         return forward
+
+
+class _Door:
+    """A listening socket, and the proxy that those are who come in there. Jobs come to their own, which takes them
+    nowhere but here."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, listening: socket.socket, context: LateContext, edge: Edge, most: int
+    ) -> None:
+        self._edge = edge
+        self.listener = Listener(loop, listening, context, self._make, edge.deadlines, most)
+        self.proxy = Proxy(loop, self.listener.adopt, elsewhere=listening.family != socket.AF_UNIX)
+
+    def _make(self, scheme: str, peer: str) -> ClientConnection:
+        edge = self._edge
+        return ClientConnection(scheme, peer, edge.dispatch, self.proxy.takeover, edge.deadlines, edge.dates)
 
 
 async def serve(options: Options) -> None:

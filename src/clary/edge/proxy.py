@@ -1,4 +1,6 @@
-"""The port as an HTTP proxy: AWS's addresses come home, other hosts are tunnelled untouched. Loopback peers only."""
+"""The port as an HTTP proxy: AWS's addresses come home, other hosts are tunnelled untouched. Loopback peers only.
+
+Jobs, who come by a socket of their own, are taken to AWS's addresses alone."""
 
 from __future__ import annotations
 
@@ -21,11 +23,12 @@ Adopt = Callable[[socket.socket, str], None]
 
 class Proxy:
     """`takeover` is offered each head of each connection. `adopt` serves a connected socket as if it had come in at the
-    port: whether it speaks TLS shows with its first byte."""
+    port: whether it speaks TLS shows with its first byte. `elsewhere`: whether other hosts are tunnelled."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, adopt: Adopt) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, adopt: Adopt, *, elsewhere: bool = True) -> None:
         self._loop = loop
         self._adopt = adopt
+        self._elsewhere = elsewhere
         self._tunnels: set[asyncio.Task[None]] = set()
 
     def takeover(self, connection: ClientConnection, head: Head, rest: bytes) -> bool:
@@ -76,6 +79,8 @@ class Proxy:
         self._adopt(again, connection.peer)
 
     def _tunnel(self, connection: ClientConnection, host: str, port: int, first: bytes | None, rest: bytes) -> None:
+        if not self._elsewhere:
+            raise BadRequestError("jobs reach AWS's addresses alone, no other host", 403)
         transport = connection.transport
         transport.pause_reading()
         work = open_tunnel(

@@ -11,6 +11,7 @@ Rung = Literal["namespaces", "plain"]
 
 INSIDE_BASE = "/opt/ml"
 INSIDE_SOCKETS = "/run/clary"
+INSIDE_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 
 # Above the ranges of distributions and containers, below 2**31: one id per instance, taken from its name.
 _FIRST_ID = 1_879_048_192
@@ -31,8 +32,8 @@ class Confinement:
     read-only, under the same path. sockets: a host folder that is writable at `/run/clary` ("" for none). identity: the
     host id that uid and gid 0 inside become when the caller is root. cgroups: cgroup folders to join. data_limit: bytes
     of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside. nice: see
-    limits.yield_cores. credentials: whether a socket listens where SDKs look for a container's credentials, which init
-    hands to the agent."""
+    limits.yield_cores. listening: (IPv4 address, port) of sockets that listen inside, which init hands to the agent, in
+    this order. authorities: the certificates by which what runs inside trusts whom it reaches, PEM ("" for none)."""
 
     rung: Rung
     base: str
@@ -46,7 +47,8 @@ class Confinement:
     data_limit: int = 0
     hosts: tuple[str, ...] = field(default=())
     nice: int = 0
-    credentials: bool = False
+    listening: tuple[tuple[str, int], ...] = ()
+    authorities: str = ""
 
     @property
     def inside_base(self) -> str:
@@ -66,4 +68,5 @@ class Confinement:
         data: dict[str, Any] = json.loads(text)
         for name in ("readonly", "shown", "cgroups", "hosts"):
             data[name] = tuple(data[name])
+        data["listening"] = tuple((host, port) for host, port in data["listening"])
         return cls(**data)

@@ -2,7 +2,7 @@
 
 It speaks over a socket that the agent made and that nobody else holds: one JSON object per datagram.
 
-    init -> agent   {"ready": true} (ancillary data: the sender's pid, and a socket where one is handed out),
+    init -> agent   {"ready": true} (ancillary data: the sender's pid, and the sockets that are handed out),
                     then {"exit": status} or {"error": text}
     agent -> init   b"term": SIGTERM to the job; b"kill": the end of everything; end of file: the agent is gone, the
                     same
@@ -16,7 +16,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from clary.sandbox import syscalls
@@ -31,7 +31,7 @@ def run(
     control: socket.socket,
     main: Callable[[], int],
     sweep: Callable[[int], None],
-    handed: socket.socket | None = None,
+    handed: Sequence[socket.socket] = (),
 ) -> NoReturn:
     """Starts `main` in a child of its own session and stays until it ended or the agent says so. `sweep` is given the
     job's pid at the end and has to end what is left of it (in a pid namespace the kernel does). `handed` goes to the
@@ -53,12 +53,14 @@ def run(
     os._exit(0)
 
 
-def _ready(control: socket.socket, handed: socket.socket | None) -> None:
-    if handed is None:
+def _ready(control: socket.socket, handed: Sequence[socket.socket]) -> None:
+    if not handed:
         tell(control, ready=True)
         return
-    with handed, contextlib.suppress(OSError):
-        socket.send_fds(control, [json.dumps({"ready": True}).encode()], [handed.fileno()])
+    with contextlib.suppress(OSError):
+        socket.send_fds(control, [json.dumps({"ready": True}).encode()], [each.fileno() for each in handed])
+    for each in handed:
+        each.close()
 
 
 def _job(control: socket.socket, main: Callable[[], int]) -> NoReturn:

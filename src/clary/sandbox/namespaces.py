@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from clary.sandbox import credentials, init, limits, root, seccomp, syscalls
+from clary.sandbox import init, limits, listening, root, seccomp, syscalls
 from clary.sandbox.confinement import Confinement
 from clary.sandbox.plan import plan
 
@@ -61,7 +61,7 @@ def _first(
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS)  # here: a pivot moves every process of a mount namespace
         syscalls.loopback_up()
-        handed = credentials.listen() if confinement.credentials else None
+        handed = listening.listen(confinement.listening)
         socket.sethostname(confinement.hostname)
         root.enter(confinement.root, plan(confinement))
         limits.set_resource_limits(confinement.data_limit, bound_processes=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from clary.sandbox.confinement import INSIDE_BASE, INSIDE_SOCKETS, Confinement
+from clary.sandbox.confinement import INSIDE_AUTHORITIES, INSIDE_BASE, INSIDE_SOCKETS, Confinement
 
 Kind = Literal["bind", "device", "tmpfs", "proc", "link", "file"]
 
@@ -66,6 +66,8 @@ def _etc(confinement: Confinement) -> Iterator[Mount]:
     yield Mount("file", "/etc/nsswitch.conf", _NAMES)
     yield Mount("file", "/etc/hosts", f"127.0.0.1 localhost\n{addresses}")
     yield Mount("file", "/etc/hostname", f"{confinement.hostname}\n")
+    if confinement.authorities:
+        yield Mount("file", INSIDE_AUTHORITIES, confinement.authorities)
     for path in _SYSTEM_FILES:
         if os.path.exists(path):  # noqa: PTH110
             yield Mount("bind", path, os.path.realpath(path))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 _BACKLOG = 1024
 
@@ -23,6 +25,20 @@ def listening(host: str, port: int, count: int) -> Iterator[list[socket.socket]]
     finally:
         for each in sockets:
             each.close()
+
+
+@contextlib.contextmanager
+def listening_for_jobs(path: Path) -> Iterator[socket.socket]:
+    """The unix socket at `path`, which all edges share: what jobs send comes in there, by way of their agents."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        before = os.umask(0o177)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(_BACKLOG)
+        yield listener
 
 
 def _listen(host: str, port: int, count: int) -> list[socket.socket]:

@@ -36,14 +36,15 @@ _SECRETS = (
 )
 
 
-def programs(listeners: Sequence[int]) -> list[Program]:
+def programs(listeners: Sequence[int], jobs: int) -> list[Program]:
     """The programs in the order in which they are stopped: edges finish what they serve while the control plane is
-    still there. `listeners` are the listening sockets' descriptors, one for each edge."""
+    still there. `listeners` are the listening sockets' descriptors, one for each edge; `jobs` is
+    that of the socket which all of them share for jobs."""
     edges = [
         Program(
             f"edge-{number}",
-            _module("clary.edge", "--fd", str(descriptor), "--name", f"edge-{number}"),
-            (descriptor,),
+            _module("clary.edge", "--fd", str(descriptor), "--jobs", str(jobs), "--name", f"edge-{number}"),
+            (descriptor, jobs),
             withheld=_SECRETS,
         )
         for number, descriptor in enumerate(listeners)

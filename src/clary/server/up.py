@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from clary.config import Settings
+from clary.contract.folder import JOBS_SOCKET
 from clary.objects.remote.claim import claim
 from clary.objects.remote.place import PlaceError
 from clary.server import home, processes
-from clary.server.listening import listening
+from clary.server.listening import listening, listening_for_jobs
 from clary.server.processes import Process
 from clary.server.programs import environment, programs
 from clary.server.supervisor import Supervisor
@@ -36,11 +37,15 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Runs a server until it is told to stop (SIGTERM, SIGINT). Raises HomeError, PortTaken, StartFailed."""
     begin = time.monotonic()
     home.prepare(settings)
-    with _held(settings), listening(settings.host, settings.port, max(1, settings.edges)) as sockets:
+    with (
+        _held(settings),
+        listening(settings.host, settings.port, max(1, settings.edges)) as sockets,
+        listening_for_jobs(settings.run / JOBS_SOCKET) as jobs,
+    ):
         settings = dataclasses.replace(settings, port=sockets[0].getsockname()[1])
         _log_to(settings)
         supervisor = Supervisor(
-            programs([each.fileno() for each in sockets]),
+            programs([each.fileno() for each in sockets], jobs.fileno()),
             (local_address(settings.host), settings.port),
             environment(settings),
             settings.home,

@@ -310,24 +310,32 @@ print(json.dumps([[name for _, name in socket.if_nameindex()], reach(("127.0.0.1
         assert (host, own) == ("ConnectionRefusedError", "reached")
         assert outside == "OSError"
 
-    def test_the_socket_for_credentials_is_the_jails_own(self, jail: Jail) -> None:
+    def test_sockets_that_listen_inside_are_the_jails_own(self, jail: Jail) -> None:
         """Handed out by init, reached from inside, and by nobody else."""
-        program = """
-try:
-    with socket.create_connection(("169.254.170.2", 80), 10) as asked:
-        print(json.dumps(asked.makefile().readline()))
-except OSError as error:
-    print(json.dumps(error.strerror))
+        addresses = (("169.254.170.2", 80), ("127.0.0.1", 7467))
+        program = f"""
+def asked(address):
+    try:
+        with socket.create_connection(address, 10) as connection:
+            return connection.makefile().readline()
+    except OSError as error:
+        return error.strerror
+print(json.dumps([asked(each) for each in {addresses}]))
 """
-        first, second = (jail.start(program, credentials=True) for _ in range(2))
+        first, second = (jail.start(program, listening=addresses) for _ in range(2))
         for running in (second, first):
-            listener = socket.socket(fileno=socket.recv_fds(running.control, 65536, 1)[1][0])
-            with listener, listener.accept()[0] as connection:
-                connection.sendall(f"for {running.confinement.base}\n".encode())
+            listeners = [socket.socket(fileno=each) for each in socket.recv_fds(running.control, 65536, 2)[1]]
+            for number, listener in enumerate(listeners):
+                with listener, listener.accept()[0] as connection:
+                    connection.sendall(f"{number} of {running.confinement.base}\n".encode())
         for running in (first, second):
             outcome = running.finish()
-            assert (outcome.status, outcome.answer) == (0, f"for {running.confinement.base}\n")
-        assert jail.answer(program) == "Network is unreachable"
+            assert outcome.answer == [f"{number} of {running.confinement.base}\n" for number in (0, 1)]
+        assert jail.answer(program) == ["Network is unreachable", "Connection refused"]
+
+    def test_the_authorities_that_are_given_are_the_ones_inside(self, jail: Jail) -> None:
+        program = "print(json.dumps(open('/etc/ssl/certs/ca-certificates.crt').read()))"
+        assert jail.answer(program, authorities="of the server\n") == "of the server\n"
 
     def test_no_process_of_the_host_is_seen_or_signalled(self, jail: Jail) -> None:
         program = f"""

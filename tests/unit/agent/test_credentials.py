@@ -8,12 +8,15 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from agent_world import FULL, RELATIVE, TELLING, TOKEN, World, world
 from clary.contract.instance import Credentials, InstanceSpec
+from clary.contract.link import Holder
 from clary.errors import ServiceError
+from whole_server import wait_until
 
 ROLE = "arn:aws:iam::123456789012:role/r"
 
@@ -38,7 +41,7 @@ leaked = [text for text in texts for each in frozen if each in text]
 tell([found.method, frozen, leaked, list(ask()[1])])
 """
     secret = "a-secret-that-is-nowhere-else"
-    monkeypatch.setattr(there, "sessions", lambda _: Credentials("AKIAOFTHISJOB", secret, f"token-of-{secret}", 2e9))
+    monkeypatch.setattr(there, "sessions", lambda *_: Credentials("AKIAOFTHISJOB", secret, f"token-of-{secret}", 2e9))
     method, frozen, leaked, members = there.told(program)
     assert method == "container-role"
     assert frozen == ["AKIAOFTHISJOB", secret, f"token-of-{secret}"]
@@ -46,11 +49,8 @@ tell([found.method, frozen, leaked, list(ask()[1])])
     assert members == ["RoleArn", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"]
 
 
-def test_a_plain_process_acts_with_it(there: World) -> None:
-    """It has the machine's network, and is told where its server is."""
-    if there.settings.isolation != "plain":
-        assert there.told("tell([each for each in os.environ if each.startswith('AWS_ENDPOINT_URL')])") == []
-        return
+def test_a_job_acts_with_it(there: World) -> None:
+    """It is told where its server is, unless it was told another place."""
     there.s3.buckets["in"] = {"k": b"of the role"}
     program = """
 import boto3
@@ -83,6 +83,13 @@ tell([ask("/v2/credentials/")[0], ask("/")[0], ask(method="PUT")[0], raw(b"no re
     assert there.told(program) == [404, 404, 404, "", "", 200, True]
 
 
+def test_it_is_not_the_agents_own(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        there, "sessions", lambda _, holder: Credentials(f"AKIA-{holder}", "s", "t", time.time() + 3600)
+    )
+    assert there.told("tell(ask()[1]['AccessKeyId'])") == "AKIA-job"
+
+
 def test_it_is_renewed_in_time(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before SDKs think that it ends: they ask anew a quarter of an hour before that."""
     program = """
@@ -93,12 +100,12 @@ tell(now["AccessKeyId"] != first["AccessKeyId"])
 """
     numbers = itertools.count()
     ending = time.time() + 1000
-    monkeypatch.setattr(there, "sessions", lambda _: Credentials(f"AKIA{next(numbers)}", "secret", "token", ending))
+    monkeypatch.setattr(there, "sessions", lambda *_: Credentials(f"AKIA{next(numbers)}", "secret", "token", ending))
     assert there.told(program) is True
 
 
 def test_a_role_that_gives_none_is_told_why(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: InstanceSpec) -> Credentials:
+    def refuse(_spec: InstanceSpec, _holder: Holder) -> Credentials:
         raise ServiceError("ValidationException", "nobody may assume it")
 
     monkeypatch.setattr(there, "sessions", refuse)
@@ -153,3 +160,28 @@ def test_model_servers_have_it_too(there: World) -> None:
     assert json.loads(line[5:])[0] == 200
     there.compute.stop(spec.id)
     there.wait(spec.id, lambda seen: seen.state == "exited")
+
+
+def test_nothing_listens_for_a_job_that_never_began(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its agent stays until somebody takes its last word."""
+
+    def fail(*_: object) -> None:
+        raise OSError("not now")
+
+    monkeypatch.setattr(there.link.intake, "take", fail)
+    spec = there.spec(channels=(there.channel("train", "s3://of-nobody/x"),))
+    there.compute.launch(spec)
+    left = there.settings.instances / spec.id / "exit.json"
+    wait_until(left.exists)
+    agent = there.agent_pid(spec.id)
+    assert agent is not None and listening(agent) == set()
+    monkeypatch.undo()
+    record = there.wait(spec.id, lambda seen: seen.state == "exited").exit
+    assert record is not None and "NoSuchBucket" in record.failure
+
+
+def listening(process: int) -> set[str]:
+    """The inodes of the process's sockets that listen for TCP."""
+    sockets = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()}
+    rows = [line.split() for line in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets}

@@ -32,3 +32,8 @@ def new_token() -> str:
 def agent_link(settings: Settings) -> str:
     """The control plane's socket for agents."""
     return str(settings.run / "agents.sock")
+
+
+def authority(settings: Settings) -> str:
+    """The file of the certificate authority by which what runs inside trusts the server."""
+    return str(settings.secrets / "ca.pem")

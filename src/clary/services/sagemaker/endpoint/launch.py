@@ -51,4 +51,6 @@ def spec(settings: Settings, record: Record, fleet: Fleet, member: Member, image
         memory=instance_types.find(variant["InstanceType"]).memory,
         network_isolation=model["EnableNetworkIsolation"],
         isolation=settings.isolation,
+        server=settings.local_url,
+        authority=launches.authority(settings),
     )

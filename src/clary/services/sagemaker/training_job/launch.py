@@ -75,6 +75,8 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         nice=admission.niceness(admission.Machine.this(), settings.job_slots),
         entrypoint=tuple(job["AlgorithmSpecification"].get("ContainerEntrypoint", ())),
         arguments=tuple(job["AlgorithmSpecification"].get("ContainerArguments", ())),
+        server=settings.local_url,
+        authority=launches.authority(settings),
     )
 
 

@@ -1,0 +1,131 @@
+"""What passes between a socket that stands for a sandbox's and the server's: all of it, in order, and no more than is
+taken."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clary.agent import relay as room
+from clary.agent.relay import relay
+
+PATIENCE = 60.0
+END = b""
+
+
+class Ends:
+    """`inside` is where jobs connect; `accept` gives what the server sees of each connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.inside = socket.create_server(("127.0.0.1", 0))
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(path))
+        self.server.listen(256)
+        self.server.settimeout(PATIENCE)
+        relay(self.inside, path)
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(self.inside.getsockname(), PATIENCE)
+
+    def accept(self) -> socket.socket:
+        connection = self.server.accept()[0]
+        connection.settimeout(PATIENCE)
+        return connection
+
+    def shut(self) -> None:
+        self.inside.shutdown(socket.SHUT_RDWR)
+        self.inside.close()
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Iterator[Ends]:
+    made = Ends(tmp_path / "s")
+    yield made
+    if made.inside.fileno() >= 0:
+        made.shut()
+    made.server.close()
+
+
+def whole(connection: socket.socket) -> bytes:
+    """All that comes until the end."""
+    return b"".join(iter(lambda: connection.recv(1 << 20), END))
+
+
+def test_each_side_may_end_before_the_other(ends: Ends) -> None:
+    data = os.urandom(8 << 20)
+    with ends.connect() as job, ends.accept() as server:
+        sending = threading.Thread(target=lambda: (job.sendall(data), job.shutdown(socket.SHUT_WR)))
+        sending.start()
+        assert hashlib.sha256(whole(server)).digest() == hashlib.sha256(data).digest()
+        sending.join()
+        server.sendall(b"an answer after the end of the question")
+        server.shutdown(socket.SHUT_WR)
+        assert whole(job) == b"an answer after the end of the question"
+
+
+def test_what_nobody_takes_is_not_read(ends: Ends) -> None:
+    with ends.connect() as job, ends.accept() as server, ends.connect() as other, ends.accept() as others:
+        job.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 1 << 30:
+                sent += job.send(bytes(1 << 20))
+        other.sendall(b"goes on")
+        assert others.recv(100) == b"goes on"
+        job.shutdown(socket.SHUT_WR)
+        assert len(whole(server)) == sent
+
+
+def test_one_that_breaks_off_ends_the_other_side(ends: Ends) -> None:
+    with ends.connect() as job, ends.accept() as server:
+        server.close()
+        assert job.recv(1) == END
+    with ends.connect() as job, ends.accept() as server:
+        job.close()
+        assert server.recv(1) == END
+
+
+def test_too_many_wait_for_their_turn(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_MOST", 2)
+    first, second = (ends.connect() for _ in range(2))
+    taken = [ends.accept() for _ in range(2)]
+    with ends.connect() as third:
+        third.sendall(b"third")
+        ends.server.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            ends.accept()
+        ends.server.settimeout(PATIENCE)
+        first.close()
+        taken[0].close()
+        with ends.accept() as server:
+            assert server.recv(100) == b"third"
+    for each in (second, *taken):
+        each.close()
+
+
+def test_it_ends_with_its_listener(ends: Ends) -> None:
+    with ends.connect() as job, ends.accept() as server:
+        ends.shut()
+        assert job.recv(1) == END
+        assert server.recv(1) == END
+
+
+def test_while_the_server_is_away_connections_are_closed(ends: Ends) -> None:
+    ends.server.close()
+    with ends.connect() as job:
+        assert job.recv(1) == END
+    ends.path.unlink()
+    ends.server = socket.socket(socket.AF_UNIX)
+    ends.server.bind(str(ends.path))
+    ends.server.listen()
+    ends.server.settimeout(PATIENCE)
+    with ends.connect() as job, ends.accept() as server:
+        job.sendall(b"again")
+        assert server.recv(100) == b"again"
