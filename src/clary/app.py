@@ -38,12 +38,14 @@ from clary.server.bodies import Waits
 from clary.server.control import ControlServer
 from clary.server.pipeline import Pipeline
 from clary.server.questions import Answer, answering
+from clary.server.registry import Registry
 from clary.server.turns import AT_ONCE, Turns
 from clary.server.waiting import WaitingRoom
 from clary.services import tables
 from clary.services.access import invocations, passing
 from clary.services.access.authority import Authority
 from clary.services.answers import account_answers, answers
+from clary.services.ecr import rounds as registry_rounds
 from clary.services.iam import first_start
 from clary.services.iam.accounts import Accounts
 from clary.services.iam.keys import RecordKeyring
@@ -71,6 +73,12 @@ _SPARE = 160  # more, for those that wait for the bodies of slow clients
 _STRANGERS = 8  # of these requests may wait for bodies while nobody knows whose they are
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
+_ROUNDS = {
+    "lifecycle": lifecycle_sweep.forever,
+    "events": event_sender.forever,
+    "registry": registry_rounds.forever,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
@@ -90,7 +98,7 @@ class ControlPlane:
         self.loop.start()
         self.deliverer.start()
         threading.Thread(target=self._sweep, name="sweep", daemon=True).start()
-        for name, rounds in (("lifecycle", lifecycle_sweep.forever), ("events", event_sender.forever)):
+        for name, rounds in _ROUNDS.items():
             threading.Thread(target=rounds, args=(self.platform, self.stopping), name=name, daemon=True).start()
 
     def stop(self) -> None:
@@ -152,7 +160,7 @@ def build(settings: Settings) -> ControlPlane:
     questions = answering({**told, **snapshots.answers(), "damaged": damages.answer})
     server = ControlServer(
         settings.run / "control.sock",
-        Certificates(platform, router, pipeline),
+        Registry(platform, router, gate, authority, Certificates(platform, router, pipeline)),
         questions,
         _THREADS,
         room=room,

@@ -1,9 +1,10 @@
 """The one gate: a request comes in, exactly one principal comes out, or an error.
 
-The credential schemes are a closed list. To add one (a registry token, a console session, a notebook's cookie, a job's
-token), give it a name in `Scheme`, say in `schemes_of` how its proof is recognised, and add its branch to `Gate.admit`.
-Uploads by HTML forms have their proofs in their bodies: `clary.auth.forms` has their schemes, `Gate.admit_form` is
-their way in. A request that carries two proofs is refused, whichever they are.
+The credential schemes are a closed list. To add one (a console session, a notebook's cookie, a job's token), give it a
+name in `Scheme`, say in `schemes_of` how its proof is recognised, and add its branch to `Gate.admit`. Uploads by HTML
+forms have their proofs in their bodies: `clary.auth.forms` has their schemes, `Gate.admit_form` is their way in. The
+registry's clients know only HTTP Basic: `Gate.admit_registry` is theirs (`clary.auth.registry_token`). A request that
+carries two proofs is refused, whichever they are.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from clary.auth import claims, forms, post_policy, refusals, sigv2, sigv4
+from clary.auth import claims, forms, post_policy, refusals, registry_token, sigv2, sigv4
 from clary.auth.bodies import HashedBody, PlainBody, SizedBody, VerifiedBody
 from clary.auth.chunked import ChunkedBody, ChunkSignatures
 from clary.auth.claims import Claim
 from clary.auth.principals import ANONYMOUS, Credential, Keyring, Principal
 from clary.auth.refusals import Family
+from clary.auth.registry_token import ReadToken
 from clary.auth.sigv4 import UNSIGNED, Rules, SigningKeys
 from clary.clock import Clock
 from clary.config import Settings
@@ -131,6 +133,16 @@ class Gate:
         if found:
             self._used(principal, "s3", region)
         return Admitted(principal, _with_body(request, body), region, "s3")
+
+    def admit_registry(self, request: Request, read: ReadToken) -> Admitted:
+        """As `admit`, of a request to the registry: `read` opens the token that it brings. The token is good as long as
+        the key that it was given out for."""
+        token, now = read(registry_token.password(request)), self._clock.now()
+        credential = self._keyring.find(token.access_key) if token is not None and now < token.expires else None
+        if token is None or credential is None or (credential.expires is not None and credential.expires <= now):
+            raise registry_token.refused("Your authorization token has expired. Reauthenticate and try again.")
+        self._used(credential.principal, "ecr", token.region)
+        return Admitted(credential.principal, _with_body(request, PlainBody(request.body)), token.region, "ecr")
 
     def _make_rules(self, service: str, kind: Family) -> Rules:
         return Rules(service, kind, self._window)

@@ -1,4 +1,5 @@
-"""What a copy of the object index names: read from the copy, a private file that no server has open."""
+"""What a copy of the object index, and of the registry beside it, names: read from the copy, a private file that no
+server has open."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from pathlib import Path
 _BLOBS = """
     SELECT blob, size FROM objects WHERE blob != '' UNION
     SELECT blob, size FROM versions WHERE blob != '' UNION
-    SELECT blob, size FROM parts
+    SELECT blob, size FROM parts UNION
+    SELECT blob, size FROM registry_blobs UNION
+    SELECT blob, size FROM registry_parts
 """
 _OBJECT = "o.bucket, o.key, o.version, o.blob, o.upload, o.size, o.etag, c.data, o.encryption IS NOT NULL"
 _OBJECTS = f"""

@@ -9,12 +9,12 @@ from botocore.model import ServiceModel
 from clary.reference import refusals
 from clary.reference.markdown import code, codes, folded, table
 from clary.reference.recorded import RECORDED
-from clary.services import iam, kms, logs, s3, s3control, sagemaker, sns, sts, tables
+from clary.services import ecr, iam, kms, logs, s3, s3control, sagemaker, sns, sts, tables
 from clary.services.operation import Handler
 from clary.serving import gateway
 from clary.wire.models import SERVICES, Models
 
-_BUILT = (iam, kms, logs, s3, s3control, sagemaker, sns, sts)
+_BUILT = (ecr, iam, kms, logs, s3, s3control, sagemaker, sns, sts)
 _PACKAGES = {package.__name__.rpartition(".")[2]: package for package in _BUILT}
 _RUNTIME = "sagemaker-runtime"  # answered by the edge, without a table
 

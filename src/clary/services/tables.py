@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clary.scheduler.loop import Reconciler
-from clary.services import iam, kms, logs, s3, s3control, sagemaker, sns, sts
+from clary.services import ecr, iam, kms, logs, s3, s3control, sagemaker, sns, sts
 from clary.services.operation import Operations
 from clary.services.waiting import Waits
 
 OPERATIONS: Mapping[str, Operations] = {
+    "ecr": ecr.OPERATIONS,
     "iam": iam.OPERATIONS,
     "kms": kms.OPERATIONS,
     "logs": logs.OPERATIONS,
@@ -28,6 +29,7 @@ WAITS: Mapping[tuple[str, str], Waits] = {("sagemaker", name): waits for name, w
 # How a service calls parameters that break a constraint of their shape, where it is not ValidationException; S3 checks
 # its parameters itself, with an error of its own for each.
 VALIDATION_CODES: Mapping[str, str] = {
+    "ecr": ecr.VALIDATION_CODE,
     "iam": "ValidationError",
     "logs": logs.VALIDATION_CODE,
     "s3": "",

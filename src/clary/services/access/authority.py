@@ -13,12 +13,13 @@ from clary.auth.policy import Caller, Side, Version
 from clary.auth.principals import Principal
 from clary.clock import Clock
 from clary.errors import ServiceError
-from clary.services.access import iam, logs, passing, s3, s3control, sagemaker, sns
+from clary.services.access import ecr, iam, logs, passing, s3, s3control, sagemaker, sns
 from clary.services.access.buckets import Buckets
 from clary.services.access.context import RequestContext
 from clary.services.access.denials import require
 from clary.services.access.identities import FRESH_SECONDS, Identities
 from clary.services.access.wanted import Wanted, Wants
+from clary.services.ecr import policies as repository_policies
 from clary.services.operation import Call, Document, Handler, Result
 from clary.services.s3 import copying, faults
 from clary.services.sns import topic_policies
@@ -32,6 +33,7 @@ def _asked_later(_call: Call, _given: Document) -> Iterable[Wanted]:
 
 
 _WANTS: Mapping[str, Wants] = {
+    "ecr": ecr.wanted,
     "iam": iam.wanted,
     "kms": _asked_later,
     "logs": logs.wanted,
@@ -56,13 +58,15 @@ _MISSING = {"NoSuchKey": "s3:ListBucket", "NoSuchVersion": "s3:ListBucketVersion
 
 
 class Authority:
-    """Decides for one server; safe between threads. It reads the `records` of IAM and the `objects` index.
+    """Decides for one server; safe between threads. It reads the `records` of IAM, and the `objects` index with the
+    registry beside it.
     `fresh_seconds`: how late changes of policies may count that `changed` is not told of."""
 
     def __init__(
         self, records: Database, objects: Database, clock: Clock, fresh_seconds: float = FRESH_SECONDS
     ) -> None:
         self._records = records
+        self._objects = objects
         self._clock = clock
         self._identities = Identities(records, clock, fresh_seconds)
         self._buckets = Buckets(objects, clock)
@@ -120,6 +124,10 @@ class Authority:
             topic = self._records.read(lambda connection: topic_policies.side(connection, resource))
             if topic is not None:
                 return topic
+        if resource.startswith(ecr.REPOSITORIES):
+            repository = self._objects.read(lambda connection: repository_policies.side(connection, resource))
+            if repository is not None:
+                return repository
         account = resource.split(":", 5)[4] if resource.startswith("arn:") and resource.count(":") >= 5 else ""
         return Side(account if account.isdigit() else "")
 

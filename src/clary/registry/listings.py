@@ -1,0 +1,55 @@
+"""Pages of what a repository has; each begins after what the last one ended with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from clary.registry.images import Image, TagStatus
+from clary.registry.repositories import Repository
+from clary.store.registry_schema import images, tags
+
+_TAG = sa.func.coalesce(tags.c.name, "")
+_HAS_TAGS = sa.exists().where(tags.c.repository == images.c.repository, tags.c.digest == images.c.digest)
+
+
+def names(connection: Connection, repository: Repository, after: str, limit: int) -> list[str]:
+    """Tags, in order."""
+    wanted = sa.select(tags.c.name).where(tags.c.repository == repository.id, tags.c.name > after)
+    return list(connection.scalars(wanted.order_by(tags.c.name).limit(limit)))
+
+
+def identities(
+    connection: Connection, repository: Repository, status: TagStatus, after: tuple[str, str], limit: int
+) -> list[tuple[str, str]]:
+    """(digest, tag) of each tag, and (digest, "") of each image without, in order."""
+    joined = images.outerjoin(tags, sa.and_(tags.c.repository == images.c.repository, tags.c.digest == images.c.digest))
+    here, there = sa.tuple_(images.c.digest, _TAG), sa.tuple_(sa.literal(after[0]), sa.literal(after[1]))
+    wanted = (
+        sa.select(images.c.digest, _TAG).select_from(joined).where(images.c.repository == repository.id, here > there)
+    )
+    if status != "ANY":
+        wanted = wanted.where(tags.c.name.is_(None) if status == "UNTAGGED" else tags.c.name.is_not(None))
+    rows = connection.execute(wanted.order_by(images.c.digest, _TAG).limit(limit))
+    return [(digest, tag) for digest, tag in rows]
+
+
+def whole(connection: Connection, repository: Repository, status: TagStatus, after: str, limit: int) -> list[Image]:
+    """Images by digest."""
+    wanted = sa.select(images).where(images.c.repository == repository.id, images.c.digest > after)
+    if status != "ANY":
+        wanted = wanted.where(~_HAS_TAGS if status == "UNTAGGED" else _HAS_TAGS)
+    return [Image(*row) for row in connection.execute(wanted.order_by(images.c.digest).limit(limit))]
+
+
+def referrers(
+    connection: Connection, repository: Repository, subject: str, kinds: Sequence[str], after: str, limit: int
+) -> list[Image]:
+    """Images that refer to `subject`, by digest; of one of the artifact types, where there are such."""
+    this = (images.c.repository == repository.id, images.c.subject == subject, images.c.digest > after)
+    wanted = sa.select(images).where(*this)
+    if kinds:
+        wanted = wanted.where(images.c.artifact_type.in_(kinds))
+    return [Image(*row) for row in connection.execute(wanted.order_by(images.c.digest).limit(limit))]

@@ -1,0 +1,31 @@
+"""What is done in the background of a server: the registry's garbage, again and again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from clary.context import Platform
+from clary.registry import garbage
+from clary.registry.bytes_at_rest import Bytes
+from clary.registry.garbage import GRACE, Freed
+
+_LOG = logging.getLogger(__name__)
+_EVERY = 3600.0  # seconds
+
+
+def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY) -> None:
+    """At once and then every `every` seconds, until `stopping` is set."""
+    while not stopping.is_set():
+        try:
+            collect(platform)
+        except Exception:
+            if not stopping.is_set():
+                _LOG.exception("the registry's garbage could not be collected; the next round tries again")
+        stopping.wait(every)
+
+
+def collect(platform: Platform, grace: float = GRACE) -> Freed:
+    """As `clary.registry.garbage.collect`, of a server."""
+    kept = Bytes(platform.objects, platform.secrets)
+    return garbage.collect(platform.stores.objects, kept, platform.clock, grace)

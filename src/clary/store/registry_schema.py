@@ -1,0 +1,109 @@
+"""The registry's tables, beside the object index: their layers are blobs of the same store. A row of another table
+names its repository by the number of that one's row, which no later repository ever has again."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from clary.store.schema import NUMBER, OBJECTS, TEXT
+
+# `settings` is what the repository is set to, as ECR's operations were given it; `encrypted` whether its layers are;
+# `policy` as it is stored (clary.services.iam.principals), NULL without, likewise `lifecycle`; `evaluated` is when that
+# was last carried out.
+repositories = sa.Table(
+    "registry_repositories",
+    OBJECTS,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("account", TEXT, nullable=False),
+    sa.Column("region", TEXT, nullable=False),
+    sa.Column("name", TEXT, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("encrypted", sa.Boolean, nullable=False),
+    sa.Column("tags", sa.JSON, nullable=False),
+    sa.Column("policy", sa.Text),
+    sa.Column("lifecycle", sa.Text),
+    sa.Column("evaluated", sa.Float),
+    sa.UniqueConstraint("account", "region", "name", name="registry_repositories_by_name"),
+    sqlite_autoincrement=True,
+)
+
+# A manifest or an index of them, as its bytes came: its digest is theirs. `size` are the bytes of all that it names
+# (of an index, of the largest image in it); `subject` is the digest of what it refers to, "" without; `pulled` is when
+# it was last pulled, as of the hour.
+images = sa.Table(
+    "registry_images",
+    OBJECTS,
+    sa.Column("repository", NUMBER, primary_key=True),
+    sa.Column("digest", TEXT, primary_key=True),
+    sa.Column("media_type", TEXT, nullable=False),
+    sa.Column("manifest", sa.LargeBinary, nullable=False),
+    sa.Column("artifact_type", TEXT, nullable=False),
+    sa.Column("subject", TEXT, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("pushed", sa.Float, nullable=False),
+    sa.Column("pulled", sa.Float),
+    sa.Index("registry_images_by_subject", "repository", "subject", "digest"),
+)
+
+tags = sa.Table(
+    "registry_tags",
+    OBJECTS,
+    sa.Column("repository", NUMBER, primary_key=True),
+    sa.Column("name", TEXT, primary_key=True),
+    sa.Column("digest", TEXT, nullable=False),
+    sa.Index("registry_tags_by_digest", "repository", "digest", "name"),
+)
+
+# Which layers (configurations among them), or which other images, an image needs.
+references = sa.Table(
+    "registry_references",
+    OBJECTS,
+    sa.Column("repository", NUMBER, primary_key=True),
+    sa.Column("digest", TEXT, primary_key=True),
+    sa.Column("target", TEXT, primary_key=True),
+    sa.Index("registry_references_by_target", "repository", "target"),
+)
+
+# The bytes of a digest are kept once in an account (encrypted ones apart). `key` is the sealed key of encrypted ones.
+blobs = sa.Table(
+    "registry_blobs",
+    OBJECTS,
+    sa.Column("blob", sa.String, primary_key=True),
+    sa.Column("account", TEXT, nullable=False),
+    sa.Column("digest", TEXT, nullable=False),
+    sa.Column("encrypted", sa.Boolean, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.LargeBinary),
+    sa.UniqueConstraint("account", "digest", "encrypted", name="registry_blobs_by_digest"),
+)
+
+# Which of them a repository has. One that no image needs is let go a day after it was last `touched`.
+layers = sa.Table(
+    "registry_layers",
+    OBJECTS,
+    sa.Column("repository", NUMBER, primary_key=True),
+    sa.Column("digest", TEXT, primary_key=True),
+    sa.Column("blob", sa.String, nullable=False, index=True),
+    sa.Column("touched", sa.Float, nullable=False, index=True),
+)
+
+# Layers that are coming, and the parts of them that have come. `at` is where a part begins, `sha256` its digest.
+uploads = sa.Table(
+    "registry_uploads",
+    OBJECTS,
+    sa.Column("id", TEXT, primary_key=True),
+    sa.Column("repository", NUMBER, nullable=False, index=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("touched", sa.Float, nullable=False, index=True),
+)
+parts = sa.Table(
+    "registry_parts",
+    OBJECTS,
+    sa.Column("upload", TEXT, primary_key=True),
+    sa.Column("at", sa.BigInteger, primary_key=True),
+    sa.Column("blob", sa.String, nullable=False, index=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", TEXT, nullable=False),
+    sa.Column("key", sa.LargeBinary),
+)

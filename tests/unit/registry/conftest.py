@@ -1,0 +1,3 @@
+from databases import database_urls, postgres_server
+
+__all__ = ["database_urls", "postgres_server"]
