@@ -85,7 +85,6 @@ def specification(**more: Any) -> dict[str, Any]:
     [
         ({"EnableManagedSpotTraining": True}, "EnableManagedSpotTraining"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c"}}, "CheckpointConfig"),
-        ({"RetryStrategy": {"MaximumRetryAttempts": 1}}, "RetryStrategy"),
         ({"VpcConfig": {"SecurityGroupIds": ["sg-1"], "Subnets": ["subnet-1"]}}, "VpcConfig"),
         (
             {"DebugRuleConfigurations": [{"RuleConfigurationName": "r", "RuleEvaluatorImage": "i"}]},

@@ -64,6 +64,31 @@ def train_through(folder: Path, fuse: Fuse) -> None:
         bench.close()
 
 
+def lose_through(folder: Path, fuse: Fuse) -> None:
+    """A job whose first instance is lost, and which may begin anew."""
+
+    def loses(compute: FakeCompute, spec: InstanceSpec) -> None:
+        compute.phase(spec.id, "Training")
+        if len(compute.specs) > 1:
+            trains(compute, spec)
+        else:
+            compute.lose(spec.id)
+
+    compute = FusedCompute(script=loses)
+    at, fuse.at = fuse.at, -1
+    bench = fused(folder, fuse, compute)
+    try:
+        bench.train("job", RetryStrategy={"MaximumRetryAttempts": 1})
+        fuse.effects, fuse.at = 0, at
+        run_to_rest(bench, fuse)
+        assert bench.job("job")["TrainingJobStatus"] == "Completed"
+        assert fuse.at == -1, "the crash never came"
+        assert list(compute.runs.values()) == [1, 1] and compute.discarded == set(compute.runs)
+        assert bench.active() == [] and compute.alive() == []
+    finally:
+        bench.close()
+
+
 def serve_through(folder: Path, fuse: Fuse) -> None:
     """Creation, an update to another configuration, and deletion."""
     compute = FusedCompute(script=serves)
@@ -118,7 +143,7 @@ def call(bench: Bench, fuse: Fuse, operation: str, **given: str) -> None:
     fuse.at, fuse.effects = at, effects
 
 
-@pytest.mark.parametrize("story", [train_through, stop_through, serve_through])
+@pytest.mark.parametrize("story", [train_through, stop_through, lose_through, serve_through])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 6])
 def test_killed_at_every_step(tmp_path: Path, story: object, after: bool, every: int) -> None:

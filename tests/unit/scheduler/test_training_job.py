@@ -89,6 +89,58 @@ def test_a_lost_agent_fails_the_job(bench: Bench) -> None:
     assert sum(bench.compute.runs.values()) == 1
 
 
+def test_a_job_begins_anew_after_an_error_of_ours_as_often_as_it_may(bench: Bench) -> None:
+    bench.train("job", RetryStrategy={"MaximumRetryAttempts": 2})
+    instances = []
+    for _ in range(3):
+        bench.settle(3)
+        instances.append(only_instance(bench))
+        bench.compute.phase(instances[-1], "Training")
+        bench.step()
+        bench.clock.advance(100)
+        if len(instances) < 3:
+            assert bench.job("job")["TrainingJobStatus"] == "InProgress"
+            bench.compute.lose(instances[-1])
+            bench.step()
+    attempt = ["Starting", "Training", "Restarting"]
+    assert statuses(bench.job("job")) == [*attempt, *attempt, "Starting", "Training"]
+    assert [spec.max_runtime for spec in bench.compute.specs] == pytest.approx([3600, 3500, 3400], abs=1)
+    bench.compute.lose(instances[-1])
+    bench.settle()
+    job = bench.job("job")
+    assert (job["TrainingJobStatus"], statuses(job)[-1]) == ("Failed", "Failed")
+    assert job["FailureReason"].startswith("InternalServerError: algo-1 was lost")
+    assert job["RetryStrategy"] == {"MaximumRetryAttempts": 2}
+    assert len(set(instances)) == 3 and bench.compute.discarded == set(instances)
+
+
+@pytest.mark.parametrize("reason", ["AlgorithmError: no", "ClientError: no"])
+def test_what_is_the_user_s_fault_is_not_tried_again(bench: Bench, reason: str) -> None:
+    bench.train("job", RetryStrategy={"MaximumRetryAttempts": 30})
+    bench.settle(3)
+    bench.compute.exit(only_instance(bench), "failed", failure=reason)
+    bench.settle()
+    assert bench.job("job")["FailureReason"] == reason
+    assert len(bench.compute.specs) == 1
+
+
+def test_an_attempt_may_wait_anew_and_be_stopped(bench: Bench) -> None:
+    limits = {"MaxRuntimeInSeconds": 3600, "MaxPendingTimeInSeconds": 7200}
+    bench.train("job", RetryStrategy={"MaximumRetryAttempts": 1}, StoppingCondition=limits)
+    bench.settle(3)
+    bench.clock.advance(10_000)
+    bench.compute.lose(only_instance(bench))
+    bench.step()
+    assert bench.job("job")["SecondaryStatus"] == "Starting"
+    bench.settle(3)
+    bench.compute.phase(only_instance(bench), "Training")
+    bench.step()
+    bench.call("StopTrainingJob", TrainingJobName="job")
+    bench.settle()
+    assert bench.job("job")["TrainingJobStatus"] == "Stopped"
+    assert not [member for member in bench.job("job") if member.startswith("_")]
+
+
 def test_stop_while_it_runs(bench: Bench) -> None:
     bench.train("job")
     bench.settle(3)

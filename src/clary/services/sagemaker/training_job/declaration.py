@@ -48,7 +48,6 @@ TRAINING_JOB = Resource(
 NOT_BUILT = (
     "EnableManagedSpotTraining",
     "CheckpointConfig",
-    "RetryStrategy",
     "DebugRuleConfigurations",
     "DebugHookConfig.CollectionConfigurations",
     "DebugHookConfig.HookParameters",

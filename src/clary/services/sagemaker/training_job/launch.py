@@ -8,7 +8,7 @@ from clary.images.base import Images
 from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
-from clary.services.sagemaker.training_job import metrics
+from clary.services.sagemaker.training_job import metrics, retries
 from clary.store.records import Record
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -66,7 +66,7 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         output_key=output.get("KmsKeyId", ""),
         output_compression=output.get("CompressionType", "GZIP"),
         metrics=tuple(MetricDefinition(each["Name"], each["Regex"]) for each in metrics.of(job)),
-        max_runtime=float(job["StoppingCondition"]["MaxRuntimeInSeconds"]),
+        max_runtime=retries.run_time(job),
         stop_grace=settings.stop_grace_seconds,
         memory=instance_types.find(resources["InstanceType"]).memory,
         volume=resources.get("VolumeSizeInGB", 0) * instance_types.GIB,

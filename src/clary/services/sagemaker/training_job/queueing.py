@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from clary.scheduler import admission
 from clary.services import resources
-from clary.services.sagemaker.training_job import transitions
+from clary.services.sagemaker.training_job import retries, transitions
 from clary.services.sagemaker.training_job.declaration import TRAINING_JOB
 from clary.store import queues
 from clary.store.records import Record
@@ -47,10 +47,11 @@ def patience_ends(record: Record) -> float:
     """MaxWaitTimeInSeconds bounds waiting and running together, MaxPendingTimeInSeconds the waiting alone. Epoch
     seconds, infinite without either."""
     condition = record.document["StoppingCondition"]
-    limits: list[float] = [condition.get("MaxWaitTimeInSeconds", math.inf)]
-    if "_run" not in record.document:
-        limits.append(condition.get("MaxPendingTimeInSeconds", math.inf))
-    return record.created + min(limits)
+    whole: float = record.created + condition.get("MaxWaitTimeInSeconds", math.inf)
+    if "_run" in record.document:
+        return whole
+    begun = retries.begun(record.document, record.created)
+    return min(whole, begun + float(condition.get("MaxPendingTimeInSeconds", math.inf)))
 
 
 def _until(record: Record) -> float | None:

@@ -21,7 +21,7 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
-from clary.services.sagemaker.training_job import launch, queueing, transitions
+from clary.services.sagemaker.training_job import launch, queueing, retries, transitions
 from clary.services.sagemaker.training_job.declaration import ACTIVE, TRAINING_JOB
 from clary.store import queues
 from clary.store.records import Record
@@ -47,8 +47,7 @@ def _prepare(platform: Platform, record: Record) -> Record | Outcome:
     """The record with its claim on a slot, or what to wait for."""
     record = _limit_wait(platform, record)
     if record.status == "Stopping":
-        _conclude(platform, record, [])
-        return Done()
+        return _conclude(platform, record, [])
     if not record.queue:
         lacking = _make_image(platform, record)
         if lacking is not None:
@@ -138,8 +137,7 @@ def _watch(platform: Platform, record: Record) -> Outcome:
                 if not _over(each):
                     platform.compute.stop(instance)
         return AgainIn(_POLL)
-    _conclude(platform, record, seen)
-    return Done()
+    return _conclude(platform, record, seen)
 
 
 def _over(seen: Observation) -> bool:
@@ -150,8 +148,8 @@ def _succeeded(seen: Observation) -> bool:
     return seen.exit is not None and seen.exit.cause == "completed"
 
 
-def _conclude(platform: Platform, record: Record, seen: list[Observation]) -> None:
-    """All instances have ended: one transaction makes that final."""
+def _conclude(platform: Platform, record: Record, seen: list[Observation]) -> Outcome:
+    """All instances have ended: one transaction makes that final, or lets the job begin anew."""
     exits = sorted((each.exit for each in seen if each.exit is not None), key=lambda each: each.ended)
     at = exits[-1].ended if exits else _now(platform)
     document = {**record.document, **transitions.results(exits)}
@@ -163,7 +161,13 @@ def _conclude(platform: Platform, record: Record, seen: list[Observation]) -> No
         ending = "MaxRuntimeExceeded" if _cause(exits) == "max-runtime" else "Stopped"
         _end(platform, record, "Stopped", transitions.end(document, ending, at))
     else:
-        _end(platform, record, "Failed", transitions.fail(document, _reason(record, seen, exits), at))
+        reason = _reason(record, seen, exits)
+        restarted = retries.restart(record.document, reason, at)
+        if restarted is not None:
+            _restart(platform, record, restarted)
+            return AgainIn(0)
+        _end(platform, record, "Failed", transitions.fail(document, reason, at))
+    return Done()
 
 
 def _cause(exits: list[ExitRecord]) -> str:
@@ -180,6 +184,18 @@ def _reason(record: Record, seen: list[Observation], exits: list[ExitRecord]) ->
     if lost:
         return f"InternalServerError: {', '.join(lost)} was lost: its agent ended without saying how the job ended."
     return f"InternalServerError: an instance of {record.name} failed and gave no reason."
+
+
+def _restart(platform: Platform, record: Record, document: Document) -> None:
+    """The next attempt has instances of its own."""
+    now = _now(platform)
+
+    def commit(connection: Connection) -> None:
+        resources.move(connection, TRAINING_JOB, record, document, now)
+        for instance in record.document["_run"]["Instances"]:
+            retirement.retire(connection, instance, now)
+
+    platform.stores.records.write(commit)
 
 
 def _end(platform: Platform, record: Record, status: str, document: Document) -> None:

@@ -77,13 +77,20 @@ def follow(document: Document, phases: Iterable[Phase]) -> Document:
     """Enters what an agent reported, as often as it is told."""
     for phase in phases:
         now = document["SecondaryStatus"]
-        seen = {entry["Status"] for entry in document["SecondaryStatusTransitions"]}
+        seen = {entry["Status"] for entry in of_attempt(document)}
         if phase.name == now:
             if phase.message:
                 document = say(document, phase.message)
         elif phase.name in _MESSAGES and phase.name not in seen and (now != "Stopping" or phase.name == "Uploading"):
             document = enter(document, phase.name, phase.at, phase.message or _MESSAGES[phase.name])
     return document
+
+
+def of_attempt(document: Document) -> list[Document]:
+    """The entries since the job began, or began anew."""
+    entries: list[Document] = document["SecondaryStatusTransitions"]
+    again = [at for at, entry in enumerate(entries) if entry["Status"] == "Restarting"]
+    return entries[again[-1] :] if again else entries
 
 
 def overdue(document: Document) -> bool:
