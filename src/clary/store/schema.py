@@ -68,7 +68,8 @@ instances = sa.Table(
 )
 
 # What SNS has accepted and not sent yet: messages as services.sns.messages has them, and for each subscription (its
-# ARN) that is to get one when it is due and how often it failed.
+# ARN) that is to get one when it is due, how often it failed, whose topic it is, and at which host its endpoint: each
+# of these has a share of what is sent at once.
 sns_messages = sa.Table(
     "sns_messages",
     RECORDS,
@@ -81,9 +82,11 @@ sns_deliveries = sa.Table(
     sa.Column("id", NUMBER, primary_key=True),
     sa.Column("message", TEXT, nullable=False, index=True),
     sa.Column("subscription", TEXT, nullable=False, index=True),
+    sa.Column("owner", TEXT, nullable=False, server_default=""),
+    sa.Column("host", TEXT, nullable=False, server_default=""),
     sa.Column("due", sa.Float, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Index("sns_deliveries_by_due", "due", "id", "subscription"),
+    sa.Index("sns_deliveries_by_due", "due", "id", "subscription", "owner", "host"),
     sqlite_autoincrement=True,  # who sends one may end after it was dropped: its number must not be another's then
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any
@@ -116,7 +118,7 @@ def _settled(served: Served) -> bool:
     from clary.services.sns import outbox
 
     now = served.clock.now()
-    return not served.platform.stores.records.read(lambda connection: outbox.due(connection, now, (), (), 1))
+    return not served.platform.stores.records.read(lambda connection: outbox.due(connection, now, (), outbox.Busy(), 1))
 
 
 def _kept(served: Served) -> int:
@@ -133,7 +135,9 @@ def test_what_cannot_be_sent_is_given_up_too(served: Served, sns: Any, topic: st
 
     arn, now = inbox.confirm(sns, topic), served.clock.now()
     bad = {**messages.asking("Notification", topic, now), "Message": "half a \ud800", "Attributes": {}}
-    served.platform.stores.records.write(lambda connection: outbox.enter(connection, bad, [arn], now))
+    served.platform.stores.records.write(
+        lambda connection: outbox.enter(connection, bad, [outbox.Recipient(arn, "127.0.0.1")], now)
+    )
     for _ in range(4):  # once, and three times more
         served.later(0)
         wait_until(lambda: _settled(served))
@@ -198,3 +202,30 @@ def test_only_links_go_without_a_signature(served: Served, topic: str) -> None:
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{served.url}/?Action={asked}&Version=2010-03-31")
         assert caught.value.code == 403
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["at-one-host", "of-another-account"])
+def test_silent_endpoints_keep_nobody_else_waiting(served: Served, inbox: Listener, apart: bool) -> None:
+    """Forty of them: all at one host, or each at its own, where only other accounts are spared."""
+    import sqlalchemy as sa
+
+    from clary.store.schema import sns_deliveries
+
+    theirs = served.client("sns")
+    mine = served.client("sns", "ALT") if apart else theirs
+    topic = mine.create_topic(Name="mine")["TopicArn"]
+    inbox.confirm(mine, topic)
+    with contextlib.ExitStack() as silent:
+        hosts = [
+            silent.enter_context(socket.create_server((f"127.0.1.{number}", 0)))
+            for number in (range(1, 41) if apart else [1])
+        ]
+        loud = theirs.create_topic(Name="theirs")["TopicArn"]
+        for number in range(40):
+            host, port = hosts[number % len(hosts)].getsockname()
+            theirs.subscribe(TopicArn=loud, Protocol="http", Endpoint=f"http://{host}:{port}/{number}")
+        mine.publish(TopicArn=topic, Message="heard")
+        assert inbox.wait(2, 60).document["Message"] == "heard"
+        failed = sa.select(sa.func.count()).select_from(sns_deliveries).where(sns_deliveries.c.attempts > 0)
+        given_up = served.platform.stores.records.read(lambda connection: connection.scalar(failed))
+        assert given_up == 0, "it was not sent before a silent one had been given up"

@@ -136,3 +136,21 @@ def test_certificates_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value)
         monkeypatch.setenv("SSL_CERT_FILE", str(authority.path))  # as a user has the machine trust his own
         post(url, b"body", {})
+
+
+def test_a_host_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def resolver(*_: object, **__: object) -> list[object]:
+        over.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+    with pytest.raises(Failed, match=r"silent\.example was not looked up within 0\.1 s"):
+        post("http://silent.example/", b"{}", {}, seconds=0.1)
+    over.set()
+
+
+def test_a_host_that_nobody_knows() -> None:
+    with pytest.raises(Failed):
+        post(f"http://{'x' * 64}.invalid/", b"{}", {})  # no label is as long

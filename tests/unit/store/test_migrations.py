@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy.engine import Connection
 
 from clary.services.s3.index import Entry, find
+from clary.services.sns import outbox
 from clary.store import queues, records
 from clary.store.engine import Database
-from clary.store.migrations import encryption, identities, restorations
+from clary.store.migrations import deliveries, encryption, identities, restorations
 from clary.store.migrations import queues as step
 from clary.store.objects_schema import objects
 from clary.store.records import Record
@@ -73,6 +74,31 @@ def test_jobs_that_wait_in_version_3_keep_their_places(database: Database) -> No
     database.write(step.add)
     found = database.read(lambda connection: queues.members(connection, "training-job", ("InProgress",), "job-slot"))
     assert [(each.name, each.until) for each in found] == [("free", None), ("long", 91.0), ("short", 32.0)]
+
+
+def test_messages_on_their_way_in_version_5_have_an_owner_and_a_host(database: Database) -> None:
+    endpoints = {"http": "https://U:P@Hooks.example:8443/told", "email": "me@example.org", "gone": ""}
+
+    def fill(connection: Connection) -> None:
+        connection.exec_driver_sql("DROP INDEX sns_deliveries_by_due")
+        for column in ("owner", "host"):
+            connection.exec_driver_sql(f"ALTER TABLE sns_deliveries DROP COLUMN {column}")
+        for protocol, endpoint in endpoints.items():
+            arn = f"arn:aws:sns:r:111122223333:t:{protocol}"
+            if endpoint:
+                given = {"Protocol": protocol, "Endpoint": endpoint}
+                records.insert(connection, Record("sns-subscription", "1", "r", arn, arn, "", 0.0, 0.0, given))
+            statement = "INSERT INTO sns_deliveries (message, subscription, due, attempts) VALUES ('m', '{}', 0, 0)"
+            connection.exec_driver_sql(statement.format(arn))
+
+    database.write(fill)
+    database.write(deliveries.add)
+    found = database.read(lambda connection: outbox.due(connection, 1.0, (), outbox.Busy(), 9))
+    assert [(each.owner, each.host) for each in found] == [
+        ("111122223333", "hooks.example:8443"),
+        ("111122223333", "mail"),
+        ("", ""),
+    ]
 
 
 def test_objects_of_version_3_are_not_encrypted(tmp_path: Any, database_urls: Callable[[], str]) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import queue
 import socket
+import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from clary.config import Settings
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Found = tuple[int, int, int, Any]  # family, kind, protocol, and the address as that family has it
 
 # Unspecified, link-local (where clouds tell a machine its credentials), multicast and reserved; Amazon's of IPv6.
 _NEVER = tuple(
@@ -36,10 +40,10 @@ class Reach:
         return cls(settings.sns_denied, settings.port)
 
     def connect(self, host: str, port: int, seconds: float) -> socket.socket:
-        """To the first of the host's addresses that answers, within `seconds` for all of them. Raises OSError: Refused
-        when none of them may be."""
+        """To the first of the host's addresses that answers, within `seconds` for all of them and for looking them up.
+        Raises OSError: Refused when none of them may be."""
         until, failed = time.monotonic() + seconds, None
-        for family, kind, protocol, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for family, kind, protocol, where in _looked_up(host, port, seconds):
             if not self._allows(str(where[0]), port):
                 continue
             opened = socket.socket(family, kind, protocol)
@@ -59,6 +63,28 @@ class Reach:
         if any(address in network for network in (*_NEVER, *self.denied)):
             return False
         return port != self.own or not _is_ours(address)
+
+
+def _looked_up(host: str, port: int, seconds: float) -> list[_Found]:
+    """Raises OSError, and UnicodeError for a host that can have no address. The system's look-up has no limit that a
+    caller could set: one that takes longer goes on in a thread of its own, until the resolver gives up."""
+    answers: queue.SimpleQueue[list[_Found] | Exception] = queue.SimpleQueue()
+
+    def look_up() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            answers.put([(family, kind, protocol, where) for family, kind, protocol, _, where in found])
+        except Exception as error:  # it is raised where it is waited for
+            answers.put(error)
+
+    threading.Thread(target=look_up, name="look-up", daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"{host} was not looked up within {seconds:g} s") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _plain(address: _Address) -> _Address:

@@ -1,5 +1,6 @@
-"""Deliveries, carried out: what is due is handed to threads, of which there are few, and of which no subscription has
-more than its share. What fails is tried again as the delivery policy says, and then given up.
+"""Deliveries, carried out: what is due is handed to threads, of which there are few, and of which no subscription, no
+host and no owner of topics has more than its share. What fails is tried again as the delivery policy says, and then
+given up.
 
 Every message is sent at least once to whoever takes it: who was killed between sending and noting it sends it again.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -29,13 +31,15 @@ from clary.services.sns import (
 from clary.services.sns.addresses import Reach
 from clary.services.sns.delivery_policies import Delivery as Policy
 from clary.services.sns.documents import Writer
-from clary.services.sns.outbox import Content, Delivery
+from clary.services.sns.outbox import Busy, Content, Delivery
 from clary.services.sns.posting import Failed
 from clary.services.sns.signing import Signer
 from clary.store.records import Record
 
 _LOG = logging.getLogger(__name__)
-_AT_ONCE, _EACH = 16, 4  # deliveries under way, and those of one subscription
+_AT_ONCE = 32  # deliveries under way
+_EACH = 4  # of them, those of one subscription, and those to one host: silent ones keep theirs for long
+_OF_OWNER = 16  # and those of one account's topics
 _LONGEST_NAP = 30.0
 _PAUSE = 1.0  # after a failure of ours
 _AGENT = {"User-Agent": "Amazon Simple Notification Service Agent", "Accept-Encoding": "gzip,deflate"}
@@ -51,6 +55,42 @@ class _Errand:
     policy: Policy
 
 
+class _Shares:
+    """What deliveries under way have of the threads."""
+
+    def __init__(self, under_way: Iterable[Delivery]) -> None:
+        self._subscriptions: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
+        self._owners: Counter[str] = Counter()
+        for each in under_way:
+            self._count(each)
+
+    def busy(self) -> Busy:
+        return Busy(*(_full(*each) for each in self._bounds()))
+
+    def take(self, delivery: Delivery) -> bool:
+        """False when it would be more than its share."""
+        busy = self.busy()
+        if delivery.subscription in busy.subscriptions or delivery.host in busy.hosts or delivery.owner in busy.owners:
+            return False
+        self._count(delivery)
+        return True
+
+    def _count(self, delivery: Delivery) -> None:
+        self._subscriptions[delivery.subscription] += 1
+        self._hosts[delivery.host] += 1
+        self._owners[delivery.owner] += 1
+
+    def _bounds(self) -> Iterator[tuple[Counter[str], int]]:
+        yield self._subscriptions, _EACH
+        yield self._hosts, _EACH
+        yield self._owners, _OF_OWNER
+
+
+def _full(counts: Counter[str], most: int) -> list[str]:
+    return [name for name, count in counts.items() if count >= most]
+
+
 class Deliverer:
     """`signal` tells that there may be something to deliver."""
 
@@ -59,7 +99,7 @@ class Deliverer:
         self._signal = signal
         self._reach = Reach.of(platform.settings)
         self._mutex = threading.Lock()
-        self._under_way: dict[int, str] = {}  # deliveries, with their subscriptions
+        self._under_way: dict[int, Delivery] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="deliveries", daemon=True)
         self._writer: Writer | None = None
@@ -102,25 +142,19 @@ class Deliverer:
         """What there is room for now."""
         with self._mutex:
             under_way = dict(self._under_way)
-        count = Counter(under_way.values())
-        busy = [arn for arn in count if count[arn] >= _EACH]
+        shares = _Shares(under_way.values())
         room = min(_AT_ONCE - len(under_way), _EACH)
         if room <= 0:
             return []
         found = self._platform.stores.records.read(
-            lambda connection: outbox.due(connection, now, under_way.keys(), busy, room)
+            lambda connection: outbox.due(connection, now, under_way.keys(), shares.busy(), room)
         )
-        chosen = []
-        for each in found:
-            count[each.subscription] += 1
-            if count[each.subscription] <= _EACH:
-                chosen.append(each)
-        return chosen
+        return [each for each in found if shares.take(each)]
 
     def _begin(self, due: list[Delivery]) -> None:
         for each in due:
             with self._mutex:
-                self._under_way[each.id] = each.subscription
+                self._under_way[each.id] = each
             threading.Thread(target=self._deliver, args=(each,), name="delivery", daemon=True).start()
 
     def _deliver(self, delivery: Delivery) -> None:

@@ -9,46 +9,74 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clary.store.records import Record
 from clary.store.schema import sns_deliveries, sns_messages
 
 Content = Mapping[str, Any]
+MAIL = "mail"
 
 _UNSENT = sa.exists().where(sns_deliveries.c.message == sns_messages.c.id)
 
 
+class Recipient(NamedTuple):
+    """A subscription (its ARN), and the host (with its port, where the URL says one) of its endpoint; of mail, whose
+    endpoints one server serves, `MAIL`."""
+
+    subscription: str
+    host: str
+
+
 class Delivery(NamedTuple):
-    """`attempts` is how many failed so far."""
+    """`attempts` is how many failed so far; `owner` is the account of the topic, `host` as in Recipient."""
 
     id: int
     message: str
     subscription: str
+    owner: str
+    host: str
     attempts: int
 
 
-def enter(connection: Connection, content: Content, subscriptions: Iterable[str], now: float) -> None:
-    """Keeps the message for each of `subscriptions` (ARNs), to be sent at once; for nobody, nothing. `content` has a
-    "MessageId"; one that is there already is not entered again."""
-    wanted = list(subscriptions)
+class Busy(NamedTuple):
+    """Who has enough deliveries under way."""
+
+    subscriptions: Collection[str] = ()
+    hosts: Collection[str] = ()
+    owners: Collection[str] = ()
+
+
+def recipient(subscription: Record) -> Recipient:
+    given = subscription.document
+    mail = given["Protocol"].startswith("email")
+    host = MAIL if mail else urlsplit(given["Endpoint"]).netloc.rpartition("@")[2].lower()
+    return Recipient(subscription.arn, host)
+
+
+def enter(connection: Connection, content: Content, recipients: Iterable[Recipient], now: float) -> None:
+    """Keeps the message for each of `recipients`, to be sent at once; for nobody, nothing. `content` has a "MessageId";
+    one that is there already is not entered again."""
+    wanted = list(recipients)
     message = content["MessageId"]
     if not wanted or connection.scalar(sa.select(sns_messages.c.id).where(sns_messages.c.id == message)):
         return
     connection.execute(sns_messages.insert().values(id=message, content=dict(content)))
-    rows = [{"message": message, "subscription": arn, "due": now, "attempts": 0} for arn in wanted]
+    shared = {"message": message, "due": now, "attempts": 0}
+    rows = [{**shared, **each._asdict(), "owner": each.subscription.split(":")[4]} for each in wanted]
     connection.execute(sns_deliveries.insert(), rows)
 
 
-def due(
-    connection: Connection, now: float, without: Collection[int], busy: Collection[str], limit: int
-) -> list[Delivery]:
-    """At most `limit` whose time has come, the longest due first; none of those in `without`, nor of subscriptions that
-    are `busy`."""
+def due(connection: Connection, now: float, without: Collection[int], busy: Busy, limit: int) -> list[Delivery]:
+    """At most `limit` whose time has come, the longest due first; none of those in `without`, nor of whom is `busy`."""
     columns = [sns_deliveries.c[name] for name in Delivery._fields]
     wanted = [sns_deliveries.c.due <= now, sns_deliveries.c.id.not_in(without)]
-    wanted.append(sns_deliveries.c.subscription.not_in(busy))
+    wanted.append(sns_deliveries.c.subscription.not_in(busy.subscriptions))
+    wanted.append(sns_deliveries.c.host.not_in(busy.hosts))
+    wanted.append(sns_deliveries.c.owner.not_in(busy.owners))
     statement = sa.select(*columns).where(*wanted).order_by(sns_deliveries.c.due, sns_deliveries.c.id).limit(limit)
     return [Delivery(*row) for row in connection.execute(statement)]
 

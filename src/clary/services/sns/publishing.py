@@ -11,12 +11,12 @@ from sqlalchemy.engine import Connection
 from clary.errors import ServiceError
 from clary.services.operation import Call, Document, Operations
 from clary.services.sns import faults, filtering, messages, naming, outbox, subscriptions, topic_records
-from clary.services.sns.outbox import Content
+from clary.services.sns.outbox import Content, Recipient
 from clary.store.records import Record
 
 operations = Operations()
 
-Chosen = Sequence[tuple[Content, Sequence[str]]]
+Chosen = Sequence[tuple[Content, Sequence[Recipient]]]
 
 _MOST_ENTRIES = 10
 _ENTRY_ID = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -67,14 +67,14 @@ def _send(call: Call, contents: Sequence[Content]) -> None:
 
 
 def wanting(contents: Sequence[Content], there: Sequence[Record]) -> Chosen:
-    """Messages, all of one topic with the confirmed subscriptions `there`, and the ARNs of those that want them. Raises
+    """Messages, all of one topic with the confirmed subscriptions `there`, and who wants them. Raises
     InvalidParameter when to find that out is too much."""
     protocols, budget = {each.document["Protocol"] for each in there}, filtering.Budget()
     chosen = []
     try:
         for content in contents:
             bodies = {name: filtering.Body(messages.text_for(content, name), budget) for name in protocols}
-            chosen.append((content, [each.arn for each in there if _wants(each, content, bodies)]))
+            chosen.append((content, [outbox.recipient(each) for each in there if _wants(each, content, bodies)]))
     except filtering.TooMuch:
         raise faults.invalid("Message Reason: it has too many values for the topic's filter policies") from None
     return chosen
@@ -87,8 +87,8 @@ def _wants(subscription: Record, content: Content, bodies: Mapping[str, filterin
 
 def enter(connection: Connection, chosen: Chosen, now: float) -> None:
     """Keeps the messages for those that want them. One that has ended since it was chosen gets none."""
-    for content, arns in chosen:
-        outbox.enter(connection, content, arns, now)
+    for content, recipients in chosen:
+        outbox.enter(connection, content, recipients, now)
 
 
 @operations.handles("PublishBatch")

@@ -140,7 +140,7 @@ def _ask(connection: Connection, call: Call, subscription: Record) -> None:
     kind = messages.UNSUBSCRIBED if subscription.status == DELETED else messages.CONFIRMATION
     now = call.platform.clock.now()
     content = messages.asking(kind, subscription.document["TopicArn"], now)
-    outbox.enter(connection, content, [subscription.arn], now)
+    outbox.enter(connection, content, [outbox.recipient(subscription)], now)
 
 
 @operations.handles("ConfirmSubscription")

@@ -14,7 +14,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from clary.store.errors import StoreTooNew
-from clary.store.migrations import encryption, identities, lifetimes, queues, restorations, summaries, versions
+from clary.store.migrations import (
+    deliveries,
+    encryption,
+    identities,
+    lifetimes,
+    queues,
+    restorations,
+    summaries,
+    versions,
+)
 
 Step = Callable[[Connection], None]
 
@@ -24,7 +33,7 @@ def _contents_of_small_objects(connection: Connection) -> None:
 
 
 STEPS: Mapping[str, Sequence[Step]] = {
-    "records": (summaries.add, identities.add, queues.add, lifetimes.add),
+    "records": (summaries.add, identities.add, queues.add, lifetimes.add, deliveries.add),
     "objects": (_contents_of_small_objects, versions.add, encryption.add, restorations.add),
     "logs": (),
 }
