@@ -21,10 +21,12 @@ from clary.services.s3 import (
     faults,
     index,
     options,
+    uploads,
     writing,
 )
-from clary.services.s3.index import Bucket, Entry, Part, Upload
+from clary.services.s3.index import Bucket, Entry
 from clary.services.s3.multipart import PART_CHECKSUMS, find_upload
+from clary.services.s3.uploads import Part, Upload
 
 operations = Operations()
 
@@ -70,7 +72,7 @@ def _require_key(call: Call, given: Document) -> None:
     The key of an upload never changes, so that it is asked about before the transaction. Raises S3's errors."""
     name, customer_key = options.key_of(given), encryption_asked.customer_key(given)
     upload = call.platform.stores.objects.read(
-        lambda connection: index.find_upload(connection, given["Bucket"], name, given["UploadId"])
+        lambda connection: uploads.find(connection, given["Bucket"], name, given["UploadId"])
     )
     if upload is None or (customer_key is None and data_keys.by_customer(upload.encryption)):
         return
@@ -88,9 +90,9 @@ def _complete(
     upload = find_upload(connection, call, given)
     present = index.find(connection, upload.bucket, upload.key)
     conditions.check_write(given, given["Key"], present)
-    chosen = _chosen(upload, wanted, index.list_parts(connection, upload.id))
+    chosen = _chosen(upload, wanted, uploads.list_parts(connection, upload.id))
     entry = _assembled(call, given, upload, chosen)
-    dropped = index.close_upload(connection, upload.id, chosen)
+    dropped = uploads.close(connection, upload.id, chosen)
     told, freed = entering.place(connection, bucket, entry, upload.lock, call)
     return entry, told, [*dropped, *freed]
 

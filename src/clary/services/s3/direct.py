@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from clary.errors import ServiceError
 from clary.services.operation import Call
-from clary.services.s3 import index
+from clary.services.s3 import uploads
 from clary.services.s3.index import Entry
 
 HEADER = "x-clary-direct"
@@ -41,7 +41,7 @@ def _place(call: Call, entry: Entry, start: int) -> tuple[str, int, int]:
     """(the blob of the byte at `start`, where in it that is, how many follow in the blob); "" where there is none."""
     if not entry.upload:
         return entry.blob, start, entry.size - start
-    for part in call.platform.stores.objects.read(lambda connection: index.list_parts(connection, entry.upload)):
+    for part in call.platform.stores.objects.read(lambda connection: uploads.list_parts(connection, entry.upload)):
         if part.at <= start < part.at + part.size:
             return part.blob, start - part.at, part.at + part.size - start
     return "", 0, 0

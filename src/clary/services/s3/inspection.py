@@ -14,15 +14,16 @@ from clary.services.s3 import (
     data_keys,
     encryption_asked,
     faults,
-    index,
     lifecycle,
     listings,
     multipart,
     objects,
     options,
+    uploads,
     versions,
 )
-from clary.services.s3.index import Bucket, Entry, Part, Upload
+from clary.services.s3.index import Bucket, Entry
+from clary.services.s3.uploads import Part, Upload
 
 operations = Operations()
 
@@ -37,7 +38,7 @@ def list_parts(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> tuple[Upload, list[Part], Document]:
         upload = multipart.find_upload(connection, call, given)
         told = lifecycle.shown_of_upload(connection, access.enter(connection, call, given), upload)
-        return upload, index.list_parts(connection, upload.id, after, most + 1), told
+        return upload, uploads.list_parts(connection, upload.id, after, most + 1), told
 
     upload, found, told = call.platform.stores.objects.read(work)
     shown = found[:most]
@@ -106,7 +107,7 @@ def _uploads(connection: Connection, call: Call, given: Document) -> tuple[list[
     found: list[Upload] = []
     prefixes: list[bytes] = []
     while position is not None and most > 0:
-        rows = index.scan_uploads(connection, bucket.name, position, end, most + 1)
+        rows = uploads.scan(connection, bucket.name, position, end, most + 1)
         rolled = b""
         for upload in rows:
             if rolled and upload.key.startswith(rolled):
@@ -161,7 +162,7 @@ def get_object_attributes(call: Call, given: Document) -> Document:
 
     def work(connection: Connection) -> tuple[Bucket, Entry, list[Part]]:
         bucket, entry = objects.found(connection, given)
-        return bucket, entry, index.list_parts(connection, entry.upload) if entry.upload else []
+        return bucket, entry, uploads.list_parts(connection, entry.upload) if entry.upload else []
 
     bucket, entry, parts = call.platform.stores.objects.read(work)
     key, checksum = encryption_asked.customer_key(given), bool(entry.checksum) and "Checksum" in asked

@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from clary.services.operation import Call, Document, Operations
 from clary.services.s3 import bucket_settings, configuration, faults, lifecycle_rules, options
-from clary.services.s3.index import Bucket, Entry, Upload
+from clary.services.s3.index import Bucket, Entry
+from clary.services.s3.uploads import Upload
 
 operations = Operations()
 

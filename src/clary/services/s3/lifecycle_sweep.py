@@ -28,12 +28,14 @@ from clary.services.s3 import (
     listings,
     lock,
     options,
+    uploads,
     version_listings,
     versions,
     writing,
 )
-from clary.services.s3.index import Bucket, Upload
+from clary.services.s3.index import Bucket
 from clary.services.s3.lifecycle_rules import Rule
+from clary.services.s3.uploads import Upload
 from clary.services.s3.version_listings import Position
 from clary.services.s3.versions import Deleted, Kept
 
@@ -250,7 +252,7 @@ def _uploads_due(platform: Platform, name: str, position: tuple[bytes, str]) -> 
         rules = _rules(connection, name, platform.clock.now())
         if rules is None:
             return [], []
-        found = index.scan_uploads(connection, name, position, None, _BATCH)
+        found = uploads.scan(connection, name, position, None, _BATCH)
         return found, [each for each in found if _is_over(rules, each)]
 
     return platform.stores.objects.read(work)
@@ -266,6 +268,6 @@ def _abort(connection: Connection, due: Sequence[Upload]) -> list[str]:
     return [
         blob
         for upload in due
-        if index.find_upload(connection, upload.bucket, upload.key, upload.id) is not None
-        for blob in index.abort_upload(connection, upload.id)
+        if uploads.find(connection, upload.bucket, upload.key, upload.id) is not None
+        for blob in uploads.abort(connection, upload.id)
     ]

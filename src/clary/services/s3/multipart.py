@@ -18,19 +18,19 @@ from clary.services.s3 import (
     data_keys,
     encryption_asked,
     faults,
-    index,
     lending,
     lifecycle,
     lock,
     options,
     ownership,
     reader,
+    uploads,
     writing,
 )
 from clary.services.s3.data_keys import Encryption
 from clary.services.s3.encryption_asked import Asked
-from clary.services.s3.index import Part, Upload
 from clary.services.s3.loans import Loan
+from clary.services.s3.uploads import Part, Upload
 
 operations = Operations()
 
@@ -73,7 +73,7 @@ def create_multipart_upload(call: Call, given: Document) -> Document:
     upload = dataclasses.replace(upload, encryption=encryption.stored if encryption else None)
 
     def commit(connection: Connection) -> Document:
-        index.add_upload(connection, dataclasses.replace(upload, acl=check(connection)[0]))
+        uploads.add(connection, dataclasses.replace(upload, acl=check(connection)[0]))
         return lifecycle.shown_of_upload(connection, access.enter(connection, call, given), upload)
 
     told = call.platform.stores.objects.write(commit)
@@ -104,7 +104,7 @@ def _checksum_wanted(given: Document) -> dict[str, str]:
 def find_upload(connection: Connection, call: Call, given: Document) -> Upload:
     """The upload a request names. Raises NoSuchUpload, and what `access.enter` does."""
     bucket = access.enter(connection, call, given)
-    upload = index.find_upload(connection, bucket.name, options.key_of(given), given["UploadId"])
+    upload = uploads.find(connection, bucket.name, options.key_of(given), given["UploadId"])
     if upload is None:
         raise faults.no_such_upload(given["UploadId"])
     return upload
@@ -200,7 +200,7 @@ def _enter_part(
 
     def work(connection: Connection) -> tuple[Document, list[str]]:
         find_upload(connection, call, given)  # it may have been completed or aborted while the bytes came in
-        return {}, index.put_part(connection, part)
+        return {}, uploads.put_part(connection, part)
 
     if loan is None:
         writing.commit(call.platform, written, work)
@@ -213,7 +213,7 @@ def _enter_part(
 @options.understands("UploadId")
 def abort_multipart_upload(call: Call, given: Document) -> Document:
     def work(connection: Connection) -> list[str]:
-        return index.abort_upload(connection, find_upload(connection, call, given).id)
+        return uploads.abort(connection, find_upload(connection, call, given).id)
 
     writing.discard(call.platform, call.platform.stores.objects.write(work))
     return {}

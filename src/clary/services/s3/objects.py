@@ -26,11 +26,13 @@ from clary.services.s3 import (
     ranges,
     reader,
     seeking,
+    uploads,
     user_metadata,
     versions,
     writing,
 )
-from clary.services.s3.index import Entry, Part
+from clary.services.s3.index import Entry
+from clary.services.s3.uploads import Part
 
 operations = Operations()
 
@@ -112,7 +114,7 @@ def _part_view(connection: Connection, entry: Entry, given: Document) -> _View:
     if "Range" in given:
         raise faults.invalid_request("Cannot specify both Range header and partNumber query parameter")
     number = options.part_number(given)
-    parts = index.list_parts(connection, entry.upload) if entry.upload else []
+    parts = uploads.list_parts(connection, entry.upload) if entry.upload else []
     if not parts and number == 1:
         return _View(entry, 0, entry.size, partial=True)
     for part in parts:

@@ -24,6 +24,7 @@ from clary.services.s3 import (
     faults,
     index,
     options,
+    uploads,
     writing,
 )
 from clary.services.s3.data_keys import Encryption
@@ -115,7 +116,7 @@ def _pieces(platform: Platform, entry: Entry, start: int, length: int, cipher: C
         data = _of_data(platform, cipher, entry, start, length)
         return iter((data,) if data else ())
     end = start + length
-    parts = platform.stores.objects.read(lambda connection: index.list_parts(connection, entry.upload))
+    parts = platform.stores.objects.read(lambda connection: uploads.list_parts(connection, entry.upload))
     if sum(part.size for part in parts) != entry.size:
         raise FileNotFoundError(entry.upload)
     readings = []
