@@ -7,53 +7,44 @@ import logging
 from collections.abc import Callable
 from typing import cast
 
-from clary.edge.bodies import Framing, Sized, framing
-from clary.edge.deadlines import NEVER, Deadlines
+from clary.edge.bodies import Framing, framing
+from clary.edge.carrier import Carrier
+from clary.edge.deadlines import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    NEVER,
+    STALL_SECONDS,
+    Deadlines,
+)
 from clary.edge.exchange import Consumer, Exchange
 from clary.edge.heads import LONGEST_HEAD, BadRequestError, Head, parse
 from clary.edge.replies import Dates, farewell
 
 log = logging.getLogger(__name__)
 
-HEAD_SECONDS = 10.0  # from the first byte of a head to its last
-IDLE_SECONDS = 75.0  # between two requests
-BODY_SECONDS = 60.0  # without a byte of a body that is waited for
-STALL_SECONDS = 60.0  # without the client taking any of a response
-LINGER_SECONDS = 5.0  # reading over the rest of a body that nobody wants, so that the client sees the answer
-
-_DRAIN = 256 * 1024  # the rest of a body that is read over rather than ending the connection
 _LINGER = 256 * 1024 * 1024
 
 Dispatch = Callable[[Exchange], Consumer | None]
 Takeover = Callable[["ClientConnection", Head, bytes], bool]
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Carrier):
     """`dispatch` gives each request its consumer (None: answered already). `takeover` is offered each head whose target
     is no path, with the bytes after it, and returns True when it has taken the whole connection (the proxy does)."""
 
     def __init__(
         self, scheme: str, peer: str, dispatch: Dispatch, takeover: Takeover, deadlines: Deadlines, dates: Dates
     ) -> None:
-        self.scheme = scheme
-        self.peer = peer
-        self.dates = dates
-        self.deadline = NEVER
-        self.transport: asyncio.Transport
-        self.write: Callable[[bytes], None]  # the transport's own
+        super().__init__(scheme, peer, deadlines, dates)
         self._dispatch = dispatch
         self._takeover = takeover
-        self._deadlines = deadlines
         self._exchange: Exchange | None = None
-        self._body: Framing | None = None  # of the current request, while it has not ended
         self._kept = b""  # an incomplete head, or what the client sent ahead
         self._advancing = False
-        self._held = False
-        self._last = False  # no request after this one
         self._ended = False  # nothing more will come from the client
-        self._continue_owed = False
         self._lingering = 0  # bytes that may still be read over; the response is out
-        self._gone = False
 
     # What the transport calls.
 
@@ -113,36 +104,6 @@ class ClientConnection(asyncio.Protocol):
             self.transport.close()
 
     # What the exchange calls.
-
-    def write_pieces(self, pieces: tuple[bytes, ...]) -> None:
-        self.transport.writelines(pieces)
-
-    def send_continue(self) -> None:
-        if self._continue_owed:
-            self._continue_owed = False
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def hold(self, held: bool) -> None:
-        """Stops or goes on reading from the client."""
-        if held == self._held or self._gone:
-            return
-        self._held = held
-        if held:
-            self.transport.pause_reading()
-            if self._body is not None:
-                self.deadline = NEVER
-        else:
-            self.transport.resume_reading()
-            if self._body is not None:
-                self.deadline = self._deadlines.now() + BODY_SECONDS
-
-    def closing_line(self, head: Head) -> bytes:
-        """The Connection header of the response that is about to go out, decided here for good."""
-        if not head.keep_alive or (self._body is not None and not self._drainable()):
-            self._last = True
-        if self._last:
-            return b"Connection: close\r\n"
-        return b"Connection: keep-alive\r\n" if head.old else b""
 
     def exchange_ended(self) -> None:
         self._exchange = None
@@ -252,9 +213,6 @@ class ClientConnection(asyncio.Protocol):
         return rest
 
     # Ending.
-
-    def _drainable(self) -> bool:
-        return isinstance(self._body, Sized) and self._body.left <= _DRAIN and not self._continue_owed
 
     def _broken(self, error: BadRequestError) -> None:
         code = "NotImplemented" if error.status == 501 else "BadRequest"

@@ -8,6 +8,12 @@ from collections import Counter
 from typing import Protocol
 
 NEVER = math.inf
+HEAD_SECONDS = 10.0  # from the first byte of a head to its last
+IDLE_SECONDS = 75.0  # between two requests
+BODY_SECONDS = 60.0  # without a byte of a body that is waited for
+STALL_SECONDS = 60.0  # without the client taking any of a response
+LINGER_SECONDS = 5.0  # reading over the rest of a body that nobody wants, so that the client sees the answer
+
 _SWEEP_SECONDS = 1.0
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from clary.edge.bodies import Framing, Sized
+from clary.edge.carrier import Carrier
 from clary.edge.heads import Head
 from clary.edge.replies import Pairs, refusal, status_line
-
-if TYPE_CHECKING:
-    from clary.edge.connection import ClientConnection
 
 _FRAMING_HEADERS = frozenset(("connection", "keep-alive", "transfer-encoding", "date", "content-length"))
 _BODYLESS = frozenset((204, 304))
@@ -51,8 +49,8 @@ class Exchange:
         "started",
     )
 
-    def __init__(self, connection: ClientConnection, head: Head, scheme: str, peer: str) -> None:
-        self._connection: ClientConnection | None = connection
+    def __init__(self, connection: Carrier, head: Head, scheme: str, peer: str) -> None:
+        self._connection: Carrier | None = connection
         self.head = head
         self.scheme = scheme
         self.peer = peer
@@ -201,13 +199,13 @@ class Exchange:
         """The connection is lost: further calls have no effect."""
         self._connection = None
 
-    def _end(self, connection: ClientConnection) -> None:
+    def _end(self, connection: Carrier) -> None:
         self._connection = None
         self.consumer = None
         connection.exchange_ended()
 
 
-def _second(connection: ClientConnection) -> socket.socket:
+def _second(connection: Carrier) -> socket.socket:
     return socket.socket(fileno=os.dup(connection.transport.get_extra_info("socket").fileno()))
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import os
 import select
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from clary.edge.connection import STALL_SECONDS
-from clary.edge.deadlines import NEVER
+from clary.edge.deadlines import NEVER, STALL_SECONDS
 from clary.edge.exchange import Exchange
 from clary.objects.blobs import BLOCK, BlobFile
 from clary.objects.damage import Damaged, Damages
@@ -25,7 +26,10 @@ from clary.objects.seen import Seen
 _TURN = 64 * 1024 * 1024  # bytes after which another file may have the thread
 _MOMENT = 5  # milliseconds for which a thread waits for a client
 
+log = logging.getLogger(__name__)
+
 Done = Callable[[bool], None]
+Called = Callable[[], None]
 
 
 class Files:
@@ -188,3 +192,74 @@ class FileSending:
             self._loop.remove_writer(self._socket)
             self._socket.close()
             self._socket = None
+
+
+class FileSequence:
+    """The files of one response, one after the other. `taken()` is called for each when it has been opened, or will not
+    be: the control plane waits for that. `broken()` is called when one cannot be sent whole. `pause` and `resume` are
+    those of a consumer."""
+
+    def __init__(self, exchange: Exchange, files: Files, taken: Called, broken: Called) -> None:
+        self._exchange = exchange
+        self._files = files
+        self._taken = taken
+        self._broken = broken
+        self._sending: FileSending | None = None
+        self._following = b""  # the payload behind it
+        self._last = False  # no other file comes after those that were opened
+        self._ended = False  # nor does anything else
+
+    def send(self, payload: bytes, wanted: bool) -> None:
+        """Of a FILE frame, once what comes before it in the response is out; `wanted` when the client is there."""
+        if self._sending is not None and wanted:
+            self._following = payload
+            return
+        self._following = b""
+        if wanted and self._exchange.started:
+            self._open(json.loads(payload))
+        self._taken()
+
+    def end(self) -> bool:
+        """Nothing comes after the files so far. True when they end the response; False when none is on its way, and the
+        caller does."""
+        self._ended = self._sending is not None
+        return self._ended
+
+    def ends_alone(self) -> bool:
+        """Nobody says any more what comes. True when all of it is in our hands, so that the response ends well."""
+        if self._last and self._sending is None:
+            self._exchange.finish()
+        self._ended = self._last
+        return self._last
+
+    def pause(self) -> None:
+        if self._sending is not None:
+            self._sending.pause()
+
+    def resume(self) -> None:
+        if self._sending is not None:
+            self._sending.resume()
+
+    def stop(self) -> None:
+        """Sends no more."""
+        self._last = False
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            sending.stop()
+
+    def _open(self, given: dict[str, Any]) -> None:
+        try:
+            self._sending = self._files.sending(self._exchange, given, self._sent)
+            self._last = given["last"]
+        except OSError as error:
+            log.error("%s cannot be read: %s", given["path"], error)  # noqa: TRY400 - the trace says no more
+            self._broken()
+
+    def _sent(self, whole: bool) -> None:
+        self._sending = None
+        if not whole:
+            self._broken()
+        elif self._following:
+            self.send(self._following, True)
+        elif self._ended:
+            self._exchange.finish()

@@ -9,7 +9,7 @@ from typing import Any
 
 from clary.edge.control import Link, LinkPool
 from clary.edge.exchange import Exchange
-from clary.edge.files import Files, FileSending
+from clary.edge.files import Files, FileSequence
 from clary.edge.landing import FileLanding
 from clary.edge.requests import described, may_repeat
 from clary.server.frames import COUNT, Frame, pack, pack_json
@@ -40,10 +40,7 @@ class Forward:
         self._piece = b""
         self._landing: FileLanding | None = None  # of the request's body
         self._full = False  # the link, for now
-        self._sending: FileSending | None = None
-        self._following = b""  # the FILE frame behind it
-        self._last = False  # no other file comes after those that were opened
-        self._whole = False  # nor does anything else: END came, or would have
+        self._sequence: FileSequence | None = None  # in the response
 
     def begin(self) -> None:
         self._pool.take(self)
@@ -79,14 +76,14 @@ class Forward:
         self._link.transport.resume_reading()
 
     def pause(self) -> None:
-        if self._sending is not None:
-            self._sending.pause()
+        if self._sequence is not None:
+            self._sequence.pause()
         if self._link is not None:
             self._link.transport.pause_reading()
 
     def resume(self) -> None:
-        if self._sending is not None:
-            self._sending.resume()
+        if self._sequence is not None:
+            self._sequence.resume()
         if self._link is not None:
             self._link.transport.resume_reading()
 
@@ -154,10 +151,7 @@ class Forward:
             self._again -= 1
             self._pool.take(self)
             return
-        if self._last and not self._gone:
-            self._whole = True  # all that was still to come is in our hands
-            if self._sending is None:
-                self._exchange.finish()
+        if self._sequence is not None and self._sequence.ends_alone():
             return
         self._stop_sending()
         self._exchange.refuse(503, "ServiceUnavailable", _AWAY)
@@ -210,31 +204,14 @@ class Forward:
             landing.stop()
 
     def _file(self, payload: bytes) -> None:
-        """One after the other; the control plane waits until each has been opened."""
         self.link_flush()
-        if self._sending is not None and not self._gone:
-            self._following = payload
-            return
-        self._following = b""
-        if self._exchange.started and not self._gone:
-            given = json.loads(payload)
-            try:
-                self._sending = self._files.sending(self._exchange, given, self._sent)
-                self._last = given["last"]
-            except OSError as error:
-                log.error("%s cannot be read: %s", given["path"], error)  # noqa: TRY400 - the trace says no more
-                self._break()
+        if self._sequence is None:
+            self._sequence = FileSequence(self._exchange, self._files, self._taken, self._break)
+        self._sequence.send(payload, not self._gone)
+
+    def _taken(self) -> None:
         if self._link is not None:
             self._link.send(_TAKEN)
-
-    def _sent(self, whole: bool) -> None:
-        self._sending = None
-        if not whole:
-            self._break()
-        elif self._following:
-            self._file(self._following)
-        elif self._whole:
-            self._exchange.finish()
 
     def _start(self, payload: bytes) -> None:
         self._held = False
@@ -250,9 +227,9 @@ class Forward:
 
     def _finish(self) -> None:
         self._release()
-        if self._sending is not None:
-            self._whole = True
-        elif self._head is not None and self._is_whole(*self._head):
+        if self._sequence is not None and self._sequence.end():
+            return
+        if self._head is not None and self._is_whole(*self._head):
             (status, headers), self._head = self._head, None
             try:
                 self._exchange.respond(status, headers, self._piece)
@@ -274,14 +251,12 @@ class Forward:
 
     def _break(self) -> None:
         self._stop_landing()
-        self._last = False
         self._stop_sending()
         self._exchange.refuse(500, "InternalFailure", "An internal error occurred.")
 
     def _stop_sending(self) -> None:
-        sending, self._sending = self._sending, None
-        if sending is not None:
-            sending.stop()
+        if self._sequence is not None:
+            self._sequence.stop()
 
     def _release(self) -> None:
         link, self._link = self._link, None

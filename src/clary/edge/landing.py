@@ -13,8 +13,7 @@ import select
 import socket
 from collections.abc import Callable
 
-from clary.edge.connection import BODY_SECONDS
-from clary.edge.deadlines import NEVER
+from clary.edge.deadlines import BODY_SECONDS, NEVER
 from clary.edge.exchange import Exchange
 
 _PIECE = 256 * 1024
