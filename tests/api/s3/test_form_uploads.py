@@ -266,7 +266,7 @@ def test_a_form_that_breaks_off_stores_nothing(
     with socket.create_connection((parts.hostname, parts.port)) as connection:
         connection.sendall(head.encode() + body[: int(len(body) * keep)])
         connection.shutdown(socket.SHUT_WR)
-        assert connection.recv(12) == b"HTTP/1.1 400"
+        assert connection.recv(12) == b"", "what was cut short is no request, and has no answer"
     with refused("404", 404):
         s3.head_object(Bucket=bucket, Key="k")
     assert {each for each in files.rglob("*") if each.is_file()} == before
