@@ -42,3 +42,12 @@ def test_the_trainer_with_code_of_one_s_own(run_client: Callable[..., Done], tmp
     assert (said["shell"], said["command"], said["archive"]) == ("one two three", "set -e", "12,345")
     assert "AlgorithmError: , exit code: 7" in said["fails"]
     assert "$HOME; it's" in done.stdout + done.stderr  # what the command was given, as the log shows it
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1300)
+def test_the_builder_with_models_of_one_s_own(run_client: Callable[..., Done], tmp_path: Path) -> None:
+    """With the SDK's serving code, which needs the whole SDK: the first deployment installs it."""
+    done = run_client("sdk3", "python", str(PROGRAMS / "sdk3_builder.py"), str(tmp_path), timeout=1280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"scikit-learn True", "InferenceSpec True"} <= set(done.stdout.splitlines())

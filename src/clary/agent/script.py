@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -18,6 +19,7 @@ from clary.agent.s3 import S3, Unwanted
 from clary.agent.stage import stage_archive
 
 _SUBMIT = "sagemaker_submit_directory"
+_LIBRARIES = "shared_libs"
 _LOOK = 0.2  # seconds between two looks at the orders
 _LONGEST = 600  # characters of an installer's last words in a FailureReason
 
@@ -38,6 +40,8 @@ def stage(context: Context, s3: S3) -> None:
 def stage_served(context: Context, s3: S3) -> None:
     """The same for a model, which is in place: its archive may hold code too. Raises as `stage` does."""
     stage(context, s3)
+    with contextlib.suppress(OSError):  # what SDK v3 writes for a model copies it to /lib, where no job may write:
+        (context.layout.model / _LIBRARIES).rmdir()  # without any library in it, it need not be there
     if not context.requirements and context.spec.image.kind == "framework":
         install(context, context.layout.model / "code")
 
