@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clary.config import Settings
+from clary.images import environments
 from clary.images.base import ImageBuildFailed
 from clary.testing.algorithm_conformance import Workbench
 
@@ -23,9 +24,17 @@ def scratch_settings() -> Settings:
     )
 
 
-def workbench(algorithm: str, folder: Path) -> Workbench:
+def scratch_environment(name: str) -> Path:
+    """The environment of that name; skips the test where it cannot be built."""
     try:
-        return Workbench(algorithm, scratch_settings(), folder)
+        return environments.build(scratch_settings(), name, lambda line: None)
+    except ImageBuildFailed as problem:
+        pytest.skip(f"the image environment cannot be built here: {problem}")
+
+
+def workbench(name: str, folder: Path, framework: str = "") -> Workbench:
+    try:
+        return Workbench(name, scratch_settings(), folder, framework)
     except ImageBuildFailed as problem:
         pytest.skip(f"the image environment cannot be built here: {problem}")
 

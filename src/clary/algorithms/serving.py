@@ -25,7 +25,8 @@ class Reply:
 
 
 class Predictor(Protocol):
-    """A loaded model. `invoke` may be called from several threads at once and raises InvocationError.
+    """A loaded model. `invoke` may be called from several threads at once and raises InvocationError; `attributes` are
+    the request's X-Amzn-SageMaker-Custom-Attributes, which mean something to few.
 
     `inline_bytes`: bodies up to this size are answered in well under a millisecond, so that the server may call
     `invoke` on its event loop, where a change of thread would cost more than the prediction; 0 means never.
@@ -34,4 +35,4 @@ class Predictor(Protocol):
     @property
     def inline_bytes(self) -> int: ...
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> Reply: ...
+    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply: ...

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from clary.algorithms import registry
 from clary.algorithms.declaration import AlgorithmSpec
-from clary.images import families, lockfiles
+from clary.images import families
 from clary.images.base import ImageNotOffered
-from clary.images.frameworks import FRAMEWORKS, Framework
+from clary.images.frameworks import FRAMEWORKS, Framework, nearest
 
 _URI = re.compile(
     r"(?:(?P<host>[^/]+[.:][^/]+)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -54,14 +54,14 @@ def find(uri: str, script: bool = False) -> Meaning:
     instead."""
     reference = parse(uri)
     family = families.of(reference.repository)
-    framework = family.runs if family else None
+    frameworks = family.runs if family else ()
     algorithm = _algorithm(reference)
-    if algorithm and not (script and framework):
+    if algorithm and not (script and frameworks):
         if script:
             raise ImageNotOffered(f"Image '{uri}' is a built-in algorithm, which runs no script. {_offered()}")
         return Meaning(False, algorithm.name, algorithm.environment)
-    if framework:
-        return _framework(reference, framework)
+    if frameworks:
+        return _framework(reference, frameworks)
     if family:
         raise ImageNotOffered(f"Image '{uri}' is {family.about}: {family.instead}. {_offered()}")
     raise ImageNotOffered(f"Image '{uri}' is not known to Clary, which runs built-in images only so far. {_offered()}")
@@ -81,27 +81,31 @@ def _algorithm(reference: Reference) -> AlgorithmSpec | None:
     return None
 
 
-def _framework(reference: Reference, framework: Framework) -> Meaning:
-    found = framework.scheme.fullmatch(reference.tag)
+def _framework(reference: Reference, frameworks: tuple[Framework, ...]) -> Meaning:
+    if reference.tag.endswith("-py2"):
+        raise ImageNotOffered(f"Image '{reference.uri}' is for Python 2: give py_version=\"py3\". {_offered()}")
+    found = frameworks[0].scheme.fullmatch(reference.tag)
     if found is None:
         raise ImageNotOffered(
-            f"Image '{reference.uri}' is not offered: '{reference.tag}' is no tag of {reference.repository} for "
-            "Python 3. A tag begins with a version, as in 1.2-1-cpu-py3."
+            f"Image '{reference.uri}' is not offered: '{reference.tag}' is no tag of {reference.repository}. "
+            "A tag begins with a version, as in 1.2-1-cpu-py3."
         )
-    return Meaning(True, framework.name, framework.lock, _note(reference, framework, found[1]))
+    asked = found[1] or ""
+    framework = nearest(frameworks, asked)
+    return Meaning(True, framework.name, framework.lock, _note(reference, framework, asked))
 
 
 def _note(reference: Reference, framework: Framework, asked: str) -> str:
     """Of a version another is run; an image's build number ("-1") says nothing of the framework."""
-    here = lockfiles.versions(framework.lock)[framework.package]
+    here = framework.version
     gpu = " The image is for a GPU; it runs on the CPU here." if "-gpu" in reference.tag else ""
     wanted = asked.partition("-")[0]
-    if here == wanted or here.startswith(f"{wanted}."):
+    if not wanted or here == wanted or here.startswith(f"{wanted}."):
         return gpu.strip()
     return f"Framework version {asked} is not offered; this runs on {framework.title} {here}.{gpu}"
 
 
 def _offered() -> str:
     algorithms = {repository.name for spec in registry.specs() for repository in spec.repositories}
-    titles = ", ".join(f"{each.title} {lockfiles.versions(each.lock)[each.package]}" for each in FRAMEWORKS)
+    titles = ", ".join(f"{each.title} {each.version}" for each in FRAMEWORKS)
     return f"Offered: {', '.join(sorted(algorithms))}; for scripts {titles}."

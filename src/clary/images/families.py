@@ -8,26 +8,34 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from clary.images.frameworks import SCIKIT_LEARN, XGBOOST, Framework
+from clary.images.frameworks import (
+    LIGHTGBM,
+    PYTORCH,
+    SCIKIT_LEARN,
+    TENSORFLOW,
+    TENSORFLOW_2_15,
+    XGBOOST,
+    Framework,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Repositories that mean the same. `runs` is the framework whose environment their scripts get. Without one they
-    are refused: `about` says what they are, `instead` what to use."""
+    """Repositories that mean the same. `runs` are the versions of the framework of which their scripts get the nearest.
+    Without one they are refused: `about` says what they are, `instead` what to use."""
 
     repositories: re.Pattern[str]
     about: str
-    runs: Framework | None = None
+    runs: tuple[Framework, ...] = ()
     instead: str = ""
 
 
 def _refused(repositories: str, about: str, instead: str) -> Family:
-    return Family(re.compile(repositories), about, None, instead)
+    return Family(re.compile(repositories), about, (), instead)
 
 
-def _runs(repositories: str, framework: Framework) -> Family:
-    return Family(re.compile(repositories), framework.title, framework)
+def _runs(repositories: str, *frameworks: Framework) -> Family:
+    return Family(re.compile(repositories), frameworks[0].title, frameworks)
 
 
 _SCRIPT = "a script in a framework environment that is offered (`clary images ls`) can do the same"
@@ -37,6 +45,14 @@ _MODEL = "serve the model by a script (`inference.py`) in a framework environmen
 FAMILIES = (
     _runs(r"sagemaker-scikit-learn", SCIKIT_LEARN),
     _runs(r"sagemaker-xgboost", XGBOOST),
+    _runs(r"(sagemaker-)?pytorch|pytorch-(training|inference)(-graviton|-arm64)?", PYTORCH),
+    _runs(
+        r"sagemaker-tensorflow-(scriptmode|serving)|tensorflow-(training|inference(-graviton)?)",
+        TENSORFLOW,
+        TENSORFLOW_2_15,
+    ),
+    # ours: AWS has no images of them
+    _runs(r"lightgbm", LIGHTGBM),
     # built-in algorithms; those that have a folder in clary.algorithms are found there first
     _refused(
         "blazingtext|factorization-machines|forecasting-deepar|image-classification|ipinsights|kmeans|knn|lda|"
@@ -46,16 +62,6 @@ FAMILIES = (
     ),
     # frameworks to come
     _refused(
-        r"(sagemaker-)?pytorch|pytorch-(training|inference)(-graviton|-arm64)?",
-        "PyTorch, whose environment is not built yet",
-        _SCRIPT,
-    ),
-    _refused(
-        r"(sagemaker-tensorflow(-scriptmode|-serving)?|tensorflow-(training|inference|inference-graviton))",
-        "TensorFlow, whose environment is not built yet",
-        _SCRIPT,
-    ),
-    _refused(
         r"huggingface-(pytorch|tensorflow)-(training|inference)",
         "Hugging Face, whose environment is not built yet",
         _SCRIPT,
@@ -63,9 +69,20 @@ FAMILIES = (
     _refused(r"autogluon-(training|inference)", "AutoGluon, whose environment is not built yet", _SCRIPT),
     # frameworks that have ended
     _refused(
-        r"(sagemaker-)?mxnet(-training|-inference|-serving)?", "MXNet, which its project has ended (2023)", _SCRIPT
+        r"sagemaker-tensorflow",
+        "TensorFlow 1 for Python 2, without scripts",
+        'give a framework_version from 1.15 on and py_version="py3"; that runs on TensorFlow 2.15, with tf.estimator',
     ),
-    _refused(r"sagemaker-chainer", "Chainer, which its project has ended (2019)", _SCRIPT),
+    _refused(
+        r"(sagemaker-)?mxnet(-training|-inference|-serving)?",
+        "MXNet, which its project has ended (2023)",
+        "PyTorch (`sagemaker.pytorch`) has the same layers and trainers; move the script to it",
+    ),
+    _refused(
+        r"sagemaker-chainer",
+        "Chainer, which its project has ended (2019)",
+        "its authors name PyTorch (`sagemaker.pytorch`) as its successor; move the script to it",
+    ),
     _refused(
         r"sagemaker-rl-(mxnet|tensorflow|coach-container|ray-container|vw-container)",
         "reinforcement learning with Coach, Ray or Vowpal Wabbit, whose images AWS no longer maintains",
@@ -113,5 +130,5 @@ FAMILIES = (
 
 
 def of(repository: str) -> Family | None:
-    """None for a repository that AWS does not publish."""
+    """None for a repository that neither AWS nor Clary has."""
     return next((family for family in FAMILIES if family.repositories.fullmatch(repository)), None)

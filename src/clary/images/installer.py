@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ from clary.images.base import ImageBuildFailed
 
 Report = Callable[[str], None]
 
+_CPU_BUILD = "+cpu "  # of a version in a lock file
+# A wheel may hold sources for other Pythons than this one (PyTorch's does): what is no program here is no failure.
+_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2)"
 _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
@@ -47,10 +51,12 @@ class Installer:
             self._pip(place, "--require-hashes", "--no-deps", "-r", str(packages))
             return
         command = ["--require-hashes", "--no-deps", "--compile-bytecode", "-r", str(packages)]
-        try:
-            self._uv_install(place, [*command, "--offline"], lambda _: None)
-        except ImageBuildFailed:
-            self._uv_install(place, command, self.report)
+        *sources, last = _sources(packages.read_text(encoding="utf-8"))
+        for source in sources:
+            with contextlib.suppress(ImageBuildFailed):
+                self._uv_install(place, [*command, *source], lambda _: None)
+                return
+        self._uv_install(place, [*command, *last], self.report)
 
     def install_wheels(self, place: Path, requirements: Path) -> None:
         """What the requirements ask for besides what is there, and what that depends on; no package's code is run.
@@ -62,12 +68,12 @@ class Installer:
             self._uv_install(place, command, self.report)
         else:
             self._pip_of_a_copy(place, "--only-binary", ":all:", "-r", str(requirements))
-        self._run([base_python(), "-I", "-S", "-m", "compileall", "-q", str(place / "lib")])
+        self._run([base_python(), "-I", "-S", "-c", _COMPILE, str(place / "lib")])
 
     def _uv_install(self, place: Path, words: list[str], report: Report) -> None:
         # copies, not hard links: a job must not be able to reach uv's cache through its environment
         command = [*self.uv, "pip", "install", "--python", str(place / "bin" / "python"), "--link-mode", "copy"]
-        self._run([*command, *words], report)
+        self._run([*command, *_folders_of_wheels(), *words], report)
 
     def _pip(self, place: Path, *words: str, program: tuple[str, ...] = ("-m", "pip")) -> None:
         self._run([str(place / "bin" / "python"), "-I", *program, "install", "--no-input", *words])
@@ -106,6 +112,20 @@ class Installer:
         if child.returncode:
             tail = "\n".join(lines[-15:])
             raise ImageBuildFailed(f"{self.advice}\n{tail}")
+
+
+def _sources(packages: str) -> list[list[str]]:
+    """Where uv is to look, one after the other. PyTorch publishes its builds for the CPU on an index of its own, which
+    uv knows; a folder of wheels or a mirror that is configured may have them too, and is asked before."""
+    configured: list[list[str]] = [["--offline"], []]
+    return [*configured, ["--torch-backend", "cpu"]] if _CPU_BUILD in packages else configured
+
+
+def _folders_of_wheels() -> list[str]:
+    """What PIP_FIND_LINKS names, which uv does not read; where it has folders of its own, they stand."""
+    if "UV_FIND_LINKS" in os.environ:
+        return []
+    return [word for place in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", place)]
 
 
 def find(lock: int, report: Report, advice: str) -> Installer:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+_PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)( ;)?", re.MULTILINE)
 
 
 @functools.cache  # files of this package: they change with the program only
@@ -17,5 +18,12 @@ def text(name: str) -> str:
 
 @functools.cache
 def versions(name: str) -> Mapping[str, str]:
-    """Package to version."""
-    return dict(_PINNED.findall(text(name)))
+    """Package to version; of several, for several machines or Pythons, the last."""
+    return {package: version for package, version, _ in _PINNED.findall(text(name))}
+
+
+def on_some_machines(name: str) -> frozenset[str]:
+    """Packages that only some machines or Pythons get."""
+    found = _PINNED.findall(text(name))
+    counted = Counter(package for package, _, _ in found)
+    return frozenset(package for package, _, marker in found if marker and counted[package] == 1)

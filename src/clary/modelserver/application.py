@@ -19,12 +19,13 @@ _PONG = Reply(b"", _TEXT)
 
 @dataclass(slots=True)
 class Request:
-    """`content_type` and `accept` are the headers' values, empty when absent."""
+    """`content_type`, `accept` and `attributes` (custom ones) are the headers' values, empty when absent."""
 
     method: bytes
     path: bytes
     content_type: str
     accept: str
+    attributes: str
     body: bytes
 
 
@@ -59,7 +60,7 @@ class Application:
 
     def _invoke(self, request: Request) -> Reply:
         try:
-            return self._predictor.invoke(request.body, request.content_type, request.accept)
+            return self._predictor.invoke(request.body, request.content_type, request.accept, request.attributes)
         except InvocationError as problem:
             log.error(f"{problem.status}: {problem.message}")
             return refusal(problem.status, problem.message)

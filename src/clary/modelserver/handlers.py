@@ -16,7 +16,7 @@ from typing import Any
 
 from clary.algorithms import log
 from clary.algorithms.declaration import split_content_type
-from clary.algorithms.serving import InvocationError, Reply
+from clary.algorithms.serving import InvocationError, Predictor, Reply
 from clary.contract.layout import Layout
 from clary.modelserver import defaults, encodings
 
@@ -27,10 +27,14 @@ _NAMES = ("pre_model_fn", "model_fn", "model_warmup_fn", "transform_fn", *_PARTS
 Handler = Callable[..., Any]
 
 
-def load(layout: Layout, environment: Mapping[str, str]) -> ScriptPredictor:
+def load(layout: Layout, environment: Mapping[str, str]) -> Predictor:
     """The loaded model. What the script itself raises is passed on; InvocationError for what it lacks."""
     framework = environment.get("CLARY_FRAMEWORK", "")
     module = _module(layout, environment)
+    if framework == "tensorflow":  # AWS serves it with other handlers than the rest
+        from clary.modelserver.frameworks import tensorflow
+
+        return tensorflow.load(layout.model, module, environment)
     named = {name: getattr(module, name) for name in _NAMES if hasattr(module, name)}
     if "transform_fn" in named and not named.keys().isdisjoint(_PARTS):
         raise InvocationError(
@@ -94,7 +98,7 @@ class ScriptPredictor:
         self._accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or encodings.JSON
         self._turns = threading.Semaphore(int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or 1))
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> Reply:
+    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply:
         wanted = self._accept if accept in ("", "*/*") else accept
         text = split_content_type(content_type)[0] in encodings.TEXTS
         try:

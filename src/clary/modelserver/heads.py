@@ -8,6 +8,7 @@ from typing import NamedTuple
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 LONGEST_PLAIN = 1024  # bytes
+ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 _FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 
 
@@ -18,6 +19,7 @@ class Plain(NamedTuple):
     path: bytes
     content_type: str
     accept: str
+    attributes: str
     length: int
 
 
@@ -53,6 +55,9 @@ def plain(head: bytes) -> Plain | None:
     values = reader.values
     if not reader.complete or not _FRAMING.isdisjoint(values):
         return None
-    content_type, accept = (values.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
+    content_type, accept, attributes = (
+        values.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept", ATTRIBUTES)
+    )
     path = reader.url.partition(b"?")[0]
-    return Plain(reader.parser.get_method(), path, content_type, accept, int(values.get(b"content-length", b"0")))
+    length = int(values.get(b"content-length", b"0"))
+    return Plain(reader.parser.get_method(), path, content_type, accept, attributes, length)

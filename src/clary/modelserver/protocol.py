@@ -11,6 +11,7 @@ from typing import cast
 import httptools
 
 from clary.algorithms.serving import Reply
+from clary.modelserver import heads
 from clary.modelserver.application import Application, Request, refusal
 from clary.modelserver.heads import LONGEST_PLAIN, plain
 
@@ -35,7 +36,7 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._body: list[bytes] = []
         self._size = 0
-        self._content_type = self._accept = ""
+        self._content_type = self._accept = self._attributes = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
@@ -67,7 +68,7 @@ class HttpConnection(asyncio.Protocol):
         head = plain(data[:end]) if end > 3 else None
         if head is None or end + head.length != len(data) or head.length > self._application.limit:
             return False
-        self._take(Request(head.method, head.path, head.content_type, head.accept, data[end:]), True)
+        self._take(Request(*head[:-1], data[end:]), True)
         return True
 
     def finish(self) -> asyncio.Future[None]:
@@ -84,7 +85,7 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._body = []
         self._size = 0
-        self._content_type = self._accept = ""
+        self._content_type = self._accept = self._attributes = ""
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -95,6 +96,8 @@ class HttpConnection(asyncio.Protocol):
                 self._content_type = value.decode("latin-1")
             case b"accept":
                 self._accept = value.decode("latin-1")
+            case heads.ATTRIBUTES:
+                self._attributes = value.decode("latin-1")
             case b"content-length":
                 if int(value) > self._application.limit:
                     self._refuse(413, "The request body is longer than this model server accepts")
@@ -114,7 +117,7 @@ class HttpConnection(asyncio.Protocol):
             return
         path = self._url.partition(b"?")[0]
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(self._parser.get_method(), path, self._content_type, self._accept, body)
+        request = Request(self._parser.get_method(), path, self._content_type, self._accept, self._attributes, body)
         self._take(request, self._parser.should_keep_alive())
 
     def _refuse(self, status: int, message: str) -> None:

@@ -31,7 +31,8 @@ Three things that hold for all services:
 - Every request's signature is verified (SigV4, and SigV2 for presigned S3 URLs and forms), and every operation is
   authorised before it runs: by the policies of users, groups and roles, permissions boundaries, session and bucket
   policies. Uploads to S3 by HTML forms, which the models do not have, are built, and authorised as `PutObject`.
-- Only [built-in algorithms](algorithms.md) run: your own scripts, framework images and containers are refused.
+- [Built-in algorithms](algorithms.md) and [scripts of your own](../guide/scripts.md) in the environments of
+  [frameworks](images.md) run; containers are refused.
 - The first account is that of the [settings](settings.md); a file can [add others](../guide/access.md#accounts).
   Resources are kept apart by account and by the region that a request is signed for.
 

@@ -10,8 +10,10 @@ RECORDED: dict[tuple[str, str], dict[str, str]] = {
         "/opt/ml/output/data, each. The disk is the machine's, and no quota is set on it.",
         "ResourceConfig.InstanceType": "Bounds the job's memory and is shown to it. Cores are shared, not reserved; "
         "of a GPU type the job sees no GPU.",
+        "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries": "SDK v2's classes for frameworks send it. Last "
+        "values are in FinalMetricDataList; what reads the series, BatchGetMetrics, is not built.",
         "EnableInterContainerTrafficEncryption": "All of a job is on one machine: its traffic never meets a wire.",
-        "DebugHookConfig.S3OutputPath": "The SDKs send it with every job. Built-in algorithms have no debugger's hook.",
+        "DebugHookConfig.S3OutputPath": "The SDKs send it with every job. No environment has the debugger's hook.",
         "DebugHookConfig.LocalPath": "As S3OutputPath.",
         "ProfilerConfig.S3OutputPath": "The SDKs send it with every job. No system profile is made; "
         "ProfilingStatus says Disabled.",

@@ -23,6 +23,8 @@ _NAMED = frozenset(
 _MODULES = {
     "scikit-learn": "sagemaker_sklearn_container.training:main",
     "xgboost": "sagemaker_xgboost_container.training:main",
+    "tensorflow": "sagemaker_tensorflow_container.training:main",
+    "pytorch": "sagemaker_pytorch_container.training:main",
 }
 _INFO = 20
 

@@ -40,12 +40,14 @@ class Outcome:
 
 
 class Workbench:
-    """Runs an algorithm's processes in its image environment. `folder` takes their /opt/ml trees."""
+    """Runs an algorithm's processes in its image environment. `folder` takes their /opt/ml trees. With a `framework`
+    it serves scripts of that instead, and `name` is the environment's."""
 
-    def __init__(self, algorithm: str, settings: Settings, folder: Path) -> None:
-        self.algorithm = algorithm
+    def __init__(self, name: str, settings: Settings, folder: Path, framework: str = "") -> None:
         self.folder = folder
-        environment = environments.build(settings, registry.spec(algorithm).environment, lambda line: None)
+        self._runs = {"CLARY_FRAMEWORK": framework} if framework else {"CLARY_ALGORITHM": name}
+        lock = name if framework else registry.spec(name).environment
+        environment = environments.build(settings, lock, lambda line: None)
         self.python = environment / "bin" / "python"
         self._tree = inside.tree(settings)
 
@@ -54,7 +56,7 @@ class Workbench:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(self._tree),
             "SAGEMAKER_BASE_DIR": str(layout.base),
-            "CLARY_ALGORITHM": self.algorithm,
+            **self._runs,
             **more,
         }
 
@@ -94,10 +96,11 @@ class Workbench:
             log = process.communicate(timeout=100)[0]
         return outcome(process, log, layout)
 
-    def run(self, code: str, *arguments: object) -> str:
-        """What a Python program prints in the environment, with the inside on its path; a failure raises."""
+    def run(self, code: str, *arguments: object, layout: Layout | None = None) -> str:
+        """What a Python program prints in the environment, with the inside on its path, and that layout as its own; a
+        failure raises."""
         command = [str(self.python), "-c", code, *map(str, arguments)]
-        variables = self.variables(Layout(self.folder), {"OMP_WAIT_POLICY": "passive"})
+        variables = self.variables(layout or Layout(self.folder), {"OMP_WAIT_POLICY": "passive"})
         ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=100)
         assert ran.returncode == 0, ran.stderr
         return ran.stdout
@@ -158,7 +161,7 @@ class ModelClient:
         headers = {"Content_Type": content_type} | ({"Accept": accept} if accept else {})
         return self.request("POST", "/invocations", body, **headers)
 
-    def wait_until_ready(self, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    def wait_until_ready(self, process: subprocess.Popen[bytes], seconds: float = 100) -> None:
         end = time.monotonic() + seconds
         while True:
             with contextlib.suppress(OSError):

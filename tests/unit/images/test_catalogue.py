@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from clary.config import Settings
 from clary.images import catalogue
 from clary.images.base import ImageNotOffered
+from clary.images.frameworks import TENSORFLOW, TENSORFLOW_2_15, nearest
 from clary.images.local import LocalImages
 
 ROOT = Path(__file__).parents[3]
@@ -50,8 +52,11 @@ def test_xgboost_in_all_its_names(images: LocalImages, uri: str) -> None:
         ("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:9.9-1", "has no tag '9.9-1'. Tags: 0.90-1"),
         ("382416733822.dkr.ecr.us-east-1.amazonaws.com/lda:1", "is a built-in algorithm that is not built yet: "),
         ("763104351884.dkr.ecr.us-east-1.amazonaws.com/mxnet-training:1.9.0-cpu-py38", "is MXNet, which its project"),
+        ("sagemaker-chainer:5.0.0-cpu-py3", "its authors name PyTorch (`sagemaker.pytorch`) as its successor"),
+        ("sagemaker-tensorflow:1.10.0-cpu-py2", "give a framework_version from 1.15 on"),
+        ("pytorch-training:1.4.0-cpu-py2", 'is for Python 2: give py_version="py3". Offered: '),
         ("sagemaker-scikit-learn:latest", "'latest' is no tag of sagemaker-scikit-learn"),
-        ("sagemaker-scikit-learn:0.20.0-cpu-py2", "no tag of sagemaker-scikit-learn for Python 3"),
+        ("sagemaker-scikit-learn:0.20.0-cpu-py2", "is for Python 2"),
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/mine:v1", "is not known to Clary, which runs built-in"),
         (f"sagemaker-xgboost@sha256:{'0' * 64}", "is named by digest; name it by tag."),
         ("not an image", "is not a valid image URI."),
@@ -88,6 +93,39 @@ def test_another_version_is_told(images: LocalImages, tag: str, note: str) -> No
     assert image.note.startswith(note) and bool(image.note) == bool(note)
 
 
+@pytest.mark.parametrize(
+    ("uri", "name", "lock", "note"),
+    [
+        (
+            "pytorch-training:2.8.0-gpu-py312",
+            "pytorch",
+            "pytorch",
+            "2.8.0 is not offered; this runs on PyTorch 2.13.0.",
+        ),
+        ("pytorch-inference:2.13.0-cpu-py312-ubuntu22.04-sagemaker", "pytorch", "pytorch", ""),
+        ("tensorflow-training:2.19.0-cpu-py312", "tensorflow", "tensorflow", "this runs on TensorFlow 2.21.0"),
+        ("tensorflow-inference:2.16.1-cpu", "tensorflow", "tensorflow", "this runs on TensorFlow 2.21.0"),
+        ("tensorflow-training:2.15.1-cpu-py310", "tensorflow", "tensorflow-2.15", ""),
+        ("sagemaker-tensorflow-scriptmode:1.15.2-cpu-py3", "tensorflow", "tensorflow-2.15", "TensorFlow 2.15.1"),
+        ("lightgbm", "lightgbm", "lightgbm", ""),
+        ("lightgbm:3.3", "lightgbm", "lightgbm", "3.3 is not offered; this runs on LightGBM 4.7.0"),
+    ],
+)
+def test_the_nearest_version_runs_and_the_note_says_which(uri: str, name: str, lock: str, note: str) -> None:
+    meaning = catalogue.find(uri)
+    assert (meaning.framework, meaning.name) == (True, name)
+    assert note in meaning.note and bool(note) == bool(meaning.note)
+    if sys.version_info < (3, 12):
+        assert meaning.lock == lock
+
+
+def test_what_this_python_has_no_wheels_of_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered = (TENSORFLOW, TENSORFLOW_2_15)
+    assert nearest(offered, "2.4.1") is (TENSORFLOW_2_15 if sys.version_info < (3, 12) else TENSORFLOW)
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0))
+    assert nearest(offered, "2.4.1") is TENSORFLOW
+
+
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("sdk", ["sdk2", pytest.param("sdk3", marks=pytest.mark.slow)])
 def test_every_uri_of_the_sdks_is_answered_knowingly(sdk: str) -> None:
@@ -99,6 +137,7 @@ def test_every_uri_of_the_sdks_is_answered_knowingly(sdk: str) -> None:
     assert unknown == []
     runs = {uri.partition("/")[2].partition(":")[0] for uri, text in answers.items() if text.startswith("runs ")}
     assert {"xgboost", "sagemaker-xgboost", "sagemaker-scikit-learn"} <= runs
+    assert {"pytorch-training", "pytorch-inference", "tensorflow-training", "tensorflow-inference"} <= runs
     assert all(": " in text and "Offered: " in text for text in answers.values() if not text.startswith("runs "))
 
 

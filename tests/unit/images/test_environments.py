@@ -39,6 +39,21 @@ def test_two_who_ask_at_once_build_once(settings: Settings, fake_uv: Path) -> No
     assert all(call.endswith("writes=yes") for call in calls)
 
 
+def test_wheels_of_folders_and_of_pytorch_s_own_index(
+    settings: Settings, fake_uv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv is told what pip is; where no configured source has the builds for the CPU, their own index is asked."""
+    monkeypatch.delenv("UV_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels /more")
+    fake_uv.with_name("fail-install").touch()
+    with pytest.raises(ImageBuildFailed):
+        environments.build(settings, "pytorch", lambda line: None)
+    installs = [call for call in fake_uv.read_text().splitlines() if call.startswith("pip")]
+    assert all("--find-links /wheels --find-links /more" in call for call in installs)
+    assert ["--offline" in call for call in installs] == [True, False, False]
+    assert ["--torch-backend cpu" in call for call in installs] == [False, False, True]
+
+
 def test_a_half_built_environment_is_built_anew(settings: Settings, fake_uv: Path) -> None:
     place = environments.path(settings, "xgboost")
     (place / "bin").mkdir(parents=True)

@@ -106,6 +106,7 @@ def wheel_that_runs_at_every_start(folder: Path, trace: Path) -> None:
         "eager.pth": code,
         "sitecustomize.py": code,
         "pip/_internal/self_outdated_check.py": code,
+        "eager_of_another_python.py": "no program of this one\n",
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: eager\nVersion: 1.0\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }

@@ -61,7 +61,7 @@ class XGBoostPredictor:
         quick = len(self._predictors) == 1 and self._single.seconds < _QUICK
         return min(_INLINE_BYTES, _INLINE_CELL * self._columns) if quick else 0
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> Reply:
+    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply:
         if not body:
             return Reply(b"", "text/plain", 204)
         rows = self._predict(body, content_type)

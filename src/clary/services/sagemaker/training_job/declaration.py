@@ -43,6 +43,8 @@ TRAINING_JOB = Resource(
 #   that only images with its debugger hook read; the built-in algorithms' code has no hook.
 # - ProfilerConfig without ProfilingParameters: SDK v2 sends it with every job. It asks for AWS's own sampling of the
 #   host, which no training sees; Describe answers ProfilingStatus Disabled.
+# - EnableSageMakerMetricsTimeSeries: SDK v2's classes for PyTorch, TensorFlow and Hugging Face send it with every job.
+#   It asks for a series that BatchGetMetrics reads, which answers 501; FinalMetricDataList has last values either way.
 # - EnableInterContainerTrafficEncryption: all instances of a job are on one machine, its traffic never meets a wire.
 # - VolumeSizeInGB: the disk is the machine's; only what is uploaded of it is bounded.
 NOT_BUILT = (
@@ -63,7 +65,6 @@ NOT_BUILT = (
     "MlflowConfig",
     "ModelPackageConfig",
     "AlgorithmSpecification.AlgorithmName",
-    "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
     "AlgorithmSpecification.TrainingImageConfig",
     "InputDataConfig[].DataSource.FileSystemDataSource",
     "InputDataConfig[].DataSource.DatasetSource",

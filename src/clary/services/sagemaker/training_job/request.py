@@ -34,9 +34,9 @@ def completed(given: Document, images: Images) -> Document:
         **DEFAULTS,
         **shown,
         "AlgorithmSpecification": {
+            "EnableSageMakerMetricsTimeSeries": False,
             **given["AlgorithmSpecification"],
             **metrics.stored(given["AlgorithmSpecification"], image),
-            "EnableSageMakerMetricsTimeSeries": False,
         },
         "OutputDataConfig": {
             "KmsKeyId": "",
