@@ -188,6 +188,11 @@ class Settings:
         return self.home / "objects"
 
     @property
+    def registered_images(self) -> Path:
+        """What accounts have put in the place of images (`clary.images.registered`)."""
+        return self.home / "registered"
+
+    @property
     def instances(self) -> Path:
         """One folder per running or uncollected instance: spool, staged inputs, outputs."""
         return self.home / "instances"

@@ -152,7 +152,7 @@ class Context:
 
     def _fork_server(self) -> str:
         image = self.spec.image
-        algorithm = image.algorithm if image.kind == "builtin" else ""
+        algorithm = image.algorithm if image.kind == "builtin" else ""  # for programs of the user's nothing is loaded
         question = launch.ForkServer(image.environment, algorithm, self.inside)
         while True:
             try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from clary.agent.context import Context, own
 from clary.contract.folder import socket_folder, write_whole
-from clary.contract.instance import InstanceSpec
+from clary.contract.instance import Image, InstanceSpec
 from clary.contract.layout import BASE_VARIABLE, Layout
 from clary.sandbox import Confinement, host_id
 from clary.sandbox.limits import Group, make_group
@@ -19,7 +19,6 @@ MODEL_SOCKET = "model.sock"
 MODEL_SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 ALGORITHM_VARIABLE = "CLARY_ALGORITHM"
 FRAMEWORK_VARIABLE = "CLARY_FRAMEWORK"
-COMMAND_VARIABLE = "CLARY_COMMAND"
 IMAGE_TAG_VARIABLE = "CLARY_IMAGE_TAG"
 # A sandbox reaches no package index: pip says at once what is missing, and knows what is there.
 _NO_INDEX = {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -74,14 +73,15 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
     spec, reach = context.spec, context.reach
     found = dict(_NO_INDEX) if confinement.rung == "namespaces" else {}
     found |= reach.pointing if reach is not None else {}
+    programs = [confinement.inside_programs] if confinement.programs else []
     ours = {
-        "PATH": f"{context.environment}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PATH": ":".join([*programs, f"{context.environment}/bin", "/usr/local/bin:/usr/bin:/bin"]),
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
         "AWS_REGION": spec.region,
         "AWS_DEFAULT_REGION": spec.region,
-        (ALGORITHM_VARIABLE if spec.image.kind == "builtin" else FRAMEWORK_VARIABLE): spec.image.algorithm,
+        **_meaning(spec.image),
         **service,
     }
     if reach is not None:
@@ -89,6 +89,13 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
     if confinement.rung == "plain":
         ours[BASE_VARIABLE] = confinement.inside_base
     return {**found, **spec.environment, **ours}
+
+
+def _meaning(image: Image) -> dict[str, str]:
+    """What our own entry points run; programs of the user's know nothing of it."""
+    if image.kind == "folder":
+        return {}
+    return {ALGORITHM_VARIABLE if image.kind == "builtin" else FRAMEWORK_VARIABLE: image.algorithm}
 
 
 def confinement(context: Context, group: Group, readonly: Sequence[str] = (), sockets: str = "") -> Confinement:
@@ -108,6 +115,7 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         data_limit=0 if group.limits_memory else spec.memory,
         listening=reach.listening if reach is not None else (),
         authorities=reach.authorities if reach is not None else "",
+        programs=spec.image.programs,
     )
 
 

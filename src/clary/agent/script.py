@@ -27,7 +27,7 @@ _LONGEST = 600  # characters of an installer's last words in a FailureReason
 def stage(context: Context, s3: S3) -> None:
     """For images that run scripts. Code that is not in S3 is the runner's to find, inside; where a command of the
     request's runs, nothing looks for any. Raises AlgorithmFailure, ClientFailure, InternalFailure, Unwanted."""
-    if context.spec.image.kind == "builtin" or context.spec.entrypoint:
+    if context.spec.image.kind != "framework" or context.spec.entrypoint:
         return
     source, code = _source(context), context.layout.code
     if not source.startswith("s3://"):

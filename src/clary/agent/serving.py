@@ -7,9 +7,8 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Literal
 
-from clary.agent import failures, furnish, script
+from clary.agent import command, failures, furnish, script
 from clary.agent.cell import Preparation, Request
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure
@@ -23,6 +22,7 @@ from clary.contract.link import Health
 from clary.contract.sockets import reached
 from clary.sandbox.limits import Group
 
+_ENTRIES = {"builtin": "serving", "framework": "script-serving", "folder": "command-serving"}
 _GRACE = 30.0  # seconds between SIGTERM and SIGKILL
 _PING_TIMEOUT = 2.0  # seconds for the whole answer's first line
 _PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -47,9 +47,9 @@ def run(context: Context) -> ExitRecord:
         furnish.make_tree(context)
         group = furnish.make_limits(context)
         sockets = furnish.make_socket_folder(context)
-        _stage(context, "framework")  # before: what the code requires is part of its sandbox
+        _stage(context, beside=False)
         with context.prepare(_request(context, group, sockets)) as preparation:
-            _stage(context, "builtin")
+            _stage(context, beside=True)
             end, status = _serve(context, preparation, sockets / furnish.MODEL_SOCKET)
         return _record(context, end, status, started, context.hint(status, group))
     except Unwanted:
@@ -70,9 +70,10 @@ def run(context: Context) -> ExitRecord:
         group.remove()
 
 
-def _stage(context: Context, kind: Literal["builtin", "framework"]) -> None:
-    """Brings the model in, if its image is of this kind."""
-    if context.spec.image.kind != kind:
+def _stage(context: Context, *, beside: bool) -> None:
+    """Brings the model in, at its time: beside the making of the sandbox, but before it where a script comes with the
+    model, since what that requires is part of its sandbox."""
+    if beside == (context.spec.image.kind == "framework"):
         return
     context.phase("Downloading", "Downloading the model")
     s3 = context.s3()
@@ -91,7 +92,9 @@ def _request(context: Context, group: Group, sockets: Path) -> Request:
         furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}",
         furnish.IMAGE_TAG_VARIABLE: context.spec.image.tag,
     }
-    entry = "serving" if context.spec.image.kind == "builtin" else "script-serving"
+    entry = _ENTRIES[context.spec.image.kind]
+    if context.spec.image.kind == "folder":
+        service |= command.variables(command.of_serving(context.spec, confinement), confinement)
     return Request(entry, confinement, furnish.environment(context, confinement, service))
 
 

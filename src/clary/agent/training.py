@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field
 from functools import partial
 
-from clary.agent import failures, furnish, script
+from clary.agent import command, failures, furnish, script
 from clary.agent.cell import Preparation, Request
 from clary.agent.collect import Collector
 from clary.agent.context import Context
@@ -82,9 +81,9 @@ def _request(context: Context, group: Group) -> Request:
         )
     service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
     entry = "training" if spec.image.kind == "builtin" else "script"
-    if spec.entrypoint:
+    if spec.entrypoint or spec.image.kind == "folder":
         entry = "command"
-        service[furnish.COMMAND_VARIABLE] = json.dumps([*spec.entrypoint, *spec.arguments])
+        service |= command.variables(command.of_training(spec, confinement), confinement)
     return Request(entry, confinement, furnish.environment(context, confinement, service))
 
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 import sys
+from dataclasses import asdict
+from pathlib import Path
 
 from clary.cli import printing
 from clary.cli.failure import Failure
 from clary.cli.server import settings_of
 from clary.config import Settings
-from clary.images import catalogue, environments, shelf
+from clary.images import catalogue, environments, registered, shelf
 from clary.images.base import ImageBuildFailed, ImageNotOffered
+from clary.images.installer import Report
+from clary.images.registered import CannotRegister, Registration, Registry
 
 _MIB = 1024**2
+_USUAL = "scikit-learn"  # the environment of a folder that names no other
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 def command(given: argparse.Namespace) -> int:
     try:
         return _ACTIONS[given.action](given, settings_of(given))
-    except (ImageBuildFailed, ImageNotOffered, shelf.InUse) as error:
+    except (ImageBuildFailed, ImageNotOffered, CannotRegister, shelf.InUse) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{error.filename or 'The images'}: {error.strerror or error}.") from error
@@ -31,11 +39,47 @@ def _ls(given: argparse.Namespace, settings: Settings) -> int:
         for each in kept
     ]
     lines = [f"{each.name:16} {_state(each):>12}  {each.purpose}" for each in kept]
+    registrations = Registry(settings).every()
+    lines += [f"{each.account}  {each.uri}  {_meaning(each)}" for each in registrations]
     left = shelf.leftovers(settings)
     if left:
         lines.append(f"{len(left)} environment(s) of earlier versions: `clary images gc` removes them.")
-    printing.answer(given.json, {"environments": facts, "leftovers": [str(each) for each in left]}, "\n".join(lines))
+    told = {
+        "environments": facts,
+        "registered": [asdict(each) for each in registrations],
+        "leftovers": [str(each) for each in left],
+    }
+    printing.answer(given.json, told, "\n".join(lines))
     return 0
+
+
+def _meaning(made: Registration) -> str:
+    return f"programs in {made.environment}" if made.folder else f"scripts in {made.environment}"
+
+
+def _register(given: argparse.Namespace, settings: Settings) -> int:
+    """What the URI stands for is copied, and its environment built: jobs need neither the folder nor a network."""
+    folder = given.target if given.target.is_dir() else None
+    if folder is None and given.environment:
+        raise Failure(f"{given.target} is no folder.")
+    environment = given.environment or (_USUAL if folder else str(given.target))
+    made = Registry(settings).add(_account(given, settings), given.uri, folder, environment)
+    image = made.image(settings)
+    report = _reporting(given)
+    if folder:
+        place = registered.build(settings, environment, Path(image.programs), report)
+    else:
+        place = environments.build(settings, environment, report)
+    words = f"{made.uri} stands for {_meaning(made)} ({place}), in account {made.account}."
+    printing.answer(given.json, {**asdict(made), "path": image.programs or str(place)}, words)
+    return 0
+
+
+def _account(given: argparse.Namespace, settings: Settings) -> str:
+    account: str = given.account or settings.account
+    if not _ACCOUNT.fullmatch(account):
+        raise Failure(f"An account is twelve digits, which {account} is not.")
+    return account
 
 
 def _state(kept: shelf.Kept) -> str:
@@ -59,13 +103,19 @@ def _build(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _made(given: argparse.Namespace, settings: Settings, names: list[str]) -> dict[str, str]:
-    """Builds what is not there. The installer's lines are the progress, on stderr."""
+    """Builds what is not there."""
+    report = _reporting(given)
+    return {name: str(environments.build(settings, name, report)) for name in names}
+
+
+def _reporting(given: argparse.Namespace) -> Report:
+    """The installer's lines are the progress, on stderr."""
 
     def report(line: str) -> None:
         if not given.json:
             print(line, file=sys.stderr, flush=True)
 
-    return {name: str(environments.build(settings, name, report)) for name in names}
+    return report
 
 
 def _told(built: dict[str, str]) -> str:
@@ -73,10 +123,15 @@ def _told(built: dict[str, str]) -> str:
 
 
 def _rm(given: argparse.Namespace, settings: Settings) -> int:
-    places = [environments.path(settings, name) for name in _known(given.names)]
+    registry, account = Registry(settings), _account(given, settings)
+    uris = [each for each in given.names if each not in shelf.purposes() and registry.find(account, each)]
+    places = [environments.path(settings, name) for name in _known([each for each in given.names if each not in uris])]
     for place in places:
         shelf.remove(place)
-    printing.answer(given.json, {"removed": [str(each) for each in places]}, f"Removed: {', '.join(given.names)}.")
+    for each in uris:
+        registry.remove(account, each)
+    removed = [*map(str, places), *uris]
+    printing.answer(given.json, {"removed": removed}, f"Removed: {', '.join(given.names)}.")
     return 0
 
 
@@ -91,8 +146,13 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
         else:
             removed.append(str(place))
             freed += size
-    words = f"Removed {len(removed)} environment(s), {freed / _MIB:,.0f} MiB."
-    facts = {"removed": removed, "bytes": freed, "in_use": kept}
+    copies = Registry(settings).unused()
+    for place in copies:
+        freed += shelf.size(place)
+        shutil.rmtree(place)
+    folders = f" and {len(copies)} folder(s)" if copies else ""
+    words = f"Removed {len(removed)} environment(s){folders}, {freed / _MIB:,.0f} MiB."
+    facts = {"removed": [*removed, *map(str, copies)], "bytes": freed, "in_use": kept}
     printing.answer(given.json, facts, "\n".join([words, *kept]))
     return 0
 
@@ -100,8 +160,9 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
 def _known(names: list[str]) -> list[str]:
     for name in names:
         if name not in shelf.purposes():
-            raise Failure(f"There is no environment {name}. There are: {', '.join(sorted(shelf.purposes()))}.")
+            there = ", ".join(sorted(shelf.purposes()))
+            raise Failure(f"There is no environment {name}, and no such registered URI. Environments: {there}.")
     return names
 
 
-_ACTIONS = {"ls": _ls, "pull": _pull, "build": _build, "rm": _rm, "gc": _gc}
+_ACTIONS = {"ls": _ls, "pull": _pull, "build": _build, "register": _register, "rm": _rm, "gc": _gc}

@@ -90,16 +90,28 @@ def _images(command: argparse.ArgumentParser) -> None:
         "ls": "list the environments, and whether they are built",
         "pull": "build what the images of these URIs stand for",
         "build": "build environments (all of them, if none is named)",
-        "rm": "remove environments; the next job that needs one builds it again",
-        "gc": "remove the environments that no job will start in again",
+        "register": "let a folder of programs, or an environment for scripts, stand for an image",
+        "rm": "remove environments (the next job that needs one builds it again), or what stands for these URIs",
+        "gc": "remove the environments and the copies of folders that no job will start in again",
     }
     for name, about in words.items():
         action = actions.add_parser(name, help=about, formatter_class=_Help)
         _again(action)
         if name in ("pull", "build", "rm"):
-            kind = "URI" if name == "pull" else "NAME"
+            kind = {"pull": "URI", "rm": "NAME|URI"}.get(name, "NAME")
             action.add_argument("names", nargs="*" if name == "build" else "+", metavar=kind)
+        if name == "register":
+            _register(action)
+        if name in ("register", "rm"):
+            action.add_argument("--account", metavar="ID", help="whose image it is (default: the server's own account)")
         action.set_defaults(action=name)
+
+
+def _register(action: argparse.ArgumentParser) -> None:
+    action.add_argument("uri", metavar="URI", help="what jobs and models name as their image")
+    about = "a folder with train and serve, or an environment for scripts"
+    action.add_argument("target", type=Path, metavar="FOLDER|ENVIRONMENT", help=about)
+    action.add_argument("--environment", metavar="NAME", help="in which the programs run (default scikit-learn)")
 
 
 def _again(action: argparse.ArgumentParser) -> None:

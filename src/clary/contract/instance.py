@@ -16,14 +16,16 @@ InputMode = Literal["File", "FastFile", "Pipe"]
 class Image:
     """A resolved image, run by a fork server of `environment` (a folder, a virtual environment with a `bin/python`).
     kind "builtin": `algorithm` is a built-in one, whose libraries the environment has. kind "framework": a script of
-    the user's runs in the environment of the framework that `algorithm` names. `note` is for the log: what runs instead
-    of the version that the URI names."""
+    the user's runs in the environment of the framework that `algorithm` names. kind "folder": the programs `train` and
+    `serve` of the folder `programs`, which stands for the image; `algorithm` is the name of the environment. `note` is
+    for the log: what runs instead of the version that the URI names."""
 
-    kind: Literal["builtin", "framework"]
+    kind: Literal["builtin", "framework", "folder"]
     uri: str
     algorithm: str
     environment: str
     note: str = ""
+    programs: str = ""
 
     @property
     def tag(self) -> str:

@@ -18,6 +18,11 @@ _URI = re.compile(
 )
 
 
+_REGISTER = (
+    "With `clary images register URI FOLDER` a folder that holds the programs `train` and `serve` stands for an image."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A taken-apart image URI; `tag` is "latest" where the URI has none."""
@@ -64,7 +69,7 @@ def find(uri: str, script: bool = False) -> Meaning:
         return _framework(reference, frameworks)
     if family:
         raise ImageNotOffered(f"Image '{uri}' is {family.about}: {family.instead}. {_offered()}")
-    raise ImageNotOffered(f"Image '{uri}' is not known to Clary, which runs built-in images only so far. {_offered()}")
+    raise ImageNotOffered(f"Image '{uri}' is not known to Clary. {_REGISTER} {_offered()}")
 
 
 def _algorithm(reference: Reference) -> AlgorithmSpec | None:

@@ -31,6 +31,11 @@ def path(settings: Settings, name: str) -> Path:
     return settings.images_home / "environments" / f"{name}-{_digest(name)}"
 
 
+def name_of(place: Path) -> str:
+    """Of an environment, or of one that was made of it with more in it."""
+    return place.name.partition("+")[0].rpartition("-")[0]
+
+
 @functools.cache  # what it is made of changes with the program only
 def _digest(name: str) -> str:
     python = installer.base_python()

@@ -7,11 +7,12 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from clary.config import Settings
 from clary.contract.instance import Image
-from clary.images import catalogue, environments, installer
+from clary.images import catalogue, environments, installer, registered
 from clary.images.base import ImageBuildFailed
 
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
@@ -29,13 +30,17 @@ class LocalImages:
     ) -> None:
         self._settings = settings
         self._place = functools.cache(functools.partial(environments.path, settings))  # changes with the program only
+        self._registry = registered.Registry(settings)
         self._report = report
         self._built = built
         self._mutex = threading.Lock()
         self._building: set[str] = set()
         self._failed: dict[str, tuple[float, str]] = {}  # environment -> when (monotonic) and why
 
-    def resolve(self, uri: str, script: bool = False) -> Image:
+    def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
+        registered = self._registry.find(account, uri) if account else None
+        if registered is not None:
+            return registered.image(self._settings)
         meaning = catalogue.find(uri, script)
         kind: Literal["builtin", "framework"] = "framework" if meaning.framework else "builtin"
         return Image(kind, uri, meaning.name, str(self._place(meaning.lock)), meaning.note)
@@ -45,8 +50,11 @@ class LocalImages:
 
     def build(self, image: Image) -> None:
         """Returns when the environment is there. Raises ImageBuildFailed."""
-        lock = catalogue.find(image.uri, image.kind == "framework").lock
-        environments.build(self._settings, lock, self._report)
+        name = environments.name_of(Path(image.environment))
+        if image.kind == "folder":
+            registered.build(self._settings, name, Path(image.programs), self._report)
+        else:
+            environments.build(self._settings, name, self._report)
 
     def prepare(self, image: Image) -> bool:
         if self.ready(image):

@@ -1,5 +1,5 @@
-"""Inside: becomes the command that the job's request gives in place of the image's own (ContainerEntrypoint with
-ContainerArguments): no shell and no process of ours is between it and the signals that the job gets."""
+"""Inside: becomes the command that runs in place of an entry point of ours, a program of the user's: no shell and no
+process of ours is between it and the signals that the job gets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from clary.algorithms import log
 from clary.contract.layout import Layout
 
 COMMAND_VARIABLE = "CLARY_COMMAND"
+FOLDER_VARIABLE = "CLARY_WORKING_FOLDER"
 _NOT_FOUND, _CANNOT_RUN = 127, 126  # as shells and container engines have it
 
 
 def main() -> int:
     """Does not return, but for a program that cannot be run: then the status, with the reason in the failure file."""
     command: list[str] = json.loads(os.environ.pop(COMMAND_VARIABLE))
+    os.chdir(os.environ.pop(FOLDER_VARIABLE, "."))
     for each in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
         signal.signal(each, signal.SIG_DFL)
     try:

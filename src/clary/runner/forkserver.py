@@ -32,6 +32,7 @@ _OF_SCRIPTS: Mapping[str, str] = {
     "script": "clary.runner.script",
     "command": "clary.runner.command",
     "script-serving": "clary.modelserver.script",
+    "command-serving": "clary.modelserver.command",
 }
 ENTRIES: Mapping[str, str] = {**_OF_ALGORITHMS, **_OF_SCRIPTS}
 _SPARE = 64  # descriptors are moved up here before they are put in their places

@@ -12,6 +12,7 @@ Rung = Literal["namespaces", "plain"]
 INSIDE_BASE = "/opt/ml"
 INSIDE_SOCKETS = "/run/clary"
 INSIDE_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
+INSIDE_PROGRAMS = "/opt/program"  # where AWS's examples of images have them
 
 # Above the ranges of distributions and containers, below 2**31: one id per instance, taken from its name.
 _FIRST_ID = 1_879_048_192
@@ -33,7 +34,8 @@ class Confinement:
     host id that uid and gid 0 inside become when the caller is root. cgroups: cgroup folders to join. data_limit: bytes
     of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside. nice: see
     limits.yield_cores. listening: (IPv4 address, port) of sockets that listen inside, which init hands to the agent, in
-    this order. authorities: the certificates by which what runs inside trusts whom it reaches, PEM ("" for none)."""
+    this order. authorities: the certificates by which what runs inside trusts whom it reaches, PEM ("" for none).
+    programs: a host folder that is at `/opt/program` inside, read-only ("" for none)."""
 
     rung: Rung
     base: str
@@ -49,6 +51,7 @@ class Confinement:
     nice: int = 0
     listening: tuple[tuple[str, int], ...] = ()
     authorities: str = ""
+    programs: str = ""
 
     @property
     def inside_base(self) -> str:
@@ -59,6 +62,11 @@ class Confinement:
     def inside_sockets(self) -> str:
         """Where the process finds its socket folder."""
         return INSIDE_SOCKETS if self.rung == "namespaces" else self.sockets
+
+    @property
+    def inside_programs(self) -> str:
+        """Where the process finds its programs."""
+        return INSIDE_PROGRAMS if self.programs and self.rung == "namespaces" else self.programs
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), separators=(",", ":"))

@@ -12,7 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from clary.sandbox.confinement import INSIDE_AUTHORITIES, INSIDE_BASE, INSIDE_SOCKETS, Confinement
+from clary.sandbox.confinement import (
+    INSIDE_AUTHORITIES,
+    INSIDE_BASE,
+    INSIDE_PROGRAMS,
+    INSIDE_SOCKETS,
+    Confinement,
+)
 
 Kind = Literal["bind", "device", "tmpfs", "proc", "link", "file"]
 
@@ -46,7 +52,8 @@ def plan(confinement: Confinement) -> tuple[Mount, ...]:
         *_shown(confinement.shown),
         Mount("bind", INSIDE_BASE, confinement.base, readonly=False),
         *(Mount("bind", f"{INSIDE_BASE}/{each}", f"{confinement.base}/{each}") for each in confinement.readonly),
-        *_sockets(confinement.sockets),
+        *_optional(INSIDE_SOCKETS, confinement.sockets, readonly=False),
+        *_optional(INSIDE_PROGRAMS, confinement.programs, readonly=True),
     )
 
 
@@ -91,6 +98,6 @@ def _shown(paths: Iterable[str]) -> Iterator[Mount]:
             yield Mount("bind", path, path)
 
 
-def _sockets(folder: str) -> Iterator[Mount]:
+def _optional(target: str, folder: str, readonly: bool) -> Iterator[Mount]:
     if folder:
-        yield Mount("bind", INSIDE_SOCKETS, folder, readonly=False)
+        yield Mount("bind", target, folder, readonly)

@@ -19,7 +19,7 @@ class FakeImages:
         self._building = building
         self._mutex = threading.Lock()
 
-    def resolve(self, uri: str, script: bool = False) -> Image:
+    def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
         repository = uri.rpartition("/")[2].partition(":")[0]
         if repository not in ("sagemaker-xgboost", "xgboost"):
             raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")

@@ -57,7 +57,7 @@ def test_xgboost_in_all_its_names(images: LocalImages, uri: str) -> None:
         ("pytorch-training:1.4.0-cpu-py2", 'is for Python 2: give py_version="py3". Offered: '),
         ("sagemaker-scikit-learn:latest", "'latest' is no tag of sagemaker-scikit-learn"),
         ("sagemaker-scikit-learn:0.20.0-cpu-py2", "is for Python 2"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/mine:v1", "is not known to Clary, which runs built-in"),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/mine:v1", "is not known to Clary. With `clary"),
         (f"sagemaker-xgboost@sha256:{'0' * 64}", "is named by digest; name it by tag."),
         ("not an image", "is not a valid image URI."),
         ("", "is not a valid image URI."),

@@ -18,10 +18,11 @@ def new_instance_id(name: str) -> str:
     return f"{name[:_NAME_IN_ID].rstrip('-')}-{secrets.token_hex(4)}"
 
 
-def image(images: Images, uri: str, *given: Document, command: bool = False) -> Image:
-    """What an image means to a job with these hyperparameters and variables, or with a `command` of the user's to run
-    in it. Raises ImageNotOffered."""
-    return images.resolve(uri, command or any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given))
+def image(images: Images, account: str, uri: str, *given: Document, command: bool = False) -> Image:
+    """What an image means to a job of the account with these hyperparameters and variables, or with a `command` of the
+    user's to run in it. Raises ImageNotOffered."""
+    script = command or any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given)
+    return images.resolve(uri, script, account)
 
 
 def new_token() -> str:

@@ -65,8 +65,10 @@ def _check_container(call: Call, given: Document) -> None:
         raise option_not_built(call.operation, f"Mode {given['Mode']}")
     if not given.get("Image"):
         raise validation("Image must be given for the container.")
-    launches.image(call.platform.images, given["Image"], given.get("Environment", {}))
+    image = launches.image(call.platform.images, call.account, given["Image"], given.get("Environment", {}))
     if not given.get("ModelDataUrl"):
+        if image.kind == "folder":  # it may have its model in itself
+            return
         raise validation("ModelDataUrl must be given: the archive of a trained model.")
     if not checks.s3_uri(given["ModelDataUrl"], "modelDataUrl").endswith(".tar.gz"):
         raise validation(f"ModelDataUrl must be the S3 URI of one .tar.gz file, not {given['ModelDataUrl']}.")

@@ -42,7 +42,7 @@ def spec(settings: Settings, record: Record, fleet: Fleet, member: Member, image
         log_stream=f"{member.variant}/{member.id}",
         instance_type=variant["InstanceType"],
         environment=serves.get("Environment", {}),
-        model_data=serves["ModelDataUrl"],
+        model_data=serves.get("ModelDataUrl", ""),
         max_runtime=0.0,
         stop_grace=min(_STOP_GRACE, settings.stop_grace_seconds),
         startup_timeout=float(

@@ -45,7 +45,7 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
         record = _write(platform, record, fleet)
     if not all(each.launched for each in fleet.members):
         try:
-            if not _prepared(platform, fleet):
+            if not _prepared(platform, record.account, fleet):
                 return AgainIn(_BUILD_POLL)
             record, fleet = _launch(platform, record, fleet)
         except (ServiceError, ImageBuildFailed) as error:
@@ -53,9 +53,9 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
     return _watch(platform, record, fleet)
 
 
-def _prepared(platform: Platform, fleet: Fleet) -> bool:
+def _prepared(platform: Platform, account: str, fleet: Fleet) -> bool:
     """Whether all images are ready; those that are not are being built. Raises ServiceError, ImageBuildFailed."""
-    images = [_image(platform, fleet, each) for each in fleet.members if not each.launched]
+    images = [_image(platform, account, fleet, each) for each in fleet.members if not each.launched]
     ready = [platform.images.prepare(image) for image in images]  # each is asked: builds start side by side
     return all(ready)
 
@@ -63,15 +63,15 @@ def _prepared(platform: Platform, fleet: Fleet) -> bool:
 def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, Fleet]:
     for member in fleet.members:
         if not member.launched:
-            image = _image(platform, fleet, member)
+            image = _image(platform, record.account, fleet, member)
             platform.compute.launch(launch.spec(platform.settings, record, fleet, member, image))
     fleet = fleet.with_members(dataclasses.replace(each, launched=True) for each in fleet.members)
     return _write(platform, record, fleet), fleet
 
 
-def _image(platform: Platform, fleet: Fleet, member: Member) -> Image:
+def _image(platform: Platform, account: str, fleet: Fleet, member: Member) -> Image:
     serves = container(launch.model_of(fleet.goal_of(member), member.variant))
-    return launches.image(platform.images, serves["Image"], serves.get("Environment", {}))
+    return launches.image(platform.images, account, serves["Image"], serves.get("Environment", {}))
 
 
 def _watch(platform: Platform, record: Record, fleet: Fleet) -> Outcome:

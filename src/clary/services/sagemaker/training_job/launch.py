@@ -26,11 +26,13 @@ def new_run(name: str, count: int, now: float) -> Document:
     }
 
 
-def image_of(images: Images, job: Document) -> Image:
+def image_of(images: Images, account: str, job: Document) -> Image:
     """What runs the job. Raises ImageNotOffered."""
     asked = job["AlgorithmSpecification"]
     given = job.get("HyperParameters", {}), job.get("Environment", {})
-    return launches.image(images, asked["TrainingImage"], *given, command=bool(asked.get("ContainerEntrypoint")))
+    return launches.image(
+        images, account, asked["TrainingImage"], *given, command=bool(asked.get("ContainerEntrypoint"))
+    )
 
 
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:

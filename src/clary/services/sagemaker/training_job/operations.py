@@ -20,8 +20,8 @@ resources.serve(OPERATIONS, TRAINING_JOB, "Describe")
 @OPERATIONS.handles("CreateTrainingJob")
 def create_training_job(call: Call, given: Document) -> Document:
     now, images = call.platform.clock.now(), call.platform.images
-    document = request.completed(given, images) | transitions.begin(now)
-    ready = images.ready(launch.image_of(images, document))
+    document = request.completed(given, images, call.account) | transitions.begin(now)
+    ready = images.ready(launch.image_of(images, call.account, document))
     place = queueing.behind_others(now) if ready else None
     role = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
     key = checks.output_key(call, document["OutputDataConfig"]["KmsKeyId"])

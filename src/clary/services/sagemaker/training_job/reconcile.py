@@ -72,7 +72,7 @@ def _make_image(platform: Platform, record: Record) -> Outcome | None:
 
 
 def _image(platform: Platform, record: Record) -> Image:
-    return launch.image_of(platform.images, record.document)
+    return launch.image_of(platform.images, record.account, record.document)
 
 
 def _admit(platform: Platform, record: Record) -> Record:

@@ -21,11 +21,11 @@ from clary.services.sagemaker.training_job.declaration import (
 _OPERATION = "CreateTrainingJob"
 
 
-def completed(given: Document, images: Images) -> Document:
+def completed(given: Document, images: Images, account: str) -> Document:
     """The request with its defaults, as it is stored. Raises ValidationException for what cannot run; whether the
     hyperparameters suit the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
     refuse(_OPERATION, given, NOT_BUILT)
-    image = _image(given, images)
+    image = _image(given, images, account)
     _command(given["AlgorithmSpecification"], image)
     checks.environment(given.get("Environment"))
     checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
@@ -48,10 +48,10 @@ def completed(given: Document, images: Images) -> Document:
     }
 
 
-def _image(given: Document, images: Images) -> Image:
+def _image(given: Document, images: Images, account: str) -> Image:
     if not given["AlgorithmSpecification"].get("TrainingImage"):
         raise validation("Either TrainingImage or AlgorithmName must be given in AlgorithmSpecification.")
-    return launch.image_of(images, given)
+    return launch.image_of(images, account, given)
 
 
 def _command(specification: Document, image: Image) -> None:
@@ -60,7 +60,8 @@ def _command(specification: Document, image: Image) -> None:
     for member in ("ContainerEntrypoint", "ContainerArguments"):
         if specification.get(member) and image.kind == "builtin":
             raise option_not_built(_OPERATION, f"AlgorithmSpecification.{member} for {image.algorithm}")
-    if specification.get("ContainerArguments") and not specification.get("ContainerEntrypoint"):
+    alone = specification.get("ContainerArguments") and not specification.get("ContainerEntrypoint")
+    if alone and image.kind == "framework":
         raise option_not_built(_OPERATION, "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
 
 

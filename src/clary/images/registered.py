@@ -1,0 +1,204 @@
+"""Folders and environments that an account has put in the place of an image: by `clary images register`.
+
+A registration is a small file of the home, one for each account and URI, written whole: a server that runs finds it at
+the next request. The folder itself is copied to a place named by its content, so that what a job runs stays as it was
+when the URI was registered, and is shared by all registrations of the same content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from clary.config import Settings
+from clary.contract.folder import write_durably
+from clary.contract.instance import Image
+from clary.images import catalogue, environments, frameworks, installer, requirements
+
+PROGRAMS = ("train", "serve")
+_NO_PART = shutil.ignore_patterns("__pycache__", ".git")
+
+
+class CannotRegister(Exception):
+    """What was given cannot stand for an image; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """`environment` names the environment whose Python and libraries there are; `folder` the content of the programs
+    that run in it, "" where scripts do, as in the framework's own images."""
+
+    account: str
+    uri: str
+    environment: str
+    folder: str = ""
+
+    def image(self, settings: Settings) -> Image:
+        place = environments.path(settings, self.environment)
+        if not self.folder:
+            return Image("framework", self.uri, _framework(self.environment), str(place))
+        programs = folder_place(settings, self.folder)
+        return Image("folder", self.uri, self.environment, str(_layered(place, programs)), programs=str(programs))
+
+
+class Registry:
+    """The registrations of one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = settings.registered_images
+
+    def find(self, account: str, uri: str) -> Registration | None:
+        return _read(self._place(account, uri))
+
+    def every(self) -> list[Registration]:
+        """By account and URI."""
+        found = [_read(path) for path in self._home.glob("[0-9]*/*.json")]
+        return sorted((each for each in found if each), key=lambda each: (each.account, each.uri))
+
+    def add(self, account: str, uri: str, folder: Path | None, environment: str) -> Registration:
+        """In place of what the URI stood for before. Raises CannotRegister, ImageNotOffered."""
+        catalogue.parse(uri)
+        _framework(environment)
+        content = _copied(self._settings, folder) if folder else ""
+        made = Registration(account, uri, environment, content)
+        place = self._place(account, uri)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(place, json.dumps(asdict(made)))
+        return made
+
+    def remove(self, account: str, uri: str) -> bool:
+        """Whether there was one. The folder's copy stays, for jobs that run in it, until `unused` names it."""
+        place = self._place(account, uri)
+        there = place.exists()
+        place.unlink(missing_ok=True)
+        return there
+
+    def unused(self) -> list[Path]:
+        """Copies of folders for which no URI stands any more, and in which no instance runs."""
+        named = {folder_place(self._settings, each.folder) for each in self.every() if each.folder}
+        copies = (self._home / "folders").glob("[0-9a-f]*")
+        return [each for each in sorted(copies) if each not in named and not self._runs(each)]
+
+    def _runs(self, copy: Path) -> bool:
+        """An instance's file names what it was launched with for as long as its folder is there."""
+        name = os.fsencode(copy)
+        return any(name in spec.read_bytes() for spec in self._settings.instances.glob("*/spec.json"))
+
+    def _place(self, account: str, uri: str) -> Path:
+        return self._home / account / f"{hashlib.sha256(uri.encode()).hexdigest()[:32]}.json"
+
+
+def folder_place(settings: Settings, content: str) -> Path:
+    return settings.registered_images / "folders" / content
+
+
+def build(settings: Settings, environment: str, programs: Path, report: installer.Report) -> Path:
+    """The environment of a folder, with what its requirements.txt names. Raises ImageBuildFailed, BadRequirements."""
+    place = environments.build(settings, environment, report)
+    wanted = _requirements(programs)
+    return requirements.build(place, wanted, report) if wanted else place
+
+
+def _layered(environment: Path, programs: Path) -> Path:
+    wanted = _requirements(programs)
+    return requirements.place_of(environment, wanted) if wanted else environment
+
+
+def _requirements(programs: Path) -> list[str]:
+    return requirements.read(programs) if (programs / "requirements.txt").is_file() else []
+
+
+def _framework(environment: str) -> str:
+    """The framework whose scripts run in the environment. Raises CannotRegister."""
+    for each in frameworks.FRAMEWORKS:
+        if each.lock == environment:
+            return each.name
+    names = ", ".join(sorted(each.lock for each in frameworks.FRAMEWORKS))
+    raise CannotRegister(f"{environment} is neither a folder nor one of the environments for scripts: {names}.")
+
+
+def _read(path: Path) -> Registration | None:
+    try:
+        return Registration(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+
+
+def _copied(settings: Settings, folder: Path) -> str:
+    """The name of the folder's content, once a copy of it is there, durably."""
+    if not any((folder / f"{each}{end}").is_file() for each in PROGRAMS for end in ("", ".py")):
+        raise CannotRegister(f"{folder} has neither a program `train` nor a program `serve` (or train.py, serve.py).")
+    home = settings.registered_images / "folders"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+    try:
+        _check(folder)
+        shutil.copytree(folder, draft, symlinks=True, dirs_exist_ok=True, ignore=_NO_PART)
+        _requirements(draft)  # what cannot be installed is said now
+        content = _content(draft)
+        _settle(draft)
+        if not (home / content).is_dir():
+            draft.rename(home / content)
+        return content
+    except requirements.BadRequirements as error:
+        raise CannotRegister(str(error)) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if not (path.is_symlink() or path.is_file() or path.is_dir()):
+            raise CannotRegister(f"{path} is no file, folder or link.")
+
+
+def _content(folder: Path) -> str:
+    """A digest of all names, kinds, permissions to run, and bytes."""
+    digest = hashlib.sha256()
+    for kind, name, path in _entries(folder):
+        digest.update(f"{kind} {len(os.fsencode(name))} ".encode() + os.fsencode(name))
+        if kind == "link":
+            digest.update(os.fsencode(path.readlink()) + b"\0")
+        elif kind != "folder":
+            with path.open("rb") as file:
+                digest.update(f"{path.stat().st_size} ".encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def _settle(folder: Path) -> None:
+    """Readable for jobs, which run as other users; on the disk."""
+    for kind, _, path in _entries(folder):
+        if kind != "link":
+            path.chmod(0o755 if kind in ("folder", "program") else 0o644)
+            _sync(path)
+    folder.chmod(0o755)
+    _sync(folder)
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """(kind, name below the folder, path) in the order of the names."""
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            kind = "link"
+        elif stat.S_ISDIR(mode):
+            kind = "folder"
+        else:
+            kind = "program" if mode & stat.S_IXUSR else "file"
+        yield kind, path.relative_to(folder).as_posix(), path
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""Registrations: what they copy, keep and let go."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from clary.config import Settings
+from clary.images.base import ImageNotOffered
+from clary.images.local import LocalImages
+from clary.images.registered import CannotRegister, Registry
+
+ACCOUNT, URI, ENVIRONMENT = "123456789012", "team/mine:1", "scikit-learn"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load({}, home=tmp_path / "home", images_home=tmp_path / "images")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "programs"
+    (made / "lib").mkdir(parents=True)
+    (made / "train").write_text("#!/bin/sh\nexit 0\n")
+    (made / "train").chmod(0o700)
+    (made / "lib" / "data.txt").write_text("one")
+    (made / "lib" / "data.txt").chmod(0o600)
+    (made / "link").symlink_to("lib/data.txt")
+    return made
+
+
+def test_a_copy_is_what_the_folder_was_and_can_be_read_by_jobs(settings: Settings, folder: Path) -> None:
+    Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT)
+    (folder / "lib" / "data.txt").write_text("two")
+    image = LocalImages(settings).resolve(URI, account=ACCOUNT)
+    copy = Path(image.programs)
+    assert image.kind == "folder"
+    assert ((copy / "lib/data.txt").read_text(), (copy / "link").readlink()) == ("one", Path("lib/data.txt"))
+    modes = {name: stat.S_IMODE((copy / name).stat().st_mode) for name in ("", "train", "lib", "lib/data.txt")}
+    assert modes == {"": 0o755, "train": 0o755, "lib": 0o755, "lib/data.txt": 0o644}
+
+
+def test_the_same_content_is_kept_once_and_other_content_beside_it(settings: Settings, folder: Path) -> None:
+    registry = Registry(settings)
+    first = registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
+    again = registry.add("111122223333", "team/other:1", folder, ENVIRONMENT)
+    assert again.folder == first.folder
+    (folder / "train").chmod(0o600)  # what was a program is a file
+    assert registry.add(ACCOUNT, URI, folder, ENVIRONMENT).folder != first.folder
+    assert registry.unused() == []
+
+
+def test_a_copy_goes_when_nothing_stands_for_it_and_nothing_runs_in_it(settings: Settings, folder: Path) -> None:
+    registry = Registry(settings)
+    made = registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
+    place = Path(made.image(settings).programs)
+    assert registry.remove(ACCOUNT, URI)
+    assert not registry.remove(ACCOUNT, URI)
+    instance = settings.instances / "job-1"
+    instance.mkdir(parents=True)
+    (instance / "spec.json").write_text(f'{{"image":{{"programs":"{place}"}}}}')
+    assert registry.unused() == []
+    (instance / "spec.json").unlink()
+    assert registry.unused() == [place]
+
+
+def test_a_registration_is_one_accounts(settings: Settings, folder: Path) -> None:
+    Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT)
+    images = LocalImages(settings)
+    for account in ("111122223333", ""):
+        with pytest.raises(ImageNotOffered, match="clary images register"):
+            images.resolve(URI, account=account)
+
+
+def test_requirements_make_an_environment_of_their_own(settings: Settings, folder: Path) -> None:
+    plain = Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT).image(settings)
+    (folder / "requirements.txt").write_text("humanize==4.9.0\n")
+    layered = Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT).image(settings)
+    assert layered.environment.startswith(f"{plain.environment}+")
+
+
+def test_an_environment_stands_for_scripts(settings: Settings) -> None:
+    Registry(settings).add(ACCOUNT, URI, None, "xgboost-script")
+    image = LocalImages(settings).resolve(URI, account=ACCOUNT)
+    assert (image.kind, image.algorithm) == ("framework", "xgboost")
+
+
+def test_what_cannot_stand_for_an_image_is_said(settings: Settings, folder: Path, tmp_path: Path) -> None:
+    registry = Registry(settings)
+    with pytest.raises(CannotRegister, match="neither a program `train` nor"):
+        registry.add(ACCOUNT, URI, tmp_path, ENVIRONMENT)
+    with pytest.raises(CannotRegister, match="environments for scripts"):
+        registry.add(ACCOUNT, URI, folder, "no-such")
+    with pytest.raises(ImageNotOffered, match="not a valid image URI"):
+        registry.add(ACCOUNT, "Not A URI", folder, ENVIRONMENT)
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(CannotRegister, match="no file, folder or link"):
+        registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
+    assert registry.every() == []
+    assert [each.name for each in (settings.registered_images / "folders").iterdir()] == []
