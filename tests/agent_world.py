@@ -36,6 +36,7 @@ from clary.contract.instance import Channel, Credentials, Image, InstanceSpec
 from clary.contract.link import Holder
 from clary.contract.processes import running
 from clary.sandbox.limits import Group
+from clary.server import run_folders
 from clary.store import logs as log_store
 from clary.store.engine import SqliteDatabase
 from clary.store.schema import LOGS, RECORDS
@@ -216,8 +217,8 @@ class World:
 
     def __init__(self, folder: Path, isolation: str = "auto", environment: str = sys.prefix) -> None:
         self.settings = Settings.load({}, home=folder / "h", images_home=folder / "i", isolation=isolation)
-        self.settings.run.mkdir(parents=True, mode=0o700)
         self.settings.data.mkdir(parents=True)
+        run_folders.make(self.settings)
         self.inside = make_inside(folder / "inside")
         self.environment = environment
         self.records = SqliteDatabase(str(self.settings.data / "records.sqlite"), RECORDS)

@@ -153,6 +153,8 @@ def test_an_uploads_body_is_not_touched() -> None:
         (request("POST", "/", "ec2", b"Action=DescribeTags", Content_Type=FORM), "NotImplemented", "query"),
         (request("PATCH", "/b/k", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("DELETE", "/b/k?acl", "s3"), "MethodNotAllowed", "rest-xml"),
+        (request("POST", "/b/k", "s3"), "MethodNotAllowed", "rest-xml"),
+        (request("POST", "/b/k?versionId=v", "s3"), "MethodNotAllowed", "rest-xml"),
         (request("GET", "//k", "s3"), "InvalidBucketName", "rest-xml"),
         (request("GET", "/b/k", "s3", host="s3" + "-a" * 25_000 + "!"), "InvalidHostHeader", "rest-xml"),
     ],

@@ -7,7 +7,7 @@ import argparse
 from clary.cli import printing
 from clary.cli.failure import Failure
 from clary.cli.server import find, settings_of
-from clary.server import home, processes
+from clary.server import home, processes, run_folders
 from clary.server.up import sweep
 
 _GRACE = 60.0  # the sum of what the programs of a server are given
@@ -24,8 +24,7 @@ def command(given: argparse.Namespace) -> int:
         try:
             with home.locked(settings):
                 ended += len(sweep(settings))  # what a supervisor left that had been killed
-                if not settings.run.is_relative_to(settings.home):  # nobody else would ever tidy the temporary folder
-                    settings.run.rmdir()
+                run_folders.remove(settings)
         except home.HomeError as error:
             raise Failure(str(error)) from error
     facts = {"stopped": ended > 0, "home": str(settings.home)}

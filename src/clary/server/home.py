@@ -6,12 +6,11 @@ import contextlib
 import fcntl
 import os
 import shlex
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from clary.config import Settings
-from clary.server import processes
+from clary.server import processes, run_folders
 
 
 class HomeError(Exception):
@@ -22,13 +21,12 @@ def prepare(settings: Settings) -> None:
     """Makes the folders, all for this user alone. Raises HomeError."""
     folders = (settings.home, settings.data, settings.blobs, settings.instances, settings.secrets, settings.logs)
     try:
-        for folder in (*folders, settings.run):
+        for folder in folders:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = settings.run.lstat()
+        found = run_folders.make(settings)
     except OSError as error:
         raise HomeError(f"Cannot make {error.filename}: {error.strerror}. Give another place with --home.") from error
-    # The run folder of a deeply nested home is in the temporary folder, where anybody could have put it before us.
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+    if not run_folders.is_private(found):
         raise HomeError(f"{settings.run} must be a folder of this user alone (mode 0700). Remove it and try again.")
 
 

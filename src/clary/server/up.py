@@ -14,7 +14,7 @@ from clary.config import Settings
 from clary.contract.folder import JOBS_SOCKET
 from clary.objects.remote.claim import claim
 from clary.objects.remote.place import PlaceError
-from clary.server import home, processes
+from clary.server import home, processes, run_folders
 from clary.server.listening import listening, listening_for_jobs
 from clary.server.processes import Process
 from clary.server.programs import environment, programs
@@ -37,6 +37,7 @@ def serve(settings: Settings, on_ready: Callable[[Running], None]) -> None:
     """Runs a server until it is told to stop (SIGTERM, SIGINT). Raises HomeError, PortTaken, StartFailed."""
     begin = time.monotonic()
     home.prepare(settings)
+    run_folders.sweep()
     with (
         _held(settings),
         listening(settings.host, settings.port, max(1, settings.edges)) as sockets,

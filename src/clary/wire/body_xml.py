@@ -18,6 +18,7 @@ Writer = Callable[[list[str], Any], None]  # (pieces, value)
 
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _UNWRITABLE = "\ud800-\udfff\ufffe\uffff"  # no document holds these, not even as references
+_ILLEGIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _SPECIAL = re.compile(f"[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\x85\u2028{_UNWRITABLE}]")
 _SPECIAL_ATTRIBUTE = re.compile(f'[&<>"\r\n\t\x00-\x08\x0b\x0c\x0e-\x1f{_UNWRITABLE}]')
 _SAFE = ("timestamp", "boolean")  # types whose texts hold nothing that is special
@@ -30,6 +31,12 @@ def escape(text: str) -> str:
     if text.isprintable() and "&" not in text and "<" not in text and ">" not in text:
         return text  # most are so, and this is seen sooner than the expression sees it
     return _SPECIAL.sub(_reference, text)
+
+
+def legible(text: str) -> str:
+    """As `escape`, for what every parser has to read: references to most control characters are no XML 1.0, so these
+    become U+FFFD too. An error that quotes a key with one of them keeps its code."""
+    return escape(_ILLEGIBLE.sub("\ufffd", text))
 
 
 def _reference(found: re.Match[str]) -> str:

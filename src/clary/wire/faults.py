@@ -152,4 +152,4 @@ def _encoded(document: str) -> bytes:
 
 
 def _element(name: str, value: object) -> str:
-    return f"<{name}>{body_xml.escape(str(value))}</{name}>"
+    return f"<{name}>{body_xml.legible(str(value))}</{name}>"

@@ -28,6 +28,11 @@ class _Candidate:
     def fits(self, query: Query) -> bool:
         return all(name in query and (not value or value in query[name]) for name, value in self.literals)
 
+    def is_meant(self, query: Query) -> bool:
+        """Of one whose template states nothing, its required query parameters say that it is meant: `POST /bucket/key`
+        completes an upload only where it names one."""
+        return bool(self.literals) or all(name in query for place, name in self.needed if place == "querystring")
+
     def rank(self, query: Query, headers: Headers) -> tuple[int, int, int, int]:
         """Bigger is better: more literals met, nothing required missing, more of it present, the same name."""
         present = sum(name in (query if place == "querystring" else headers) for place, name in self.needed)
@@ -51,6 +56,7 @@ class PathTable:
     """The operations of a REST service by method and path."""
 
     def __init__(self, service: ServiceModel) -> None:
+        self._by_query = service.metadata["protocol"] == "rest-xml"  # S3's way to tell operations apart
         self._methods: dict[str, list[_Group]] = {}
         self._subresources: set[str] = set()
         by_template: dict[tuple[str, str], list[_Candidate]] = {}
@@ -79,6 +85,8 @@ class PathTable:
             if fitting:
                 best = max(fitting, key=lambda each: each.rank(query, headers)) if len(fitting) > 1 else fitting[0]
                 self._refuse_unmeant(best, query)
+                if self._by_query and not best.is_meant(query):
+                    break
                 labels = zip(group.labels, found.groups(), strict=True)
                 return best.operation, {name: _decode(text) for name, text in labels}
         raise LookupError(path)

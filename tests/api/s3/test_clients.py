@@ -6,6 +6,7 @@ import concurrent.futures
 import hashlib
 import http.client
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -228,6 +229,7 @@ def test_an_answer_that_leaves_the_body_unread_leaves_the_connection_usable(raw:
         ("PUT", "/k", {"If-None-Match": '"0"'}, 501, b"<Code>NotImplemented<"),
         ("PUT", "/k?partNumber=10001&uploadId=u", {}, 400, b"<Code>InvalidArgument<"),
         ("DELETE", "/k?acl", {}, 405, b"<Code>MethodNotAllowed<"),
+        ("POST", "/k", {"Content-Type": "multipart/form-data; boundary=x"}, 405, b"<Code>MethodNotAllowed<"),
     ],
 )
 def test_what_is_not_built_or_not_allowed_says_so(
@@ -235,6 +237,13 @@ def test_what_is_not_built_or_not_allowed_says_so(
 ) -> None:
     answer = raw.ask(method, f"/{bucket}{path}", headers, b"--x--")
     assert (answer.status, code in answer.body) == (status, True)  # type: ignore[attr-defined] # botocore keeps what a handler gives it
+
+
+@pytest.mark.parametrize("key", ["a\x00b", "\x01\x1f", "\x0b\x0c\ufffe"])
+def test_an_error_that_quotes_what_xml_cannot_carry_is_read(server: WholeServer, bucket: str, key: str) -> None:
+    with refused("NoSuchKey", 404) as caught:
+        server.client("s3").get_object(Bucket=bucket, Key=key)
+    assert caught.value.response["Error"]["Key"] == re.sub("[^ab]", "\ufffd", key)
 
 
 @pytest.mark.parametrize("key", HOSTILE_KEYS, ids=lambda key: quote(key[:20], safe=""))

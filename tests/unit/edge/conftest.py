@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from clary.config import Settings
+from clary.server import run_folders
 from clary.server.control import ControlServer
 from clary.wire.messages import Request, Response
 
@@ -125,7 +126,7 @@ class EdgeProcess:
 def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Plane, EdgeProcess]]:
     folder = tmp_path_factory.mktemp("edge")
     settings = Settings.load({}, home=folder)
-    settings.run.mkdir(parents=True, exist_ok=True)
+    run_folders.make(settings)
     plane = Plane(settings.run / "control.sock")
     plane.start()
     edge = EdgeProcess(folder, CLARY_PAYLOAD_LIMIT_BYTES="1000000")

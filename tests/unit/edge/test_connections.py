@@ -17,6 +17,7 @@ import pytest
 from clary.config import Settings
 from clary.edge.deadlines import Deadlines
 from clary.edge.listener import Listener
+from clary.server import run_folders
 
 from .conftest import EdgeProcess, Plane
 
@@ -27,7 +28,7 @@ _PATIENCE = 60.0
 def small(tmp_path: Path) -> Iterator[EdgeProcess]:
     """An edge with room for three connections."""
     settings = Settings.load({}, home=tmp_path)
-    settings.run.mkdir(parents=True, exist_ok=True)
+    run_folders.make(settings)
     plane, edge = Plane(settings.run / "control.sock"), EdgeProcess(tmp_path, CLARY_EDGE_CONNECTIONS="3")
     plane.start()
     yield edge

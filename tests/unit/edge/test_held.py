@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clary.config import Settings
+from clary.server import run_folders
 from clary.server.control import ControlServer
 from clary.server.exchange import Hold
 from clary.server.waiting import WaitingRoom
@@ -61,7 +62,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Plane, EdgeProcess]]]:
 
     def begin(places: int = 1000) -> tuple[Plane, EdgeProcess]:
         settings = Settings.load({}, home=tmp_path)
-        settings.run.mkdir(parents=True, exist_ok=True)
+        run_folders.make(settings)
         plane, edge = Plane(settings.run / "control.sock", places), EdgeProcess(tmp_path)
         made.extend((edge, plane))
         return plane, edge

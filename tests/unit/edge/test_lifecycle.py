@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from clary.config import Settings
+from clary.server import run_folders
 from clary.wire.messages import Request, Response
 
 from .conftest import EdgeProcess, ModelServer, Plane
@@ -25,7 +26,7 @@ from .test_gateway import client, refused
 def own(tmp_path: Path) -> Iterator[tuple[Plane, EdgeProcess]]:
     """A control plane and an edge that a test may end."""
     settings = Settings.load({}, home=tmp_path)
-    settings.run.mkdir(parents=True, exist_ok=True)
+    run_folders.make(settings)
     plane, edge = Plane(settings.run / "control.sock"), EdgeProcess(tmp_path)
     plane.start()
     yield plane, edge

@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 
 from clary.config import Settings
+from clary.server import run_folders
 from clary.server.certificates import Authority, ServerContexts, usual_roots
 from clary.wire.messages import Request, Response
 
@@ -114,7 +115,7 @@ def test_the_ca_is_made_once_and_its_key_is_private(tmp_path: Path) -> None:
 
 def test_a_damaged_authority_takes_tls_away_until_it_is_mended(tmp_path: Path) -> None:
     settings = Settings.load({}, home=tmp_path)
-    settings.run.mkdir(parents=True)
+    run_folders.make(settings)
     Authority.open(settings.secrets)
     key = settings.secrets / "ca.key"
     right = key.read_bytes()
