@@ -86,7 +86,13 @@ def database_urls(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]
     if request.param == "sqlite":
         yield lambda: ""
         return
-    server: PostgresServer = request.getfixturevalue("postgres_server")
+    with fresh_urls(request.getfixturevalue("postgres_server")) as urls:
+        yield urls
+
+
+@contextlib.contextmanager
+def fresh_urls(server: PostgresServer) -> Iterator[Callable[[], str]]:
+    """A function that gives the URL of a new database; all of them are dropped in the end."""
     made: list[str] = []
 
     def fresh() -> str:

@@ -1,4 +1,9 @@
-"""S3 alone behind real sockets, with the real pipeline: the access key names the account."""
+"""S3 alone behind real sockets, with the real pipeline: the access key names the account.
+
+Everything here runs over SQLite; PostgreSQL, and another Clary as the store of the objects' bytes, are for `make
+test-all`. What tests are about files of blobs (`test_damage`, `test_files_*`) or kill or model a server (`test_crash`,
+the machines) has them at home; `test_elsewhere` and `test_written_elsewhere` are the same for another store.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +21,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from api.port import port
+from api.s3.kept import Kept
 from clary.auth.gate import Gate
 from clary.auth.principals import Credential, Principal
 from clary.clock import SystemClock
@@ -36,7 +42,7 @@ from clary.store import schema
 from clary.wire.messages import Request, Response
 from clary.wire.models import Models
 from clary.wire.router import Router
-from databases import open_database
+from databases import fresh_urls, open_database
 from other_stores import other_store
 
 MODELS = Models()  # of all servers: they are large
@@ -67,11 +73,19 @@ def elsewhere() -> Iterator[Callable[[], Place]]:
         yield lambda: dataclasses.replace(there, prefix=f"tests/{secrets.token_hex(4)}")
 
 
-@pytest.fixture(scope="module", params=["home"])
-def storage(request: pytest.FixtureRequest, database_urls: Callable[[], str]) -> Storage:
-    """Runs a module's tests with the objects in the home and in another store."""
-    place = request.getfixturevalue("elsewhere")() if request.param == "elsewhere" else None
-    return Storage(database_urls, place)
+ELSEWHERE = pytest.param("elsewhere", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow), ELSEWHERE])
+def storage(request: pytest.FixtureRequest) -> Iterator[Storage]:
+    """Runs a module's tests over each: SQLite and files in the home, PostgreSQL in place of SQLite, another store in
+    place of the files."""
+    if request.param == "postgres":
+        with fresh_urls(request.getfixturevalue("postgres_server")) as urls:
+            yield Storage(urls, None)
+    else:
+        place = request.getfixturevalue("elsewhere")() if request.param == "elsewhere" else None
+        yield Storage(lambda: "", place)
 
 
 def answering(platform: Platform, **others: Operations) -> Callable[[Request], Response]:
@@ -110,7 +124,7 @@ def serving(home: Path, storage: Storage, **others: Operations) -> Iterator[Simp
     """S3, and the operations of other services beside it."""
     platform = build(home, storage.urls(), storage.place)
     with port(answering(platform, **others)) as url:
-        yield SimpleNamespace(url=url, platform=platform)
+        yield SimpleNamespace(url=url, platform=platform, place=storage.place)
     platform.objects.close()
     platform.stores.objects.close()
     platform.stores.records.close()
@@ -119,6 +133,11 @@ def serving(home: Path, storage: Storage, **others: Operations) -> Iterator[Simp
 def serving_with_kms(home: Path, storage: Storage) -> AbstractContextManager[SimpleNamespace]:
     """As `server`, with KMS beside S3."""
     return serving(home, storage, kms=KMS)
+
+
+@pytest.fixture
+def kept(server: SimpleNamespace) -> Kept:
+    return Kept(server)
 
 
 Aws = Callable[..., Any]

@@ -25,7 +25,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 
+from api.s3.conftest import ELSEWHERE
 from api.s3.faults import refused
+from other_stores import settings_of
 from whole_server import WholeServer, whole_server
 
 HOSTILE_KEYS = [
@@ -49,9 +51,10 @@ HOSTILE_KEYS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[WholeServer]:
-    with whole_server() as made:
+@pytest.fixture(scope="module", params=["home", ELSEWHERE])
+def server(request: pytest.FixtureRequest) -> Iterator[WholeServer]:
+    settings = settings_of(request.getfixturevalue("elsewhere")()) if request.param == "elsewhere" else {}
+    with whole_server(**settings) as made:
         yield made
 
 

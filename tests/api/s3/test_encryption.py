@@ -21,8 +21,9 @@ from sqlalchemy.engine import Connection
 
 from api.port import port
 from api.s3.conftest import MAIN, Storage, answering, build, serving_with_kms
-from api.s3.damaging import flip
+from api.s3.damaging import flipped
 from api.s3.faults import refused
+from api.s3.kept import Kept
 from clary.objects.encryption import FRAME, HEAD, TAG
 from clary.services.s3 import reader
 from clary.services.s3.writing import SMALL
@@ -63,21 +64,19 @@ def text(size: int) -> bytes:
     return (MARK * (size // len(MARK) + 1))[:size]
 
 
-def in_the_clear(server: SimpleNamespace) -> list[Path]:
-    home = server.platform.settings.home
-    return [path for path in home.rglob("*") if path.is_file() and MARK in path.read_bytes()]
+def in_the_clear(server: SimpleNamespace) -> set[str]:
+    """The names of files and blobs that hold the mark."""
+    files, kept = (path for path in server.platform.settings.home.rglob("*") if path.is_file()), Kept(server)
+    found = {path.name for path in files if MARK in path.read_bytes()}
+    return found | {name for name in kept.names() if MARK in kept.read(name)}
 
 
-def blobs(server: SimpleNamespace) -> set[Path]:
-    return {path for path in (server.platform.settings.home / "objects").rglob("*") if path.is_file()}
-
-
-def put(server: SimpleNamespace, s3: Any, bucket: str, key: str, body: bytes, **way: Any) -> Path:
-    """The file that its bytes are in."""
-    before = blobs(server)
+def put(kept: Kept, s3: Any, bucket: str, key: str, body: bytes, **way: Any) -> str:
+    """The blob that its bytes are in."""
+    before = kept.names()
     s3.put_object(Bucket=bucket, Key=key, Body=body, **way)
-    (file,) = blobs(server) - before
-    return file
+    (blob,) = kept.names() - before
+    return blob
 
 
 @contextmanager
@@ -87,7 +86,7 @@ def another_server(home: Path, **settings: Any) -> Iterator[tuple[SimpleNamespac
     platform = dataclasses.replace(platform, settings=dataclasses.replace(platform.settings, **settings))
     with port(answering(platform)) as url:
         session = boto3.Session("MAIN", "secret", region_name="us-east-1")
-        yield SimpleNamespace(url=url, platform=platform), session.client("s3", endpoint_url=url)
+        yield SimpleNamespace(url=url, platform=platform, place=None), session.client("s3", endpoint_url=url)
     platform.stores.objects.close()
 
 
@@ -110,7 +109,7 @@ def test_a_server_that_encrypts_everything(tmp_path: Path) -> None:
             assert s3.get_object(Bucket="everything", Key=key)["Body"].read() == text(size)
         reader.put_object(server.platform, MAIN, "everything", "inside", text(50))
         assert b"".join(reader.open_object(server.platform, MAIN, "everything", "inside")[2]) == text(50)
-        assert in_the_clear(server) == []
+        assert in_the_clear(server) == set()
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL, SMALL + 1, FRAME, 3 * FRAME + 5, (9 << 20) + 7])
@@ -127,7 +126,7 @@ def test_what_was_put_comes_back(server: SimpleNamespace, s3: Any, bucket: str, 
         assert told.get("ServerSideEncryption") == way.get("ServerSideEncryption")
         assert told.get("SSECustomerAlgorithm") == way.get("SSECustomerAlgorithm")
         assert ("SSEKMSKeyId" in told) == (way == SSE_KMS)
-    assert in_the_clear(server) == []
+    assert in_the_clear(server) == set()
 
 
 @pytest.mark.parametrize("size", [1000, 3 * FRAME + 5])
@@ -139,10 +138,10 @@ def test_ranges(s3: Any, bucket: str, way: Members, size: int) -> None:
         assert answer["Body"].read() == body[first : last + 1]
 
 
-def test_a_range_does_not_read_other_frames(server: SimpleNamespace, s3: Any, bucket: str) -> None:
+def test_a_range_does_not_read_other_frames(kept: Kept, s3: Any, bucket: str) -> None:
     body = os.urandom(20 * FRAME)
-    file = put(server, s3, bucket, "k", body, **SSE_S3)
-    flip(file, HEAD + 10 * (FRAME + TAG))
+    blob = put(kept, s3, bucket, "k", body, **SSE_S3)
+    kept.write(blob, flipped(kept.read(blob), HEAD + 10 * (FRAME + TAG)))
     answer = s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={19 * FRAME}-{20 * FRAME - 1}")
     assert answer["Body"].read() == body[19 * FRAME :]
 
@@ -167,7 +166,7 @@ def test_uploads_in_parts(server: SimpleNamespace, s3: Any, bucket: str, way: Me
     assert answer["Body"].read() == whole
     across = s3.get_object(Bucket=bucket, Key="k", Range=f"bytes={PART - 10}-{2 * PART + 10}", **key)
     assert across["Body"].read() == whole[PART - 10 : 2 * PART + 11]
-    assert in_the_clear(server) == []
+    assert in_the_clear(server) == set()
 
 
 def test_copies(s3: Any, bucket: str, way: Members) -> None:
@@ -256,36 +255,27 @@ def test_what_a_bucket_cannot_be_set_to(s3: Any, bucket: str, applied: Members, 
         s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
 
 
-def swap_frames(file: Path) -> None:
-    data, frame = file.read_bytes(), FRAME + TAG
+def frames_swapped(data: bytes) -> bytes:
+    frame = FRAME + TAG
     first, second = data[HEAD : HEAD + frame], data[HEAD + frame : HEAD + 2 * frame]
-    file.write_bytes(data[:HEAD] + second + first + data[HEAD + 2 * frame :])
+    return data[:HEAD] + second + first + data[HEAD + 2 * frame :]
 
 
-def cut(file: Path) -> None:
-    os.truncate(file, HEAD + 3 * (FRAME + TAG))
-
-
-def lengthen(file: Path) -> None:
-    with file.open("ab") as opened:
-        opened.write(b"x")
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "head": lambda file: flip(file, 6),
-    "first frame": lambda file: flip(file, HEAD + 100),
-    "swapped": swap_frames,
-    "cut": cut,
-    "lengthened": lengthen,
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "head": lambda data: flipped(data, 6),
+    "first frame": lambda data: flipped(data, HEAD + 100),
+    "swapped": frames_swapped,
+    "cut": lambda data: data[: HEAD + 3 * (FRAME + TAG)],
+    "lengthened": lambda data: data + b"x",
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_in_the_beginning_is_an_error(
-    server: SimpleNamespace, s3: Any, bucket: str, way: Members, damage: str, caplog: pytest.LogCaptureFixture
+    kept: Kept, s3: Any, bucket: str, way: Members, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = put(server, s3, bucket, "k", os.urandom(4 * FRAME), **way)
-    DAMAGES[damage](file)
+    blob = put(kept, s3, bucket, "k", os.urandom(4 * FRAME), **way)
+    kept.write(blob, DAMAGES[damage](kept.read(blob)))
     with refused("InternalFailure", 500):
         s3.get_object(Bucket=bucket, Key="k", **reading(way))
     assert "Damaged" in caplog.text
@@ -295,9 +285,10 @@ def test_damage_in_the_beginning_is_an_error(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_damage_further_on_breaks_the_answer_off(server: SimpleNamespace, s3: Any, bucket: str) -> None:
+def test_damage_further_on_breaks_the_answer_off(kept: Kept, s3: Any, bucket: str) -> None:
     body = os.urandom(12 * FRAME)
-    flip(put(server, s3, bucket, "k", body, **SSE_S3), HEAD + 9 * (FRAME + TAG) + 9)
+    blob = put(kept, s3, bucket, "k", body, **SSE_S3)
+    kept.write(blob, flipped(kept.read(blob), HEAD + 9 * (FRAME + TAG) + 9))
     answer, came = s3.get_object(Bucket=bucket, Key="k")["Body"], b""
     with pytest.raises((ResponseStreamingError, IncompleteReadError)):
         while piece := answer.read(FRAME):
@@ -306,11 +297,11 @@ def test_damage_further_on_breaks_the_answer_off(server: SimpleNamespace, s3: An
     assert body.startswith(came)
 
 
-def test_another_objects_bytes_are_not_taken_for_it(server: SimpleNamespace, s3: Any, bucket: str) -> None:
-    one, two = (put(server, s3, bucket, key, os.urandom(2 * FRAME), **SSE_S3) for key in ("one", "two"))
-    first = one.read_bytes()
-    one.write_bytes(two.read_bytes())
-    two.write_bytes(first)
+def test_another_objects_bytes_are_not_taken_for_it(kept: Kept, s3: Any, bucket: str) -> None:
+    one, two = (put(kept, s3, bucket, key, os.urandom(2 * FRAME), **SSE_S3) for key in ("one", "two"))
+    first = kept.read(one)
+    kept.write(one, kept.read(two))
+    kept.write(two, first)
     for key in ("one", "two"):
         with refused("InternalFailure", 500):
             s3.get_object(Bucket=bucket, Key=key)

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection
 
 from api.s3.conftest import Storage
 from api.s3.faults import refused
+from api.s3.kept import Kept
 from clary.agent import elsewhere as past_the_server
 from clary.agent import s3 as agents
 from clary.agent.refusals import S3Error
@@ -34,7 +35,6 @@ from clary.services.s3 import lending, loans, sweep
 from clary.services.s3.loans import Loan
 from clary.store.objects_schema import objects, parts
 from clary.testing.frozen_clock import FrozenClock
-from other_stores import keys_below
 from whole_server import wait_until
 
 SIZE = 1 << 20  # the least for which an agent does it
@@ -102,13 +102,6 @@ def loan_of(server: SimpleNamespace, blob: str) -> Loan | None:
     return found
 
 
-@pytest.fixture
-def kept(storage: Storage) -> Callable[[], set[str]]:
-    """The names of the blobs in the other store."""
-    assert storage.place is not None
-    return lambda: {key.rpartition("/")[2] for key in keys_below(storage.place)}
-
-
 def blob_of(server: SimpleNamespace, bucket: str, key: str) -> str:
     wanted = sa.select(objects.c.blob).where(objects.c.bucket == bucket, objects.c.key == key.encode())
     return str(server.platform.stores.objects.read(lambda connection: connection.scalar(wanted)))
@@ -151,9 +144,7 @@ def upload_of(server: SimpleNamespace, bucket: str) -> str:
     return str(server.platform.stores.objects.read(lambda connection: connection.scalar(wanted)))
 
 
-def test_who_asks_again_is_told_the_same(
-    server: SimpleNamespace, s3: Any, bucket: str, kept: Callable[[], set[str]]
-) -> None:
+def test_who_asks_again_is_told_the_same(server: SimpleNamespace, s3: Any, bucket: str, kept: Kept) -> None:
     """At once, after the object was replaced, and after it was deleted: never a second version, never a lost byte."""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     step = Step(server, bucket, os.urandom(SIZE))
@@ -174,13 +165,11 @@ def test_who_asks_again_is_told_the_same(
         ]
     assert s3.get_object(Bucket=bucket, Key="k", VersionId=told[1])["Body"].read() == step.data
     s3.delete_object(Bucket=bucket, Key="k", VersionId=told[1])
-    wait_until(lambda: lent.blob not in kept(), what="the bytes of a deleted version stay")
+    wait_until(lambda: lent.blob not in kept.names(), 60, what="the bytes of a deleted version stay")
     assert step.enter(lent).getheader("x-amz-version-id") == told[1]
 
 
-def test_a_part_that_is_entered_again_is_not_freed(
-    server: SimpleNamespace, s3: Any, bucket: str, kept: Callable[[], set[str]]
-) -> None:
+def test_a_part_that_is_entered_again_is_not_freed(server: SimpleNamespace, s3: Any, bucket: str, kept: Kept) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     step = Step(server, bucket, os.urandom(SIZE), uploadId=upload, partNumber="1")
     lent = step.written()
@@ -191,7 +180,7 @@ def test_a_part_that_is_entered_again_is_not_freed(
     )
     assert refusal(lambda: step.enter(lent)) == "NoSuchUpload"
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == step.data
-    assert lent.blob in kept()
+    assert lent.blob in kept.names()
 
 
 def test_of_many_at_once_one_enters_it(server: SimpleNamespace, s3: Any, bucket: str) -> None:
@@ -232,7 +221,7 @@ def test_only_agents_that_may_write_are_lent_anything(server: SimpleNamespace, b
 
 
 def test_what_is_encrypted_comes_to_the_server(
-    server: SimpleNamespace, s3: Any, bucket: str, tmp_path: Path, kept: Callable[[], set[str]]
+    server: SimpleNamespace, s3: Any, bucket: str, tmp_path: Path, kept: Kept
 ) -> None:
     """Also when its bucket began to encrypt after the loan."""
     step = Step(server, bucket, os.urandom(SIZE))
@@ -241,12 +230,12 @@ def test_what_is_encrypted_comes_to_the_server(
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     assert refusal(lambda: step.enter(early)) == "NoSuchLoan"
     assert step.lend() is None
-    before = kept()
+    before = kept.names()
     (tmp_path / "file").write_bytes(step.data)
     client(server).upload(tmp_path / "file", bucket, "k")
     head = s3.head_object(Bucket=bucket, Key="k")
     assert (head["ServerSideEncryption"], head["ContentLength"]) == ("AES256", SIZE)
-    assert kept() - before == {blob_of(server, bucket, "k")}
+    assert kept.names() - before == {blob_of(server, bucket, "k")}
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
     assert Step(server, bucket, step.data, uploadId=upload, partNumber="1").lend() is None
 
@@ -263,7 +252,7 @@ def test_an_upload_with_checksums_of_another_kind_comes_to_the_server(
 
 
 def test_rounds_and_sweeps_take_what_nobody_entered_and_nothing_else(
-    server: SimpleNamespace, s3: Any, bucket: str, kept: Callable[[], set[str]]
+    server: SimpleNamespace, s3: Any, bucket: str, kept: Kept
 ) -> None:
     """An agent that ended after each of the three steps."""
     steps = [Step(server, bucket, os.urandom(SIZE)) for _ in range(3)]
@@ -271,20 +260,20 @@ def test_rounds_and_sweeps_take_what_nobody_entered_and_nothing_else(
     steps[2].enter(lent[2])
     sweep.sweep(server.platform.objects, server.platform.stores.objects, grace=-60)
     assert lending.sweep(server.platform) == 0
-    assert {each.blob for each in lent[1:]} <= kept()
+    assert {each.blob for each in lent[1:]} <= kept.names()
     assert sweep_late(server) >= 2
-    wait_until(lambda: lent[1].blob not in kept(), what="the bytes of a loan stay")
+    wait_until(lambda: lent[1].blob not in kept.names(), 60, what="the bytes of a loan stay")
     assert refusal(lambda: steps[1].enter(lent[1])) == "NoSuchLoan"
     assert refusal(lambda: steps[2].enter(lent[2])) == "NoSuchLoan"
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == steps[2].data
     assert steps[0].write(lent[0]) == 200  # too late: a leftover
     assert sweep.sweep(server.platform.objects, server.platform.stores.objects, grace=-60) >= 1
-    wait_until(lambda: lent[0].blob not in kept(), what="a leftover stays")
+    wait_until(lambda: lent[0].blob not in kept.names(), 60, what="a leftover stays")
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == steps[2].data
 
 
 def test_a_refused_entry_leaves_the_bytes_to_the_rounds(
-    server: SimpleNamespace, s3: Any, bucket: str, kept: Callable[[], set[str]]
+    server: SimpleNamespace, s3: Any, bucket: str, kept: Kept
 ) -> None:
     step = Step(server, bucket, os.urandom(SIZE))
     lent = step.written()

@@ -10,6 +10,7 @@ from typing import Any
 
 from clary.objects.base import Lost, Unavailable
 from clary.objects.blobs import size_of
+from clary.objects.damage import Damaged
 from clary.objects.remote.bucket import STREAM_ERRORS, Bucket
 
 _PIECE = 512 * 1024
@@ -18,8 +19,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class RemoteReading:
-    """The pieces of a blob. The first `next` asks for it, and raises Unavailable; so does one in the middle, of a store
-    that goes away. `done()` is called once, at the end or by `close`."""
+    """The pieces of a blob. The first `next` asks for it, and raises Unavailable, or Damaged when there is less than
+    should be; so does one in the middle, of a store that goes away. `done()` is called once, at the end or by
+    `close`."""
 
     def __init__(self, bucket: Bucket, key: str, offset: int, length: int | None, done: Callable[[], None]) -> None:
         self._bucket = bucket
@@ -66,6 +68,9 @@ class RemoteReading:
         except BaseException:
             self.close()  # now: the error that is raised may keep this object for long
             raise
+        if self._left is not None and size < self._left:
+            self.close()
+            raise Damaged(f"the store has no more than {self._offset + size} bytes of it")
         if self._left is None:  # a file that was moved here has its checksums too
             self._left = max(0, size_of(self._key.rpartition("/")[2], self._offset + size) - self._offset)
 
