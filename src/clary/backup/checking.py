@@ -44,11 +44,11 @@ class _Bad(Exception):
 
 
 def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) -> Checked:
-    """Reads every object and every version. `copying` hears of the index's pages, `reading` of bytes. Raises Refused,
-    NotRunning, PlaceError, Unavailable, OSError."""
+    """Reads every object and every version. `copying` hears of the index's pages or rows, `reading` of bytes. Raises
+    StoreFailed, Refused, NotRunning, PlaceError, Unavailable, OSError."""
     faults, done = list[Fault](), 0
     with (
-        snapshot(ask, ["objects"], copying) as taken,
+        snapshot(ask, ["objects"], settings.database_url, copying) as taken,
         index.opened(taken.folder / "objects.db") as found,
         closing(object_store(settings)) as store,
     ):

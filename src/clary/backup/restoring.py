@@ -1,4 +1,4 @@
-"""A backup, put back: into a home in which there is nothing yet."""
+"""A backup, put back: into a home in which there is nothing yet, its databases into files or into PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import contextlib
 import dataclasses
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from clary.backup.archive import DamagedBackup, NotABackup, Reader
 from clary.backup.asking import Tell
+from clary.backup.snapshots import COMPONENTS
 from clary.config import Settings
 from clary.secrets import RootKey
 from clary.server import home
+from clary.store.errors import StoreFailed, StoreTooNew
 
 _DRAFT = "restoring"
 _PARTS = ("secrets", "objects", "data")  # in this order: without its databases a home is none
@@ -32,18 +34,42 @@ class Restored:
     facts: dict[str, Any]
 
 
-def restore(settings: Settings, source: Path, tell: Tell) -> Restored:
-    """Makes the settings' home of the backup `source`; `tell` hears of bytes. Raises CannotRestore, OSError."""
-    with _opened(source) as archive, _fresh(settings) as draft:
+def restore(settings: Settings, source: Path, unpacking: Tell, loading: Tell) -> Restored:
+    """Makes the settings' home of the backup `source`; `unpacking` hears of bytes, `loading` of rows, where the
+    settings name PostgreSQL. Raises CannotRestore, OSError."""
+    with _opened(source) as archive, _database(settings) as database, _fresh(settings) as draft:
         _check_room(settings.home, int(archive.facts["size"]))
-        _unpack(source, archive, draft, tell)
+        _unpack(source, archive, draft, unpacking)
         _check_key(dataclasses.replace(settings, home=draft), archive.facts, source)
         os.sync()  # one wait for all the files, be they many
+        database(draft / "data", loading)
         for name in _PARTS:
             (draft / name).mkdir(mode=0o700, exist_ok=True)
             (draft / name).rename(settings.home / name)
         os.sync()
     return Restored(archive.facts)
+
+
+@contextlib.contextmanager
+def _database(settings: Settings) -> Iterator[Callable[[Path, Tell], None]]:
+    """What brings the files of a folder into the settings' database: it is the last that can fail, and is seen to be
+    empty at once. Files that are in PostgreSQL are no more."""
+    if not settings.database_url:
+        yield lambda _folder, _tell: None
+        return
+    from clary.store import crossings  # its driver is an extra
+
+    def load(folder: Path, tell: Tell) -> None:
+        crossings.put_in(settings.database_url, COMPONENTS, folder, tell)
+        shutil.rmtree(folder)
+
+    try:
+        crossings.check_empty(settings.database_url, COMPONENTS)
+        yield load
+    except StoreFailed as error:
+        raise CannotRestore(f"The database that CLARY_DATABASE_URL names cannot be filled: {error}.") from error
+    except StoreTooNew as error:
+        raise CannotRestore(str(error)) from error
 
 
 @contextlib.contextmanager

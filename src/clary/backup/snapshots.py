@@ -1,7 +1,9 @@
 """The control plane's end: copies of the databases, and a hold on the blobs that they name.
 
-Only this process opens the databases; who asks reads the copies, and the blobs from the home. A blob that is deleted
-meanwhile stays until the snapshot is over. It is over when that is said, or when nobody asks for `PATIENCE` seconds.
+Only this process opens SQLite's databases; who asks reads the copies, and the blobs from the home. Of PostgreSQL this
+process holds on to a moment, and who asks makes the copies, so that requests do not wait for that. A blob that is
+deleted meanwhile stays until the snapshot is over. It is over when that is said, or when nobody asks for `PATIENCE`
+seconds.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from clary.config import Settings
 from clary.context import Stores
 from clary.objects.base import ObjectStore
 from clary.server.questions import Refused
-from clary.store import copies
+from clary.store import copies, objects_schema, schema
 from clary.store.engine import Database
 
 PATIENCE = 60.0  # seconds; who takes a snapshot asks every few
@@ -28,10 +30,8 @@ FOLDER = "snapshot"  # in the home: one at a time
 DATABASES = ("records", "objects", "logs")
 
 _LOG = logging.getLogger(__name__)
-_POSTGRES = (
-    "The databases of this home are in PostgreSQL, which this command neither copies nor reads. For a backup: "
-    "`clary down`, pg_dump the database, copy the home, `clary up`."
-)
+_TABLES = (schema.RECORDS, objects_schema.objects.metadata, schema.LOGS)
+COMPONENTS = dict(zip(DATABASES, _TABLES, strict=True))
 
 Question = dict[str, Any]
 Answer = dict[str, Any]
@@ -49,6 +49,8 @@ class _Snapshot:
     total: int = 0
     asked: float = field(default_factory=time.monotonic)
     ready: bool = False
+    moment: str = ""  # of PostgreSQL, once it is ready
+    copied: threading.Event = field(default_factory=threading.Event)  # who asks has made the copies
     error: str = ""
     over: threading.Event = field(default_factory=threading.Event)
     thread: threading.Thread | None = None
@@ -79,6 +81,7 @@ class Snapshots:
         return {
             "snapshot": lambda question: self._begin(question["databases"]),
             "snapshot-state": lambda question: self._state(self._of(question)),
+            "snapshot-copied": lambda question: self._copied(self._of(question)),
             "snapshot-end": lambda question: self._end(self._of(question)),
         }
 
@@ -89,8 +92,6 @@ class Snapshots:
             self._end(current)
 
     def _begin(self, names: list[str]) -> Answer:
-        if self._settings.database_url:
-            raise Refused(_POSTGRES)
         wanted = {name: self._databases[name] for name in DATABASES if name in names}
         with self._mutex:
             if self._current is not None:
@@ -113,10 +114,15 @@ class Snapshots:
     def _state(self, current: _Snapshot) -> Answer:
         if current.error:
             raise Refused(current.error)
-        return {"ready": current.ready, "done": current.done, "total": current.total}
+        return {"ready": current.ready, "moment": current.moment, "done": current.done, "total": current.total}
+
+    def _copied(self, current: _Snapshot) -> Answer:
+        current.copied.set()
+        return {}
 
     def _end(self, current: _Snapshot) -> Answer:
         current.over.set()
+        current.copied.set()
         if current.thread is not None:
             current.thread.join()
         return {}
@@ -125,12 +131,16 @@ class Snapshots:
         try:
             with self._objects.hold():  # before the moment of the copies: what they name is there
                 self._copy(current)
-                while (left := current.asked + self._patience - time.monotonic()) > 0 and not current.over.wait(left):
-                    pass  # asked for meanwhile
+                self._wait(current, current.over)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
             with self._mutex:
                 self._current = None
+
+    def _wait(self, current: _Snapshot, end: threading.Event) -> None:
+        """Until then, or until nobody has asked for so long."""
+        while (left := current.asked + self._patience - time.monotonic()) > 0 and not end.wait(left):
+            pass  # asked for meanwhile
 
     def _copy(self, current: _Snapshot) -> None:
         def tell(done: int, total: int) -> None:
@@ -140,6 +150,9 @@ class Snapshots:
 
         try:
             _emptied(self._folder)
+            if self._settings.database_url:
+                self._hold_moment(current)
+                return
             copies.copy(current.databases, self._folder, tell)
             current.ready = True
         except _Over:
@@ -147,6 +160,13 @@ class Snapshots:
         except Exception as error:  # who asked for the backup is told, whatever it was
             _LOG.exception("the databases could not be copied")
             current.error = f"The databases could not be copied to {self._folder}: {error}."
+
+    def _hold_moment(self, current: _Snapshot) -> None:
+        from clary.store import crossings  # its driver is an extra
+
+        with crossings.moment(self._settings.database_url) as current.moment:
+            current.ready = True
+            self._wait(current, current.copied)
 
 
 def _emptied(folder: Path) -> None:

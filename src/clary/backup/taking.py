@@ -51,13 +51,16 @@ class _Content:
 
 
 def back_up(settings: Settings, ask: Ask, target: Path, copying: Tell, writing: Tell) -> Backup:
-    """Writes `target`, which must not exist. `copying` hears of the databases' pages, `writing` of bytes. Raises
-    CannotBackUp, Refused, NotRunning, PlaceError, Unavailable, OSError."""
+    """Writes `target`, which must not exist. `copying` hears of the databases' pages or rows, `writing` of bytes.
+    Raises CannotBackUp, StoreFailed, Refused, NotRunning, PlaceError, Unavailable, OSError."""
     if target.exists():
         raise CannotBackUp(f"{target} exists already. Give another name, or move it away.")
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        with snapshot(ask, DATABASES, copying) as taken, index.opened(taken.folder / "objects.db") as found:
+        with (
+            snapshot(ask, DATABASES, settings.database_url, copying) as taken,
+            index.opened(taken.folder / "objects.db") as found,
+        ):
             content = _content(settings, taken, found)
             _check_room(target, content)
             with contextlib.closing(object_store(settings)) as store:

@@ -15,12 +15,15 @@ from clary.cli.server import settings_of
 
 def command(given: argparse.Namespace) -> int:
     settings = settings_of(given)
-    if settings.database_url:
-        raise Failure("A backup holds SQLite databases, and CLARY_DATABASE_URL names PostgreSQL. Unset it.")
     try:
         with progress(given.json) as shown:
             source = given.source.expanduser().absolute()
-            facts = restore(settings, source, lambda done, total: shown.bytes("unpacking", done, total)).facts
+            facts = restore(
+                settings,
+                source,
+                lambda done, total: shown.bytes("unpacking", done, total),
+                lambda done, total: shown.part("filling the database", done, total),
+            ).facts
     except CannotRestore as error:
         raise Failure(str(error)) from error
     except OSError as error:

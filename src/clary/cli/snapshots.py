@@ -16,7 +16,7 @@ from clary.objects.base import Unavailable
 from clary.objects.remote.place import PlaceError
 from clary.secrets.recognition import WrongRootKey
 from clary.server import home, questions
-from clary.store.errors import StoreTooNew
+from clary.store.errors import StoreFailed, StoreTooNew
 
 
 @contextlib.contextmanager
@@ -33,6 +33,8 @@ def asking(settings: Settings) -> Iterator[Ask]:
         raise Failure(f"The server does not answer now ({error}). See {settings.logs}, and try again.") from error
     except (questions.Refused, home.HomeError, StoreTooNew, WrongRootKey, PlaceError) as error:
         raise Failure(str(error)) from error
+    except StoreFailed as error:
+        raise Failure(f"The database that CLARY_DATABASE_URL names cannot be read: {error}.") from error
     except Unavailable as error:
         raise Failure(f"The store of the objects does not answer ({error}). Try again.") from error
     except sqlite3.DatabaseError as error:

@@ -7,6 +7,7 @@ import time
 from typing import TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from clary.store import migrations
 from clary.store.engine import Work
@@ -20,17 +21,26 @@ _TRIES = 200
 _UNIQUE_TRIES = 3
 
 
+def address(url: str) -> sa.URL:
+    """`url` as SQLAlchemy writes it (`postgresql+psycopg://...`; plain `postgresql://` is taken as psycopg 3)."""
+    given = sa.make_url(url)
+    return given.set(drivername="postgresql+psycopg") if given.drivername == "postgresql" else given
+
+
+def lock(connection: Connection, tables: sa.MetaData) -> None:
+    """Nobody else makes or migrates these tables until the transaction ends."""
+    component = str(tables.info.get("component", ""))
+    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"clary {component}"))))
+
+
 class PostgresDatabase:
     """A PostgreSQL database, shared by several servers. Contract: `clary.store.engine.Database`.
 
-    `url` as SQLAlchemy writes it (`postgresql+psycopg://...`; plain `postgresql://` is taken as psycopg 3)."""
+    `url` as in `address`."""
 
     def __init__(self, url: str, tables: sa.MetaData) -> None:
-        address = sa.make_url(url)
-        if address.drivername == "postgresql":
-            address = address.set(drivername="postgresql+psycopg")
         self._engine = sa.create_engine(
-            address,
+            address(url),
             pool_size=16,
             isolation_level="SERIALIZABLE",
             pool_pre_ping=True,
@@ -38,10 +48,8 @@ class PostgresDatabase:
         )
         self._reads = self._engine.execution_options(postgresql_readonly=True)
         self._closed = False
-        component = str(tables.info.get("component", ""))
         with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
-            # Several servers may open it at once; the lock goes with the transaction.
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(f"clary {component}"))))
+            lock(connection, tables)  # several servers may open it at once
             migrations.apply(connection, tables)
 
     def read(self, work: Work[T]) -> T:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from clary.backup.asking import snapshot
+from clary.backup.asking import Tell, snapshot
 from clary.backup.restoring import CannotRestore, restore
 from clary.backup.snapshots import DATABASES, PATIENCE, Snapshots
 from clary.backup.taking import CannotBackUp, back_up
@@ -25,6 +25,10 @@ from clary.services.s3 import index
 from clary.services.s3.index import Entry
 from clary.store import schema
 from clary.store.engine import SqliteDatabase
+
+
+def nothing(_done: int, _total: int) -> None:
+    """Nobody is told."""
 
 
 class Home:
@@ -54,8 +58,8 @@ class Home:
         self.databases[1].write(lambda c: index.put(c, Entry("bucket", key, len(data), "", 0.0, blob=blob)))
         return blob
 
-    def back_up(self, target: Path, writing: Any = lambda _done, _total: None) -> Any:
-        return back_up(self.settings, self.ask, target, lambda _done, _total: None, writing)
+    def back_up(self, target: Path, writing: Tell = nothing) -> Any:
+        return back_up(self.settings, self.ask, target, nothing, writing)
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def test_a_restart_meanwhile_leaves_no_file(home: Home, tmp_path: Path) -> None:
 
 
 def test_one_at_a_time(home: Home, tmp_path: Path) -> None:
-    with snapshot(home.ask, DATABASES, lambda _done, _total: None), pytest.raises(Refused, match="under way"):
+    with snapshot(home.ask, DATABASES, "", nothing), pytest.raises(Refused, match="under way"):
         home.back_up(tmp_path / "all.tar")
     home.back_up(tmp_path / "all.tar")
 
@@ -122,9 +126,9 @@ def test_an_empty_folder_is_a_fresh_home(home: Home, tmp_path: Path) -> None:
     again = Settings.load({}, home=tmp_path / "again")
     again.home.mkdir()
     inode = again.home.stat().st_ino
-    restore(again, tmp_path / "all.tar", lambda _done, _total: None)
+    restore(again, tmp_path / "all.tar", nothing, nothing)
     assert again.home.stat().st_ino == inode
     assert b"".join(FilesystemStore(again.blobs).read(blob)) == b"data" * 1000
     assert sorted(path.name for path in again.home.iterdir()) == ["data", "lock", "objects", "secrets"]
     with pytest.raises(CannotRestore, match="There is something"):
-        restore(again, tmp_path / "all.tar", lambda _done, _total: None)
+        restore(again, tmp_path / "all.tar", nothing, nothing)
