@@ -9,7 +9,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from clary.cli import printing
+from clary.cli import layers, printing
 from clary.cli.failure import Failure
 from clary.cli.server import settings_of
 from clary.config import Settings
@@ -153,6 +153,10 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
     folders = f" and {len(copies)} folder(s)" if copies else ""
     words = f"Removed {len(removed)} environment(s){folders}, {freed / _MIB:,.0f} MiB."
     facts = {"removed": [*removed, *map(str, copies)], "bytes": freed, "in_use": kept}
+    collected = layers.collect(settings)
+    if collected is not None:
+        words += f" Removed {collected.blobs} layer(s) of the registry, {collected.size / _MIB:,.0f} MiB."
+        facts["layers"] = collected._asdict()
     printing.answer(given.json, facts, "\n".join([words, *kept]))
     return 0
 

@@ -36,6 +36,21 @@ def identities(
     return [(digest, tag) for digest, tag in rows]
 
 
+def pushed(connection: Connection, repository: Repository) -> list[tuple[str, float]]:
+    """(digest, when it was pushed) of all images."""
+    rows = connection.execute(sa.select(images.c.digest, images.c.pushed).where(images.c.repository == repository.id))
+    return [(digest, when) for digest, when in rows]
+
+
+def tagged(connection: Connection, repository: Repository) -> dict[str, list[str]]:
+    """Digest -> tags by name, of all that have some."""
+    wanted = sa.select(tags.c.digest, tags.c.name).where(tags.c.repository == repository.id).order_by(tags.c.name)
+    found: dict[str, list[str]] = {}
+    for digest, name in connection.execute(wanted):
+        found.setdefault(digest, []).append(name)
+    return found
+
+
 def whole(connection: Connection, repository: Repository, status: TagStatus, after: str, limit: int) -> list[Image]:
     """Images by digest."""
     wanted = sa.select(images).where(images.c.repository == repository.id, images.c.digest > after)

@@ -45,6 +45,7 @@ class Repository:
     policy: str | None = None
     lifecycle: str | None = None
     evaluated: float | None = None
+    preview: str | None = None
 
     @property
     def place(self) -> Place:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.errors import ServiceError
+from clary.services.ecr import rounds
 from clary.services.iam import account_file, root_key
 from clary.services.iam.accounts import Account, Accounts
 from clary.services.iam.first_start import default_role_arn
@@ -26,6 +27,7 @@ Question = dict[str, Any]
 Answer = dict[str, Any]
 
 _AT_REST = ("Completed", "Failed", "Stopped", "Deleting")
+_PUSH_SECONDS = 3600.0  # a layer that no image needs yet may be of a push that has begun
 _COUNTED = {
     "training jobs running": ("training-job", ("InProgress", "Stopping")),
     "endpoints in service": ("endpoint", ("InService", "Updating")),
@@ -42,6 +44,7 @@ def answers(platform: Platform, keyring: RecordKeyring, version: str) -> Mapping
         "root-key": lambda _: _root_key(platform),
         "status": lambda _: _status(platform, version, started),
         **account_answers(Accounts(platform.stores.records, platform.settings, platform.clock, platform.secrets)),
+        "registry-gc": lambda _: _registry_gc(platform),
         "job-logs": lambda question: _job_logs(platform, question["job"], question.get("token", "")),
     }
 
@@ -93,6 +96,12 @@ def _session(platform: Platform, seconds: float) -> Answer:
         return asdict(open_session(database, secrets, role, "SageMaker", seconds, platform.clock))
     except ServiceError as error:
         return {"error": f"The execution role {role} is gone ({error.message}); restart Clary to have it again."}
+
+
+def _registry_gc(platform: Platform) -> Answer:
+    """Whoever asks for it is not pushing: an hour is time enough for the pushes of others."""
+    freed = rounds.collect(platform, _PUSH_SECONDS)
+    return {"blobs": freed.blobs, "bytes": freed.size}
 
 
 def _root_key(platform: Platform) -> Answer:

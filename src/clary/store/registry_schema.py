@@ -9,7 +9,7 @@ from clary.store.schema import NUMBER, OBJECTS, TEXT
 
 # `settings` is what the repository is set to, as ECR's operations were given it; `encrypted` whether its layers are;
 # `policy` as it is stored (clary.services.iam.principals), NULL without, likewise `lifecycle`; `evaluated` is when that
-# was last carried out.
+# was last carried out, `preview` the policy that was last asked about without being set.
 repositories = sa.Table(
     "registry_repositories",
     OBJECTS,
@@ -24,6 +24,7 @@ repositories = sa.Table(
     sa.Column("policy", sa.Text),
     sa.Column("lifecycle", sa.Text),
     sa.Column("evaluated", sa.Float),
+    sa.Column("preview", sa.Text),
     sa.UniqueConstraint("account", "region", "name", name="registry_repositories_by_name"),
     sqlite_autoincrement=True,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.access.people import refusal
-from api.ecr.registry import OCI_IMAGE, Registry
+from api.ecr.registry import OCI_IMAGE, Registry, digest
 from whole_server import WholeServer
 
 ACCOUNT = "123456789012"
@@ -162,3 +163,25 @@ def test_an_encrypted_repository(ecr: Any, registry: Registry, repository: str, 
     registry.push_layer(repository, data)
     assert registry.ask("GET", path).body == data
     ecr.delete_repository(repositoryName=name)
+
+
+def test_the_command_that_frees_layers(
+    ecr: Any, registry: Registry, repository: str, server: WholeServer, tmp_path: Path
+) -> None:
+    """A repository's layers go with it. The command also removes environments: those of a folder that has none, never
+    of the one that all tests share."""
+
+    def freed() -> Any:
+        done = server.clary("images", "gc", "--json", CLARY_IMAGES_HOME=str(tmp_path / "images"))
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["layers"]
+
+    data = b"of a push that has just begun"
+    registry.push_layer(repository, data)
+    freed()
+    assert registry.ask("HEAD", f"/v2/{repository}/blobs/{digest(data)}").status == 200
+    ecr.delete_repository(repositoryName=repository)
+    ecr.create_repository(repositoryName=repository)
+    gone = freed()
+    assert gone["blobs"] >= 1
+    assert gone["size"] >= len(data)

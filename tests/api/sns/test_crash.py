@@ -45,7 +45,7 @@ class Sender(threading.Thread):
                 self.acknowledged.append(text)
 
 
-def _kill(server: WholeServer, name: str) -> None:
+def kill(server: WholeServer, name: str) -> None:
     victim = processes.recorded(server.settings.run / f"{name}.pid")
     assert victim is not None
     os.kill(victim.pid, signal.SIGKILL)
@@ -62,7 +62,7 @@ def _sent_through(server: WholeServer, make: Callable[[], Send], victims: list[s
     for victim in victims:
         before = _count(senders)
         wait_until(lambda before=before: _count(senders) > before + 30, 60)  # type: ignore[misc] # mypy does not see defaults
-        _kill(server, victim)
+        kill(server, victim)
     before = _count(senders)
     wait_until(lambda: _count(senders) > before, 60)
     for each in senders:

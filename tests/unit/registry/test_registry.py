@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from clary.objects.filesystem import FilesystemStore
-from clary.registry import garbage, images, layers, manifests, repositories
+from clary.registry import garbage, images, layers, listings, manifests, repositories
 from clary.registry.bytes_at_rest import Bytes
 from clary.registry.names import Place, Reference, read
 from clary.registry.pulling import ImageSource, NoSuchImage
 from clary.registry.repositories import Repository, RepositoryGone
 from clary.registry.uploads import NoSuchUpload, OutOfOrder, Uploads, WrongDigest
 from clary.secrets import SealingKey
+from clary.services.ecr import lifecycle_sweep
 from clary.services.s3 import sweep
 from clary.store import schema
 from clary.testing.frozen_clock import FrozenClock
@@ -159,6 +160,22 @@ def test_an_upload_does_not_outlive_its_repository(home: Any) -> None:
         home.uploads.append(again, upload, BytesBody(b"some"))
     with pytest.raises(RepositoryGone):
         home.uploads.begin(repository)
+
+
+def test_a_lifecycle_policy_is_carried_out(home: Any) -> None:
+    repository = home.add("app")
+    for number in range(3):
+        put(home, repository, f"v{number}", b"{}", bytes([number]))
+        home.clock.advance(60)
+    selection = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+    text = json.dumps({"rules": [{"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}]})
+    home.database.write(lambda connection: repositories.change(connection, repository, lifecycle=text))
+    platform: Any = SimpleNamespace(stores=SimpleNamespace(objects=home.database), clock=home.clock)
+    assert lifecycle_sweep.sweep(platform) == 2
+    left = home.database.read(lambda connection: listings.names(connection, repository, "", 9))
+    again = home.database.read(lambda connection: repositories.again(connection, repository))
+    assert (left, again.evaluated) == (["v2"], home.clock.now())
+    assert lifecycle_sweep.sweep(platform) == 0
 
 
 def test_the_sweep_of_objects_leaves_layers(home: Any) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from clary.services.ecr import faults
+from clary.services.ecr import faults, wildcards
 
 _FILTERS = "imageTagMutabilityExclusionFilters"
 _MODE = "imageTagMutability"
@@ -27,10 +26,5 @@ def checked(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def fixed(settings: Mapping[str, Any], tag: str) -> bool:
     """Whether the tag has to stay where it is."""
-    excluded = any(_covers(each["filter"], tag) for each in settings.get(_FILTERS) or ())
+    excluded = any(wildcards.matches(each["filter"], tag) for each in settings.get(_FILTERS) or ())
     return bool(settings[_MODE].startswith("IMMUTABLE")) != excluded
-
-
-def _covers(wanted: str, tag: str) -> bool:
-    pieces = [re.escape(piece) for piece in wanted.split("*")]
-    return re.fullmatch(".*".join(pieces), tag) is not None

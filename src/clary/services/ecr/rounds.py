@@ -1,4 +1,5 @@
-"""What is done in the background of a server: the registry's garbage, again and again."""
+"""What is done in the background of a server, again and again: lifecycle policies are carried out, and the garbage is
+collected."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from clary.context import Platform
 from clary.registry import garbage
 from clary.registry.bytes_at_rest import Bytes
 from clary.registry.garbage import GRACE, Freed
+from clary.services.ecr import lifecycle_sweep
 
 _LOG = logging.getLogger(__name__)
 _EVERY = 3600.0  # seconds
@@ -18,10 +20,11 @@ def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY
     """At once and then every `every` seconds, until `stopping` is set."""
     while not stopping.is_set():
         try:
+            lifecycle_sweep.sweep(platform, stopping.is_set)
             collect(platform)
         except Exception:
             if not stopping.is_set():
-                _LOG.exception("the registry's garbage could not be collected; the next round tries again")
+                _LOG.exception("the registry could not be cleared up; the next round tries again")
         stopping.wait(every)
 
 
