@@ -1,4 +1,4 @@
-"""What an earlier release stored by name is pinned once."""
+"""Whom policies name is pinned when they are stored; what an earlier release stored by name, once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -96,3 +97,21 @@ def test_many_are_looked_up_together(server: Server, aws: Callable[..., Any]) ->
     assert json.loads(pinned)["Statement"]["Principal"]["AWS"] == ids
     assert json.loads(shown)["Statement"]["Principal"]["AWS"] == names
     assert 0 < asked[0] < 12
+
+
+def test_others_write_while_names_are_looked_up(
+    server: Server, aws: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy may name hundreds: that is done before the transaction."""
+    iam, pin, pinned = aws("iam"), principals.pin, []
+
+    def watched(connection: Connection, text: str) -> str:
+        server.platform.stores.records.write(lambda _: pinned.append(text))  # would wait for a transaction of its own
+        return pin(connection, text)
+
+    iam.create_user(UserName="ann")
+    monkeypatch.setattr(principals, "pin", watched)
+    document = policy(ANN).replace('"*"', '"sts:AssumeRole"')
+    iam.create_role(RoleName="r", AssumeRolePolicyDocument=document)
+    iam.update_assume_role_policy(RoleName="r", PolicyDocument=document)
+    assert pinned == [document] * 2

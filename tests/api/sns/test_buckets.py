@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
-from sqlalchemy.engine import Connection
 
 from api.access.people import document, refusal
 from api.s3.conftest import MAIN
@@ -17,6 +16,7 @@ from api.sns.conftest import Served
 from api.sns.listener import Listener
 from clary.auth.principals import canonical_id
 from clary.services.s3 import event_sender, event_topics, lifecycle_sweep
+from clary.services.sns import filtering
 from whole_server import wait_until
 
 BUCKET = "telling"
@@ -265,11 +265,9 @@ def test_an_event_that_is_told_again_before_it_came_comes_once(
     sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=letting(topic))
     inbox.confirm(sns, topic)
 
-    def twice(connection: Connection) -> list[bool]:
-        given = (BUCKET, MAIN, topic, {"Records": []}, "one-identifier", served.clock.now())
-        return [event_topics.tell(connection, *given) for _ in range(2)]
-
-    assert served.platform.stores.records.write(twice) == [True, True]
+    notice = event_topics.Notice(BUCKET, MAIN, topic, {"Records": []}, "one-identifier")
+    for _ in range(2):
+        assert event_topics.tell(served.platform, [notice], served.clock.now()) == []
     served.signal()
     sns.publish(TopicArn=topic, Message="behind it")
     inbox.wait(3)
@@ -300,3 +298,21 @@ def test_what_lifecycle_rules_do(served: Served, s3: Any, tell: Callable[..., To
     served.later(3 * 86_400)
     lifecycle_sweep.sweep(served.platform)
     assert told.names() == ["LifecycleExpiration:DeleteMarkerCreated"]
+
+
+def test_filters_of_events_are_matched_while_others_write(
+    served: Served, s3: Any, sns: Any, topic: str, inbox: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a topic's owner asks for is worked out before the transaction."""
+    sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=letting(topic))
+    inbox.confirm(sns, topic)
+    compared, wanted = [], filtering.wanted
+
+    def watched(*given: Any) -> bool:
+        served.platform.stores.records.write(lambda _: compared.append(True))  # would wait for a transaction of its own
+        return wanted(*given)
+
+    monkeypatch.setattr(filtering, "wanted", watched)
+    notice = event_topics.Notice(BUCKET, MAIN, topic, {"Records": []}, "identifier")
+    assert event_topics.tell(served.platform, [notice], served.clock.now()) == []
+    assert compared

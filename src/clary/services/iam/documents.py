@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from sqlalchemy.engine import Connection
-
 from clary.auth.policy import MalformedPolicy, checks, parse
 from clary.services.iam import errors, principals
+from clary.services.operation import Call
 
 
 def quoted(text: str) -> str:
@@ -39,9 +38,10 @@ def check_trust(text: str) -> str:
     return text
 
 
-def pinned(connection: Connection, text: str) -> str:
-    """A trust policy as it is stored. Raises MalformedPolicyDocument when it names somebody who is not there."""
+def pinned(call: Call, text: str) -> str:
+    """A trust policy as it is stored. Raises MalformedPolicyDocument when it names somebody who is not there. To be
+    called before the transaction that stores it: a policy may name many."""
     try:
-        return principals.pin(connection, text)
+        return call.platform.stores.records.read(lambda connection: principals.pin(connection, text))
     except principals.UnknownPrincipal as error:
         raise errors.malformed(f'Invalid principal in policy: "{error.kind.upper()}":"{error.name}"') from None

@@ -83,11 +83,8 @@ def _told(record: Record, known: Mapping[str, str], brief: bool) -> Document:
 
 
 def insert(connection: Connection, record: Record) -> Document:
-    """How answers show it, once it is there. Raises EntityAlreadyExists, NoSuchEntity (for its boundary) and
-    MalformedPolicyDocument (for whom it trusts)."""
+    """How answers show it, once it is there. Raises EntityAlreadyExists and NoSuchEntity (for its boundary)."""
     taken = f"Role with name {record.name} already exists."
-    trust = documents.pinned(connection, record.document["AssumeRolePolicyDocument"])
-    record = replace(record, document={**record.document, "AssumeRolePolicyDocument": trust})
     entities.enter(connection, record, taken)
     if "PermissionsBoundary" in record.document:
         policies.check_boundary(connection, record.account, record.document["PermissionsBoundary"])
@@ -101,6 +98,8 @@ def create_role(call: Call, given: Document) -> Document:
     if (given.get("Path") or "/").startswith(entities.SERVICE_PATH):
         raise errors.invalid("The specified path is reserved for service-linked roles: use CreateServiceLinkedRole.")
     record = new_role(call.account, given, call.platform.clock.now())
+    trust = documents.pinned(call, record.document["AssumeRolePolicyDocument"])
+    record = replace(record, document={**record.document, "AssumeRolePolicyDocument": trust})
     return {"Role": generation.write(call, lambda connection: insert(connection, record))}
 
 
@@ -156,7 +155,8 @@ def update_role_description(call: Call, given: Document) -> Document:
 @operations.handles("UpdateAssumeRolePolicy")
 def update_assume_role_policy(call: Call, given: Document) -> Document:
     trust = documents.check_trust(given["PolicyDocument"])
-    return _changed(call, given, lambda connection: {"AssumeRolePolicyDocument": documents.pinned(connection, trust)})
+    pinned = documents.pinned(call, trust)
+    return _changed(call, given, lambda _: {"AssumeRolePolicyDocument": pinned})
 
 
 def _changed(call: Call, given: Document, members: Callable[[Connection], Document]) -> Document:

@@ -32,7 +32,7 @@ def create_key(call: Call, given: Document) -> Document:
     policy = policies.checked(call, given) if "Policy" in given else policies.default(call.account)
     named = tags.checked(given.get("Tags", ()))
     _require(call, given, {"kms:keyspec": spec.name, "kms:keyusage": usage, "kms:keyorigin": origin}, named)
-    document = new_document(spec, usage, policy)
+    document = new_document(spec, usage, policies.pinned(call, policy))
     document |= {"Origin": origin, "Description": given.get("Description", "")}
     if given.get("MultiRegion"):
         key_id = f"mrk-{secrets.token_hex(16)}"
@@ -40,7 +40,6 @@ def create_key(call: Call, given: Document) -> Document:
     record = new_record(call.platform, call.account, call.region, spec, document)
 
     def commit(connection: Connection) -> None:
-        record.document["Policy"] = policies.pinned(connection, policy)
         records.insert(connection, record)
         tags.write(connection, record.arn, named)
 

@@ -63,11 +63,11 @@ def checked(call: Call, given: Document) -> str:
     return text
 
 
-def pinned(connection: Connection, text: str) -> str:
+def pinned(call: Call, text: str) -> str:
     """A policy that was `checked`, as it is stored. Raises MalformedPolicyDocumentException when it names somebody who
-    is not there."""
+    is not there. To be called before the transaction that stores it: a policy may name hundreds."""
     try:
-        return principals.pin(connection, text)
+        return call.platform.stores.records.read(lambda connection: principals.pin(connection, text))
     except principals.UnknownPrincipal:
         raise _malformed("Policy contains a statement with one or more invalid principals.") from None
 
@@ -102,9 +102,12 @@ def get_key_policy(call: Call, given: Document) -> Document:
 @operations.handles("PutKeyPolicy")
 def put_key_policy(call: Call, given: Document) -> Document:
     _require_name(given)
+    asker = Asker.of(call, given)
+    call.platform.stores.records.read(lambda connection: keys.find(connection, asker, given["KeyId"]))
+    policy = pinned(call, checked(call, given))
 
     def change(connection: Connection, record: Record, now: float) -> None:
-        keys.change(connection, record, now, Policy=pinned(connection, checked(call, given)))
+        keys.change(connection, record, now, Policy=policy)
 
     changing(call, given, change)
     return {}

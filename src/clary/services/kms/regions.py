@@ -26,12 +26,13 @@ def replicate_key(call: Call, given: Document) -> Document:
     if named:
         permission.require_account(call, "kms:TagResource", "*", permission.tag_keys(named))
 
+    stored = policies.pinned(call, policy)
+
     def commit(connection: Connection) -> Record:
         primary = _primary(connection, asker, given["KeyId"])
         keys.require_state(primary, keys.ENABLED)
         listed = sorted({*primary.document["ReplicaRegions"], region})
         _share(connection, primary, asker.now, ReplicaRegions=listed)
-        stored = policies.pinned(connection, policy)
         replica = _replica(primary, region, listed, given.get("Description", ""), stored, asker.now)
         try:
             records.insert(connection, replica)

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
 
 from clary.context import Platform
 from clary.services.s3 import event_topics, events
+from clary.services.s3.event_topics import Notice
 from clary.store.objects_schema import events as table
 
 _LOG = logging.getLogger(__name__)
@@ -38,15 +36,10 @@ def send(platform: Platform) -> int:
     rows = platform.stores.objects.read(lambda connection: connection.execute(_SELECT).all())
     if not rows:
         return 0
-    platform.stores.records.write(lambda connection: _tell(connection, rows, platform.clock.now()))
+    notices = [Notice(row.bucket, row.account, row.topic, events.told(row.record, row.id), row.message) for row in rows]
+    for each in event_topics.tell(platform, notices, platform.clock.now()):
+        _LOG.info("an event of bucket %s is not told: %s does not take it", each.bucket, each.topic)
     platform.wake()
     done = table.delete().where(table.c.id.in_([row.id for row in rows]))
     platform.stores.objects.write(lambda connection: connection.execute(done))
     return len(rows)
-
-
-def _tell(connection: Connection, rows: Sequence[Row[Any]], now: float) -> None:
-    for row in rows:
-        text = events.told(row.record, row.id)
-        if not event_topics.tell(connection, row.bucket, row.account, row.topic, text, row.message, now):
-            _LOG.info("an event of bucket %s is not told: %s does not take it", row.bucket, row.topic)

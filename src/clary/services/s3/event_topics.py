@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import logging
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Connection
 
@@ -17,12 +19,26 @@ from clary.errors import ServiceError
 from clary.services.operation import Call, Document
 from clary.services.s3.index import Bucket
 from clary.services.sns import messages, publishing, subscriptions, topic_policies
+from clary.services.sns.outbox import Content, Recipient
+from clary.store.records import Record
+
+_LOG = logging.getLogger(__name__)
 
 SERVICE = Principal("service", "", "s3.amazonaws.com", "")
 
 _SUBJECT = "Amazon S3 Notification"
 _ABSENT = "The destination topic does not exist"
 _DENIED = "Permissions on the destination topic do not allow S3 to publish notifications from this bucket"
+
+
+class Notice(NamedTuple):
+    """`text` is what a bucket (of `account`) tells a topic, `message` the identifier under which it does."""
+
+    bucket: str
+    account: str
+    topic: str
+    text: Document
+    message: str
 
 
 def check(platform: Platform, bucket: Bucket, topics: Sequence[str]) -> None:
@@ -62,29 +78,42 @@ def send_test(call: Call, bucket: Bucket, topics: Sequence[str]) -> None:
         "HostId": call.request_id,
     }
 
-    def write(connection: Connection) -> None:
-        for topic in topics:
-            tell(connection, bucket.name, bucket.account, topic, text, str(uuid.uuid4()), now)
-
-    call.platform.stores.records.write(write)
+    notices = [Notice(bucket.name, bucket.account, topic, text, str(uuid.uuid4())) for topic in topics]
+    tell(call.platform, notices, now)
     call.platform.wake()
 
 
-def tell(
-    connection: Connection, bucket: str, account: str, topic: str, text: Document, message: str, now: float
-) -> bool:
-    """Publishes under the message's identifier, unless S3 may not; whether it may. To tell again changes nothing as
-    long as the message is not delivered."""
-    if _obstacle(connection, bucket, account, topic):
-        return False
-    given: dict[str, Any] = {"Message": json.dumps(text, separators=(",", ":")), "Subject": _SUBJECT}
-    content = {**messages.notification(topic, given, now), "MessageId": message}
-    try:
-        chosen = publishing.wanting([content], subscriptions.confirmed(connection, topic))
-    except ServiceError:  # too much for the topic's filters
-        return False
-    publishing.enter(connection, chosen, now)
-    return True
+def tell(platform: Platform, notices: Sequence[Notice], now: float) -> list[Notice]:
+    """Publishes each, and returns those that it does not: S3 may not, or the topic's filters would compare too much. To
+    tell again changes nothing as long as the message is not delivered. Who gets what is found out before the
+    transaction: nobody else waits for that."""
+    there: dict[tuple[str, str, str], Sequence[Record] | None] = {}
+    chosen: list[tuple[Content, Sequence[Recipient]]] = []
+    untold = []
+    for each in notices:
+        place = each.bucket, each.account, each.topic
+        if place not in there:
+            there[place] = platform.stores.records.read(functools.partial(_subscribed, place=place))
+        subscribed = there[place]
+        try:
+            if subscribed is not None:
+                chosen += publishing.wanting([_content(each, now)], subscribed)
+                continue
+        except ServiceError as error:
+            _LOG.info("%s", error.message)
+        untold.append(each)
+    platform.stores.records.write(lambda connection: publishing.enter(connection, chosen, now))
+    return untold
+
+
+def _subscribed(connection: Connection, place: tuple[str, str, str]) -> Sequence[Record] | None:
+    """Who may get what a bucket (its name and account) tells a topic; None when S3 may not publish there."""
+    return None if _obstacle(connection, *place) else subscriptions.confirmed(connection, place[2])
+
+
+def _content(notice: Notice, now: float) -> Content:
+    given: dict[str, Any] = {"Message": json.dumps(notice.text, separators=(",", ":")), "Subject": _SUBJECT}
+    return {**messages.notification(notice.topic, given, now), "MessageId": notice.message}
 
 
 def time_text(seconds: float) -> str:

@@ -85,13 +85,14 @@ def checked(text: str) -> str:
     return json.dumps(json.loads(text), separators=(",", ":"))
 
 
-def pinned(connection: Connection, attributes: Document) -> Document:
+def pinned(call: Call, attributes: Document) -> Document:
     """Attributes that were `checked`, as they are stored. Raises InvalidParameter when the policy among them names
-    somebody who is not there."""
+    somebody who is not there. To be called before the transaction that stores them: a policy may name hundreds."""
     if attributes.get("Policy") is None:
         return attributes
     try:
-        return {**attributes, "Policy": principals.pin(connection, attributes["Policy"])}
+        policy = call.platform.stores.records.read(lambda known: principals.pin(known, attributes["Policy"]))
+        return {**attributes, "Policy": policy}
     except principals.UnknownPrincipal:
         raise faults.invalid("Policy Error: PrincipalNotFound") from None
 

@@ -37,12 +37,11 @@ def create_topic(call: Call, given: Document) -> Document:
     if given.get("DataProtectionPolicy"):
         raise faults.not_built("CreateTopic", _NO_DATA_PROTECTION)
     now = call.platform.clock.now()
-    document: Document = {}
+    document: Document = {"Attributes": topic_policies.pinned(call, attributes)}
     topic = Record(TOPIC, call.account, call.region, arn, given["Name"], "", now, now, document)
 
     def commit(connection: Connection) -> None:
         present = topic_records.by_arn(connection, arn)
-        document["Attributes"] = topic_policies.pinned(connection, attributes)
         if present is not None:
             _check_same(connection, present, document["Attributes"], named, given)
             return
@@ -114,5 +113,6 @@ def get_topic_attributes(call: Call, given: Document) -> Document:
 @operations.handles("SetTopicAttributes")
 def set_topic_attributes(call: Call, given: Document) -> Document:
     changed = topic_attributes.changed(given["AttributeName"], given.get("AttributeValue") or "")
-    topic_records.change(call, given, lambda connection, _: topic_policies.pinned(connection, changed))
+    pinned = topic_policies.pinned(call, changed)
+    topic_records.change(call, given, lambda *_: pinned)
     return {}
