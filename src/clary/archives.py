@@ -12,7 +12,7 @@ import os
 import stat
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol, cast
@@ -55,19 +55,18 @@ class Source(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-def pack(folder: Path, target: BinaryIO, level: int = 6) -> None:
-    """Writes the contents of `folder` (not the folder itself) to `target` as tar.gz.
+def pack(members: Iterable[tuple[Path, str]], target: BinaryIO, level: int = 6) -> None:
+    """Writes what is at these paths, each under its name, to `target` as tar.gz.
 
-    Two folders with equal names, contents and executable bits give equal bytes: members are sorted, times are 0, owners
-    are root. Symbolic links are stored as links; sockets, pipes and devices are left out. Raises CannotPack
-    for a tree deeper than a path can reach; OSError as it comes.
+    Trees of equal names, contents and executable bits give equal bytes: times are 0, owners are root. Symbolic links
+    are stored as links; sockets, pipes and devices are left out. Raises OSError as it comes.
     """
     with (
         gzip.GzipFile(fileobj=target, mode="wb", compresslevel=level, filename="", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w|", format=tarfile.PAX_FORMAT, dereference=False) as archive,
     ):
-        for path in walk(folder):
-            _add(archive, path, path.relative_to(folder).as_posix())
+        for path, name in members:
+            _add(archive, path, name)
 
 
 def unpack(stream: Source, folder: Path, limits: Limits = Limits()) -> None:

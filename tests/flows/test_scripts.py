@@ -207,3 +207,48 @@ def test_handlers_of_one_s_own_beside_the_model(server: WholeServer) -> None:
     wrong = serve(server, {"sum.json": "10"})
     assert server.client("sagemaker").describe_endpoint(EndpointName=wrong)["EndpointStatus"] == "Failed"
     assert "Please provide a model_fn implementation" in server.clary("logs", wrong).stdout
+
+
+SEVERAL = """
+import json, os, socket, time
+host, hosts = os.environ["SM_CURRENT_HOST"], json.loads(os.environ["SM_HOSTS"])
+address = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+if host == hosts[0]:
+    with socket.create_server(address) as listener:
+        print("greeted by", listener.accept()[0].makefile().readline(), flush=True)
+else:
+    while True:
+        try:
+            with socket.create_connection(address, 60) as connection:
+                connection.sendall(host.encode())
+            break
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+with open(f"{os.environ['SM_MODEL_DIR']}/{host}.json", "w") as file:
+    json.dump([os.environ["SM_CURRENT_INSTANCE_GROUP"], sorted(os.listdir(os.environ["SM_CHANNEL_CODE"]))], file)
+if host != hosts[0] and os.environ.get("SM_HP_FAIL"):
+    raise SystemExit("on purpose")
+"""
+
+
+def test_two_instances_train_one_model(server: WholeServer) -> None:
+    group = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
+    groups = [{**group, "InstanceGroupName": "first"}, {**group, "InstanceGroupName": "second"}]
+    request = {"ResourceConfig": {"InstanceGroups": groups, "VolumeSizeInGB": 5}}
+    job = train(server, {"meet.py": SEVERAL, "other.py": ""}, request=request)
+    files = model(server, job)
+    told = {name: json.loads(content) for name, content in files.items()}
+    everything = ["meet.py", "other.py"]
+    assert told == {"algo-1.json": ["first", everything], "algo-2.json": ["second", everything]}
+    found = server.client("logs").describe_log_streams(
+        logGroupName=jobs.GROUP, logStreamNamePrefix=f"{job['TrainingJobName']}/"
+    )
+    assert [each["logStreamName"].split("-")[-2] for each in found["logStreams"]] == ["1", "2"]
+
+
+def test_one_of_two_instances_that_fails_is_the_reason(server: WholeServer) -> None:
+    request = {"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 5}}
+    job = train(server, {"meet.py": SEVERAL}, {"fail": "1"}, request=request)
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].startswith("AlgorithmError: ExecuteUserScriptError")
+    assert "on purpose" in job["FailureReason"] and "ModelArtifacts" not in job

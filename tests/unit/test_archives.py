@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clary.agent.collect import merged
 from clary.archives import BadArchive, Limits, UnsafeArchive, pack, unpack
 
 
@@ -59,7 +60,7 @@ def fill(folder: Path) -> None:
 
 def packed(folder: Path) -> bytes:
     raw = io.BytesIO()
-    pack(folder, raw)
+    pack(merged([folder]), raw)
     return raw.getvalue()
 
 
@@ -183,3 +184,17 @@ def test_names_longer_than_a_path_are_unsafe(tmp_path: Path) -> None:
     for name in ("d/" * 1500 + "f", "d/" * 3000 + "f"):
         with pytest.raises(UnsafeArchive, match="longer than a path"):
             unpack(io.BytesIO(archive_of(member(name))), tmp_path)
+
+
+def test_trees_are_merged_and_the_first_of_a_name_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / "1", tmp_path / "2"
+    for folder, texts in (
+        (first, {"a": "1", "both/x": "1", "f/x": "1"}),
+        (second, {"a/b/c": "2", "both/y": "2", "f": "2"}),
+    ):
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+    found = {name: path.read_text() for path, name in merged([first, second]) if path.is_file()}
+    assert found == {"a": "1", "both/x": "1", "f/x": "1", "both/y": "2"}
+    assert [name for _, name in merged([])] == []

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from clary.sandbox import Confinement
 _TRIES = 5  # fork servers that may die before a sandbox is there
 _ANSWER = 60.0  # seconds for a fork server to load its libraries and for a sandbox to be made
 _LONGEST_REQUEST = 192 * 1024  # bytes: what clary.runner.forkserver takes in one message
-_MOST_HANDED = 8  # sockets
+_MOST_HANDED = 8  # descriptors
 _CREDENTIALS, _DESCRIPTOR = struct.Struct("iII"), struct.Struct("i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(_DESCRIPTOR.size * _MOST_HANDED)
 
@@ -40,7 +40,8 @@ class Request:
 class Cell:
     """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
     something (then call `hear`). `status` is the job's exit status once it ended. The job waits at `gate`, a writing
-    end, until `release`. `handed` are the sockets that listen inside, as its confinement has them."""
+    end, until `release`. `handed` are the sockets that listen inside, as its confinement has them; `network` the
+    descriptors of its network, where that is shared."""
 
     def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control
@@ -50,12 +51,16 @@ class Cell:
         self.status: int | None = None
         self.ended = False
         self.handed: tuple[socket.socket, ...] = ()
+        self.network: tuple[int, ...] = ()
         self._handle = -1
 
     def hear(self) -> None:
         """Reads what init said. At its end without a status the whole sandbox was killed."""
         message, pid, handed = _receive(self.control)
-        self.handed += handed
+        if handed and message is not None:
+            count = int(message["sockets"])
+            self.handed = tuple(socket.socket(fileno=each) for each in handed[:count])
+            self.network = handed[count:]
         if pid and self._handle < 0:
             with contextlib.suppress(ProcessLookupError):
                 self._handle = os.pidfd_open(pid)
@@ -105,7 +110,7 @@ class Cell:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
             each.close()
-        for descriptor in (self.stdout, self.stderr):
+        for descriptor in (self.stdout, self.stderr, *self.network):
             os.close(descriptor)
 
 
@@ -114,9 +119,17 @@ class Preparation:
     kernel's, for forks, cgroups and mounts. A context: what was not taken out of it is destroyed at its end.
 
     fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
-    raises when the instance is not wanted any more. Raises ClientFailure for an environment that is too large."""
+    raises when the instance is not wanted any more. join() gives the descriptors of the network of another sandbox,
+    once that is there; with it nothing is made before `cell`. Raises ClientFailure for an environment that is too
+    large."""
 
-    def __init__(self, request: Request, fork_server: Callable[[], str], pause: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        fork_server: Callable[[], str],
+        pause: Callable[[float], None],
+        join: Callable[[], Sequence[int]] | None = None,
+    ) -> None:
         self._message = request.encode()
         if len(self._message) > _LONGEST_REQUEST:
             raise ClientFailure(
@@ -125,12 +138,14 @@ class Preparation:
             )
         self._fork_server = fork_server
         self._pause = pause
-        self._asked = _ask(self._message, fork_server())
+        self._join = join
+        self._asked = None if join is not None else _ask(self._message, fork_server())
 
     def cell(self) -> Cell:
         """The sandbox, once its init runs; the job in it waits to be released. Raises InternalFailure."""
+        network = self._join() if self._join is not None else ()
         for attempt in range(_TRIES):
-            asked = self._asked or _ask(self._message, self._fork_server())
+            asked = self._asked or _ask(self._message, self._fork_server(), network)
             self._asked = None
             if asked is not None and _is_made(asked):
                 return asked
@@ -148,7 +163,7 @@ class Preparation:
             asked.close()
 
 
-def _ask(message: bytes, path: str) -> Cell | None:
+def _ask(message: bytes, path: str, network: Sequence[int] = ()) -> Cell | None:
     """None when no fork server took the request."""
     control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -159,7 +174,7 @@ def _ask(message: bytes, path: str) -> Cell | None:
     try:
         with inits, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.connect(path)
-            socket.send_fds(connection, [message], [inits.fileno(), out, err, opening])
+            socket.send_fds(connection, [message], [inits.fileno(), out, err, opening, *network])
     except OSError:
         cell.close()
         return None
@@ -186,17 +201,17 @@ def _is_made(cell: Cell) -> bool:
     return True
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int, tuple[socket.socket, ...]]:
-    """One message (None at the end), its sender's pid (0 when it is not told), and the sockets that came with it."""
+def _receive(control: socket.socket) -> tuple[dict[str, Any] | None, int, tuple[int, ...]]:
+    """One message (None at the end), its sender's pid (0 when it is not told), and the descriptors with it."""
     try:
         data, ancillary, _, _ = control.recvmsg(65536, _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
     except ConnectionError:
         return None, 0, ()
-    pid, handed = 0, tuple[socket.socket, ...]()
+    pid, handed = 0, tuple[int, ...]()
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             pid = _CREDENTIALS.unpack(value[: _CREDENTIALS.size])[0]
         elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             whole = value[: len(value) - len(value) % _DESCRIPTOR.size]
-            handed = tuple(socket.socket(fileno=each) for (each,) in _DESCRIPTOR.iter_unpack(whole))
+            handed = tuple(each for (each,) in _DESCRIPTOR.iter_unpack(whole))
     return (json.loads(data) if data else None), pid, handed

@@ -15,6 +15,7 @@ from clary.agent import failures
 from clary.agent.cell import Cell, Preparation, Request
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
+from clary.agent.meeting import First, Other, meeting
 from clary.agent.orders import Orders
 from clary.agent.reach import Reach
 from clary.agent.s3 import S3, Unwanted
@@ -137,9 +138,18 @@ class Context:
         for each in (self.folder.base, self.folder.scratch):
             shutil.rmtree(each, ignore_errors=True)
 
+    @functools.cached_property
+    def meeting(self) -> First | Other | None:
+        """With the agents of the job's other hosts; None where there are none."""
+        made = meeting(self.spec, self.pause)
+        if made is not None:
+            self.closing.callback(made.close)
+        return made
+
     def prepare(self, request: Request) -> Preparation:
         """Has the sandbox made, side by side with what else is to be done before its job can begin."""
-        return Preparation(request, self._fork_server, self._pause)
+        join = self.meeting.join if isinstance(self.meeting, Other) else None
+        return Preparation(request, self._fork_server, self.pause, join)
 
     def begin(self, preparation: Preparation) -> Cell:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
@@ -147,8 +157,20 @@ class Context:
         cell = preparation.cell()
         if self.reach is not None:
             self.reach.serve(cell.handed)
+        try:
+            self._meet(cell)
+        except BaseException:
+            cell.close()
+            raise
         cell.release()
         return cell
+
+    def _meet(self, cell: Cell) -> None:
+        match self.meeting:
+            case First() as first:
+                first.begin(cell.network)
+            case Other() as other:
+                other.begin()
 
     def _fork_server(self) -> str:
         image = self.spec.image
@@ -158,9 +180,10 @@ class Context:
             try:
                 return launch.ask(Path(self.spec.link).parent, question).socket
             except launch.LauncherAway:
-                self._pause(0.2)
+                self.pause(0.2)
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Raises Unwanted."""
         if not self.wanted():
             raise Unwanted
         time.sleep(seconds)

@@ -10,7 +10,7 @@ from typing import Any
 
 from clary.agent.context import Context, own
 from clary.contract.folder import socket_folder, write_whole
-from clary.contract.instance import Image, InstanceSpec
+from clary.contract.instance import HostGroup, Image, InstanceSpec
 from clary.contract.layout import BASE_VARIABLE, Layout
 from clary.sandbox import Confinement, host_id
 from clary.sandbox.limits import Group, make_group
@@ -55,16 +55,21 @@ def _channels(spec: InstanceSpec) -> dict[str, dict[str, str]]:
 
 
 def _resources(spec: InstanceSpec) -> dict[str, Any]:
-    group = "homogeneousCluster"
     hosts = sorted(spec.hosts)
+    groups = spec.groups or (HostGroup("homogeneousCluster", spec.instance_type, tuple(hosts)),)
+    own = next(each.name for each in groups if spec.host in each.hosts)
+    described = [
+        {"instance_group_name": each.name, "instance_type": each.instance_type, "hosts": sorted(each.hosts)}
+        for each in groups
+    ]
     return {
         "current_host": spec.host,
         "current_instance_type": spec.instance_type,
-        "current_group_name": group,
-        "current_instance_group": group,
+        "current_group_name": own,
+        "current_instance_group": own,
         "hosts": hosts,
-        "instance_groups": [{"instance_group_name": group, "instance_type": spec.instance_type, "hosts": hosts}],
-        "network_interface_name": "eth0",
+        "instance_groups": described,
+        "network_interface_name": "lo",  # the one that there is: libraries that are told of another find nothing
     }
 
 
@@ -114,6 +119,7 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         nice=spec.nice,
         data_limit=0 if group.limits_memory else spec.memory,
         listening=reach.listening if reach is not None else (),
+        shares=len(spec.hosts) > 1 and spec.host == spec.hosts[0],
         authorities=reach.authorities if reach is not None else "",
         programs=spec.image.programs,
     )

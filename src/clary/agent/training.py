@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from clary.agent import command, failures, furnish, script
+from clary.agent import command, failures, furnish, script, together
 from clary.agent.cell import Preparation, Request
 from clary.agent.collect import Collector
 from clary.agent.context import Context
@@ -16,6 +17,7 @@ from clary.agent.s3 import S3, Unwanted
 from clary.agent.stage import stage_channel
 from clary.agent.watch import End, LogShipper, Watch
 from clary.contract.instance import Cause, ExitRecord
+from clary.contract.layout import Layout
 from clary.sandbox.limits import Group
 
 DOWN = "InternalServerError: Clary was shut down while this instance ran."
@@ -79,6 +81,11 @@ def _request(context: Context, group: Group) -> Request:
         raise ClientFailure(
             "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
         )
+    if len(spec.hosts) > 1 and confinement.rung == "plain":
+        raise ClientFailure(
+            "A job of several instances needs a network of its own, which this machine cannot make (see `clary "
+            "doctor`). Please use one instance."
+        )
     service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
     entry = "training" if spec.image.kind == "builtin" else "script"
     if spec.entrypoint or spec.image.kind == "folder":
@@ -91,10 +98,9 @@ def _stage(context: Context, s3: S3) -> None:
     spec = context.spec
     if spec.channels:
         context.phase("Downloading", "Downloading input data")
-    position = sorted(spec.hosts).index(spec.host)
     for channel in spec.channels:
         folder = context.layout.channel(channel.name)
-        stage_channel(s3, channel, folder, position, len(spec.hosts))
+        stage_channel(s3, channel, folder, sorted(channel.hosts).index(spec.host), len(channel.hosts))
         if spec.image.kind != "builtin" and channel.mode == "File":
             context.give(folder)
     furnish.write_configs(spec, context.layout)
@@ -121,13 +127,23 @@ def _collect(context: Context, s3: S3, end: End, group: Group, result: _Result) 
     if result.cause == "lost":
         result.failure = DOWN
         return
-    collector = Collector(s3, context.spec, context.layout, context.folder.scratch)
     if result.cause == "failed":
         hint = context.hint(result.status, group)
         result.failure = failures.of_job(context.layout.failure, result.status or 0, hint)
+    # One that failed collects at once: the others are stopped when that is known.
+    if result.cause == "failed":
+        _upload(context, s3, [context.layout], result, ["failed"])
+    elif together.leads(context):
+        causes = together.others_ended(context)
+        _upload(context, s3, together.layouts(context), result, [result.cause, *causes])
+
+
+def _upload(context: Context, s3: S3, layouts: Sequence[Layout], result: _Result, causes: Sequence[Cause]) -> None:
+    """What the hosts left that ended for these causes. Of one that failed there is no model."""
+    collector = Collector(s3, context.spec, layouts, context.folder.scratch)
     context.phase("Uploading", "Uploading generated training model")
     try:
-        if result.cause == "completed" or (result.cause != "failed" and collector.has_model()):
+        if set(causes) == {"completed"} or (not {"failed", "lost"} & set(causes) and collector.has_model()):
             result.model = collector.model()
         collector.data()
     except (ClientFailure, InternalFailure) as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+_T = TypeVar("_T")
 Purpose = Literal["training", "serving"]
 InputMode = Literal["File", "FastFile", "Pipe"]
 
@@ -34,8 +36,18 @@ class Image:
 
 
 @dataclass(frozen=True)
+class HostGroup:
+    """Hosts of one instance type."""
+
+    name: str
+    instance_type: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Channel:
-    """One input channel. `source` is an S3 URI; `source_type` is S3Prefix or ManifestFile."""
+    """One input channel. `source` is an S3 URI; `source_type` is S3Prefix or ManifestFile; `hosts` are those that it
+    is for, among whom it is shared out."""
 
     name: str
     source: str
@@ -46,6 +58,7 @@ class Channel:
     record_wrapper: str = "None"
     mode: InputMode = "File"
     shuffle_seed: int | None = None
+    hosts: tuple[str, ...] = ("algo-1",)
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,8 @@ class MetricDefinition:
 class InstanceSpec:
     """All an agent needs. `id` is unique and safe as a folder name; launching one id twice runs it once.
 
-    host, hosts: names within the job ("algo-1"); `output` is the S3 URI prefix `.../<job>/output` (training),
+    host, hosts: names within the job ("algo-1"), sorted; of several, `peers` are the ids of all their instances and
+    `groups` the instance groups that they are in; `output` is the S3 URI prefix `.../<job>/output` (training),
     `output_key` the KMS key (id, alias or ARN) that encrypts what goes there, "" for what the bucket is set to;
     `model_data` the S3 URI of model.tar.gz (serving); seconds for times, bytes for memory, 0 for no limit.
     `link` is the unix socket of the control plane's agent port, which also tells where S3 is; `token` proves to it
@@ -84,6 +98,8 @@ class InstanceSpec:
     log_stream: str
     host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
+    peers: dict[str, str] = field(default_factory=dict)
+    groups: tuple[HostGroup, ...] = ()
     instance_type: str = "ml.m5.large"
     environment: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, str] = field(default_factory=dict)
@@ -113,11 +129,16 @@ class InstanceSpec:
     def from_json(cls, text: str) -> InstanceSpec:
         data: dict[str, Any] = json.loads(text)
         data["image"] = Image(**data["image"])
-        data["channels"] = tuple(Channel(**each) for each in data["channels"])
+        data["channels"] = tuple(_with_hosts(Channel, each) for each in data["channels"])
+        data["groups"] = tuple(_with_hosts(HostGroup, each) for each in data.get("groups", ()))
         data["metrics"] = tuple(MetricDefinition(**each) for each in data["metrics"])
         for each in ("hosts", "entrypoint", "arguments"):
             data[each] = tuple(data.get(each, ()))
         return cls(**data)
+
+
+def _with_hosts(kind: Callable[..., _T], data: dict[str, Any]) -> _T:
+    return kind(**{name: tuple(value) if name == "hosts" else value for name, value in data.items()})
 
 
 PhaseName = Literal["Starting", "Downloading", "Training", "Stopping", "Uploading", "Serving"]

@@ -6,13 +6,15 @@ other descriptor, shuts itself in and calls the entry point. What one child is t
 train or predict itself: a parent that once ran OpenMP threads leaves every child hanging.
 
 A request is one SEQPACKET message: JSON {"confinement", "environment", "entry"} with four descriptors: the control
-socket of the sandbox's init (clary.sandbox.init says what is spoken there), stdout, stderr, and a gate. The sandbox is
+socket of the sandbox's init (clary.sandbox.init says what is spoken there), stdout, stderr, and a gate; behind them
+those of a network, where the sandbox joins another's. The sandbox is
 made at once, but the entry point waits until a byte comes through the gate; at its end of file it is not called at all.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import gc
 import importlib
 import json
@@ -22,7 +24,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -37,6 +39,7 @@ _OF_SCRIPTS: Mapping[str, str] = {
 ENTRIES: Mapping[str, str] = {**_OF_ALGORITHMS, **_OF_SCRIPTS}
 _SPARE = 64  # descriptors are moved up here before they are put in their places
 _CONTROL, _GATE = 3, 4
+_MOST_OF_A_NETWORK = 2  # descriptors
 _NOT_BEGUN = 1  # a status that nobody waits for
 
 
@@ -71,28 +74,30 @@ def serve(connection: socket.socket) -> NoReturn:
     """The child: never returns."""
     control = None
     try:
-        request, control = _receive(connection)
+        request, control, network = _receive(connection)
         confinement = Confinement.from_json(json.dumps(request["confinement"]))
         environment: dict[str, str] = request["environment"]
         entry = ENTRIES[request["entry"]]
-        enter(confinement, control, lambda: run(entry, environment, confinement.inside_base, confinement.nice))
+        job = functools.partial(run, entry, environment, confinement.inside_base, confinement.nice)
+        enter(confinement, control, job, network)
     except BaseException as error:
         if control is not None:
             tell(control, error=f"{type(error).__name__}: {error}")
     os._exit(1)
 
 
-def _receive(connection: socket.socket) -> tuple[dict[str, Any], socket.socket]:
-    """The request and the control socket; descriptors 0 to 4 are set, all others closed."""
-    data, received, flags, _ = socket.recv_fds(connection, LONGEST_REQUEST, 4)
-    if len(received) != 4 or flags & socket.MSG_TRUNC:
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], socket.socket, Sequence[int]]:
+    """The request, the control socket and the descriptors of a network; these follow 0 to 4, all others are closed."""
+    data, received, flags, _ = socket.recv_fds(connection, LONGEST_REQUEST, 4 + _MOST_OF_A_NETWORK)
+    if len(received) < 4 or flags & socket.MSG_TRUNC:
         raise ConnectionError("a request needs four descriptors and has to fit one message")
+    network = range(_GATE + 1, _GATE + 1 + len(received[4:]))
     moved = [fcntl.fcntl(each, fcntl.F_DUPFD, _SPARE) for each in (*received, os.open(os.devnull, os.O_RDONLY))]
     connection.detach()
-    for source, target in zip(moved, (_CONTROL, 1, 2, _GATE, 0), strict=True):
+    for source, target in zip(moved, (_CONTROL, 1, 2, _GATE, *network, 0), strict=True):
         os.dup2(source, target, inheritable=True)
-    close_from(_GATE + 1)
-    return json.loads(data), socket.socket(fileno=_CONTROL)
+    close_from(_GATE + 1 + len(network))
+    return json.loads(data), socket.socket(fileno=_CONTROL), network
 
 
 def run(entry: str, environment: Mapping[str, str], folder: str, nice: int) -> int:

@@ -27,6 +27,7 @@ _MODULES = {
     "pytorch": "sagemaker_pytorch_container.training:main",
 }
 _INFO = 20
+_MASTER_PORT = "7777"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,13 @@ def variables(
     named = {f"channel_{name}": str(layout.channel(name)) for name in channels}
     named |= {f"hp_{name}": value for name, value in script.user.items()}
     whole = {**facts, "training_env": _training_env(facts, script), "user_args": arguments(script.user)}
-    return {f"SM_{name.upper()}": _text(value) for name, value in (whole | named).items()}
+    found = {f"SM_{name.upper()}": _text(value) for name, value in (whole | named).items()}
+    return found | _rendezvous(resources["hosts"])
+
+
+def _rendezvous(hosts: list[str]) -> dict[str, str]:
+    """Where the processes of several hosts meet, by the names that AWS's PyTorch containers set."""
+    return {"MASTER_ADDR": hosts[0], "MASTER_PORT": _MASTER_PORT} if len(hosts) > 1 else {}
 
 
 def _places(layout: Layout) -> dict[str, Any]:

@@ -34,8 +34,10 @@ class Confinement:
     host id that uid and gid 0 inside become when the caller is root. cgroups: cgroup folders to join. data_limit: bytes
     of writable memory per process, where no cgroup bounds the whole (0 for none). hostname: the name inside. nice: see
     limits.yield_cores. listening: (IPv4 address, port) of sockets that listen inside, which init hands to the agent, in
-    this order. authorities: the certificates by which what runs inside trusts whom it reaches, PEM ("" for none).
-    programs: a host folder that is at `/opt/program` inside, read-only ("" for none)."""
+    this order; hosts that share a network all listen at the same ones. shares: whether init hands out its network too,
+    as descriptors that `enter` takes for a sandbox that joins it. authorities: the certificates by which what runs
+    inside trusts whom it reaches, PEM ("" for none). programs: a host folder that is at `/opt/program` inside,
+    read-only ("" for none)."""
 
     rung: Rung
     base: str
@@ -50,6 +52,7 @@ class Confinement:
     hosts: tuple[str, ...] = field(default=())
     nice: int = 0
     listening: tuple[tuple[str, int], ...] = ()
+    shares: bool = False
     authorities: str = ""
     programs: str = ""
 

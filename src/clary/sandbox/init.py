@@ -2,7 +2,8 @@
 
 It speaks over a socket that the agent made and that nobody else holds: one JSON object per datagram.
 
-    init -> agent   {"ready": true} (ancillary data: the sender's pid, and the sockets that are handed out),
+    init -> agent   {"ready": true, "sockets": n} (ancillary data: the sender's pid, n sockets that are handed out, and
+                    the descriptors of its network where that is),
                     then {"exit": status} or {"error": text}
     agent -> init   b"term": SIGTERM to the job; b"kill": the end of everything; end of file: the agent is gone, the
                     same
@@ -32,17 +33,18 @@ def run(
     main: Callable[[], int],
     sweep: Callable[[int], None],
     handed: Sequence[socket.socket] = (),
+    network: Sequence[int] = (),
 ) -> NoReturn:
     """Starts `main` in a child of its own session and stays until it ended or the agent says so. `sweep` is given the
-    job's pid at the end and has to end what is left of it (in a pid namespace the kernel does). `handed` goes to the
-    agent and to nobody else."""
+    job's pid at the end and has to end what is left of it (in a pid namespace the kernel does). `handed` and `network`
+    go to the agent and to nobody else."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     # Blocked, a stop that comes before the job is ready for one waits for it; ignored, it would be lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     # The job will have this id too: its hands must be off this memory before it takes its first step.
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
-    _ready(control, handed)
+    _ready(control, handed, network)
     job = os.fork()
     if job == 0:
         _job(control, main)
@@ -53,14 +55,15 @@ def run(
     os._exit(0)
 
 
-def _ready(control: socket.socket, handed: Sequence[socket.socket]) -> None:
-    if not handed:
+def _ready(control: socket.socket, handed: Sequence[socket.socket], network: Sequence[int]) -> None:
+    descriptors = [*(each.detach() for each in handed), *network]
+    if not descriptors:
         tell(control, ready=True)
         return
     with contextlib.suppress(OSError):
-        socket.send_fds(control, [json.dumps({"ready": True}).encode()], [each.fileno() for each in handed])
-    for each in handed:
-        each.close()
+        socket.send_fds(control, [json.dumps({"ready": True, "sockets": len(handed)}).encode()], descriptors)
+    for each in descriptors:
+        os.close(each)
 
 
 def _job(control: socket.socket, main: Callable[[], int]) -> NoReturn:

@@ -27,6 +27,8 @@ def _listen(host: str, port: int) -> socket.socket:
     if not host.startswith(_LOOPBACK):
         syscalls.add_loopback_address(host)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # The hosts of a job share a network: each listens, and whoever is still there is reached.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     listener.bind((host, port))
     listener.listen(_BACKLOG)
     return listener

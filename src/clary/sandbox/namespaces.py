@@ -7,6 +7,9 @@
 As root the mounts are made with the host's powers and the user namespace comes last, so that nothing inside can ever
 undo them; id 0 inside is an unprivileged host id of the instance's own. An ordinary user needs the user namespace
 first; id 0 inside is then that user. Unsharing comes after the fork: a process with threads cannot do it.
+
+The hosts of one job share a network namespace. The first hands it out (an ordinary user's with the user namespace that
+it belongs to, without which nobody may enter it), the others join it.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,31 +25,28 @@ from clary.sandbox import init, limits, listening, root, seccomp, syscalls
 from clary.sandbox.confinement import Confinement
 from clary.sandbox.plan import plan
 
-_BEFORE_FORK = (
-    syscalls.CLONE_NEWPID
-    | syscalls.CLONE_NEWIPC
-    | syscalls.CLONE_NEWUTS
-    | syscalls.CLONE_NEWNET
-    | syscalls.CLONE_NEWCGROUP
-)
+_BEFORE_FORK = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWCGROUP
 
 
-def shut_in(confinement: Confinement, control: socket.socket, main: Callable[[], int]) -> NoReturn:
+_KINDS = (syscalls.CLONE_NEWUSER, syscalls.CLONE_NEWNET)
+
+
+def shut_in(
+    confinement: Confinement, control: socket.socket, main: Callable[[], int], network: Sequence[int]
+) -> NoReturn:
     """Ends the calling process; `main` runs inside. Raises OSError while nothing has run yet."""
     privileged = os.geteuid() == 0
     limits.join(confinement.cgroups)
-    if not privileged:
-        uid, gid = os.geteuid(), os.getegid()
-        syscalls.unshare(syscalls.CLONE_NEWUSER)
-        _map_ids("self", uid, gid, one_group=True)
+    _enter_network(privileged, network)
     syscalls.unshare(_BEFORE_FORK)
+    shared = _open_network(privileged) if confinement.shares else ()
     ask, answer = socket.socketpair()
     first = os.fork()
     if first == 0:
         ask.close()
         if not privileged:
             answer.close()
-        _first(confinement, control, main, answer if privileged else None)
+        _first(confinement, control, main, answer if privileged else None, shared)
     control.close()
     answer.close()
     if privileged and ask.recv(1):
@@ -55,8 +55,33 @@ def shut_in(confinement: Confinement, control: socket.socket, main: Callable[[],
     os._exit(0)
 
 
+def _enter_network(privileged: bool, network: Sequence[int]) -> None:
+    """A network namespace of its own, or the one behind these descriptors; of an ordinary user's, with its user
+    namespace."""
+    if network:
+        for descriptor, kind in zip(network, _KINDS[-len(network) :], strict=True):
+            syscalls.setns(descriptor, kind)
+            os.close(descriptor)
+        return
+    if not privileged:
+        uid, gid = os.geteuid(), os.getegid()
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
+        _map_ids("self", uid, gid, one_group=True)
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+
+
+def _open_network(privileged: bool) -> tuple[int, ...]:
+    """What `_enter_network` takes, of the caller's."""
+    names = ("net",) if privileged else ("user", "net")
+    return tuple(os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in names)
+
+
 def _first(
-    confinement: Confinement, control: socket.socket, main: Callable[[], int], outside: socket.socket | None
+    confinement: Confinement,
+    control: socket.socket,
+    main: Callable[[], int],
+    outside: socket.socket | None,
+    shared: Sequence[int],
 ) -> NoReturn:
     try:
         syscalls.unshare(syscalls.CLONE_NEWNS)  # here: a pivot moves every process of a mount namespace
@@ -71,7 +96,7 @@ def _first(
     except BaseException as error:
         init.tell(control, error=str(error))
         os._exit(1)
-    init.run(control, main, sweep=lambda _job: None, handed=handed)
+    init.run(control, main, sweep=lambda _job: None, handed=handed, network=shared)
 
 
 def _become_unprivileged(outside: socket.socket) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,8 +16,13 @@ from clary.sandbox import init, limits, syscalls
 from clary.sandbox.confinement import Confinement
 
 
-def shut_in(confinement: Confinement, control: socket.socket, main: Callable[[], int]) -> NoReturn:
-    """Ends the calling process; `main` runs in a child of it. Raises OSError while nothing has run yet."""
+def shut_in(
+    confinement: Confinement, control: socket.socket, main: Callable[[], int], network: Sequence[int]
+) -> NoReturn:
+    """Ends the calling process; `main` runs in a child of it. Raises OSError while nothing has run yet, and ValueError
+    for a `network`: there are none but the machine's."""
+    if network:
+        raise ValueError("a plain process has no network to share")
     limits.join(confinement.cgroups)
     limits.set_resource_limits(confinement.data_limit, bound_processes=False)
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)  # orphans come here, so that they can be found and ended

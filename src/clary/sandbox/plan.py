@@ -66,7 +66,7 @@ def _system() -> Iterator[Mount]:
 
 
 def _etc(confinement: Confinement) -> Iterator[Mount]:
-    names = dict.fromkeys((confinement.hostname, *confinement.hosts))
+    names = dict.fromkeys((*confinement.hosts, confinement.hostname))  # the same addresses for all hosts of a job
     addresses = "".join(f"127.0.0.{index} {name}\n" for index, name in enumerate(names, start=2))
     yield Mount("file", "/etc/passwd", _PASSWD)
     yield Mount("file", "/etc/group", _GROUP)

@@ -80,6 +80,11 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
+def setns(descriptor: int, kind: int) -> None:
+    """Joins the namespace behind the descriptor, which has to be of that kind (CLONE_NEW*)."""
+    _check(_libc.setns(ctypes.c_int(descriptor), ctypes.c_int(kind)), "setns")
+
+
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     text = [None if each is None else os.fsencode(each) for each in (source, target, kind, data)]
     result = _libc.mount(text[0], text[1], text[2], ctypes.c_ulong(flags), text[3])

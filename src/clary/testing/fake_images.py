@@ -1,4 +1,4 @@
-"""Images in memory: one built-in algorithm, whose environment is ready or not as a test says."""
+"""Images in memory: one built-in algorithm, or a script in its environment, which is ready or not as a test says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FakeImages:
         repository = uri.rpartition("/")[2].partition(":")[0]
         if repository not in ("sagemaker-xgboost", "xgboost"):
             raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")
-        return Image("builtin", uri, "xgboost", "/environments/xgboost")
+        return Image("framework" if script else "builtin", uri, "xgboost", "/environments/xgboost")
 
     def ready(self, image: Image) -> bool:
         return self._ready

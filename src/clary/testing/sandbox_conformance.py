@@ -31,7 +31,7 @@ def main():
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     exec(compile(program, "program", "exec"), {"os": os, "sys": sys, "json": json, "socket": socket})
     return 0
-enter(confinement, socket.socket(fileno=int(sys.argv[4])), main)
+enter(confinement, socket.socket(fileno=int(sys.argv[4])), main, [int(each) for each in sys.argv[5:]])
 """
 
 
@@ -85,7 +85,8 @@ class Jail:
     user: int | None = None
     count: int = field(default=0)
 
-    def start(self, program: str, **changes: Any) -> Running:
+    def start(self, program: str, network: Sequence[int] = (), **changes: Any) -> Running:
+        """`network`: the descriptors of the one to join."""
         self.count += 1
         here = self.folder / str(self.count)
         for each in (here / "ml", here / "root"):
@@ -100,14 +101,15 @@ class Jail:
         self._give(confinement)
         control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with inits:
-            arguments = [str(self._code()), confinement.to_json(), program, str(inits.fileno())]
+            passed = [inits.fileno(), *network]
+            arguments = [str(self._code()), confinement.to_json(), program, *map(str, passed)]
             process = subprocess.Popen(
                 [self.python, "-I", "-c", _STARTER, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                pass_fds=[inits.fileno()],
+                pass_fds=passed,
                 user=self.user,
                 group=self.user,
                 extra_groups=None if self.user is None else [],
@@ -332,6 +334,33 @@ print(json.dumps([asked(each) for each in {addresses}]))
             outcome = running.finish()
             assert outcome.answer == [f"{number} of {running.confinement.base}\n" for number in (0, 1)]
         assert jail.answer(program) == ["Network is unreachable", "Connection refused"]
+
+    def test_two_share_one_network_and_nothing_else(self, jail: Jail) -> None:
+        hosts = ("algo-1", "algo-2")
+        serve = """
+listener = socket.create_server(("algo-1", 4000))
+print("up", flush=True)
+connection, peer = listener.accept()
+print(json.dumps([connection.makefile().readline(), peer[0], os.path.exists("/opt/ml/made"), socket.gethostname()]))
+"""
+        first = jail.start(serve, hosts=hosts, shares=True, listening=(("127.0.0.1", 7467),))
+        message, descriptors, _, _ = socket.recv_fds(first.control, 65536, 8)
+        sockets = json.loads(message)["sockets"]
+        assert first.first_line() == "up"
+        ask = """
+open("/opt/ml/made", "w").close()
+connection = socket.create_connection(("algo-1", 4000), 30, source_address=("algo-2", 0))
+connection.sendall(b"from the second\\n")
+print(json.dumps([connection.getpeername()[0], socket.gethostname()]))
+"""
+        second = jail.start(
+            ask, descriptors[sockets:], hosts=hosts, hostname="algo-2", listening=(("127.0.0.1", 7467),)
+        )
+        for each in descriptors[sockets:]:
+            os.close(each)
+        assert second.finish().answer == ["127.0.0.2", "algo-2"]
+        assert first.finish().answer == ["from the second\n", "127.0.0.3", False, "algo-1"]
+        os.close(descriptors[0])
 
     def test_the_authorities_that_are_given_are_the_ones_inside(self, jail: Jail) -> None:
         program = "print(json.dumps(open('/etc/ssl/certs/ca-certificates.crt').read()))"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clary.config import Settings
-from clary.contract.instance import Channel, Image, InstanceSpec, MetricDefinition
+from clary.contract.instance import Channel, HostGroup, Image, InstanceSpec, MetricDefinition
 from clary.images.base import Images
 from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
-from clary.services.sagemaker.training_job import metrics, retries
+from clary.services.sagemaker.training_job import hosts, metrics, retries
 from clary.store.records import Record
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -38,15 +38,24 @@ def image_of(images: Images, account: str, job: Document) -> Image:
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:
     """One for each host, the same every time it is asked."""
     run = record.document["_run"]
-    return [_spec(settings, record, image, n) for n in range(1, len(run["Instances"]) + 1)]
+    groups = hosts.groups(record.document["ResourceConfig"])
+    ids = dict(zip(hosts.names(groups), run["Instances"], strict=True))
+    return [_spec(settings, record, image, groups, ids, host) for host in ids]
 
 
-def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceSpec:
+def _spec(
+    settings: Settings,
+    record: Record,
+    image: Image,
+    groups: tuple[HostGroup, ...],
+    ids: dict[str, str],
+    host: str,
+) -> InstanceSpec:
     job, run, name = record.document, record.document["_run"], record.name or ""
     output, resources = job["OutputDataConfig"], job["ResourceConfig"]
-    host = f"algo-{n}"
+    own = next(each for each in groups if host in each.hosts)
     return InstanceSpec(
-        id=run["Instances"][n - 1],
+        id=ids[host],
         purpose="training",
         image=image,
         job_name=name,
@@ -59,18 +68,20 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
         log_group=_LOG_GROUP,
         log_stream=f"{name}/{host}-{run['Epoch']}",
         host=host,
-        hosts=tuple(sorted(f"algo-{i}" for i in range(1, len(run["Instances"]) + 1))),
-        instance_type=resources["InstanceType"],
+        hosts=tuple(sorted(ids)),
+        peers=ids,
+        groups=groups,
+        instance_type=own.instance_type,
         environment=job.get("Environment", {}),
         hyperparameters=job.get("HyperParameters", {}),
-        channels=tuple(_channel(each, job) for each in job.get("InputDataConfig", ())),
+        channels=tuple(each for each in _channels(job, groups) if host in each.hosts),
         output=f"{output['S3OutputPath'].rstrip('/')}/{name}/output",
         output_key=output.get("KmsKeyId", ""),
         output_compression=output.get("CompressionType", "GZIP"),
         metrics=tuple(MetricDefinition(each["Name"], each["Regex"]) for each in metrics.of(job)),
         max_runtime=retries.run_time(job),
         stop_grace=settings.stop_grace_seconds,
-        memory=instance_types.find(resources["InstanceType"]).memory,
+        memory=instance_types.find(own.instance_type).memory,
         volume=resources.get("VolumeSizeInGB", 0) * instance_types.GIB,
         network_isolation=job["EnableNetworkIsolation"],
         isolation=settings.isolation,
@@ -82,8 +93,13 @@ def _spec(settings: Settings, record: Record, image: Image, n: int) -> InstanceS
     )
 
 
-def _channel(channel: Document, job: Document) -> Channel:
+def _channels(job: Document, groups: tuple[HostGroup, ...]) -> list[Channel]:
+    return [_channel(each, job, groups) for each in job.get("InputDataConfig", ())]
+
+
+def _channel(channel: Document, job: Document, groups: tuple[HostGroup, ...]) -> Channel:
     source = channel["DataSource"]["S3DataSource"]
+    chosen = source.get("InstanceGroupNames") or [each.name for each in groups]
     return Channel(
         name=channel["ChannelName"],
         source=source["S3Uri"],
@@ -94,4 +110,5 @@ def _channel(channel: Document, job: Document) -> Channel:
         record_wrapper=channel["RecordWrapperType"],
         mode=channel.get("InputMode") or job["AlgorithmSpecification"]["TrainingInputMode"],
         shuffle_seed=channel.get("ShuffleConfig", {}).get("Seed"),
+        hosts=hosts.names(each for each in groups if each.name in chosen),
     )

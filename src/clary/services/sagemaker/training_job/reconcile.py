@@ -21,7 +21,7 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
-from clary.services.sagemaker.training_job import launch, queueing, retries, transitions
+from clary.services.sagemaker.training_job import hosts, launch, queueing, retries, transitions
 from clary.services.sagemaker.training_job.declaration import ACTIVE, TRAINING_JOB
 from clary.store import queues
 from clary.store.records import Record
@@ -78,7 +78,7 @@ def _image(platform: Platform, record: Record) -> Image:
 def _admit(platform: Platform, record: Record) -> Record:
     """Claims a slot, or enters the queue and says why there is none. All claims are compared in the transaction that
     makes one."""
-    name, count = record.name or "", record.document["ResourceConfig"]["InstanceCount"]
+    name, count = record.name or "", hosts.count(record.document["ResourceConfig"])
     now = _now(platform)
     run = launch.new_run(name, count, now)
     capacity = Capacity.of(Machine.this(), platform.settings.job_slots)
@@ -96,9 +96,9 @@ def _admit(platform: Platform, record: Record) -> Record:
 
 
 def _claim(record: Record) -> Claim:
-    config = record.document["ResourceConfig"]
-    memory = instance_types.find(config["InstanceType"]).memory
-    return Claim(config["InstanceCount"], memory)
+    groups = hosts.groups(record.document["ResourceConfig"])
+    largest = max(instance_types.find(each.instance_type).memory for each in groups)
+    return Claim(len(hosts.names(groups)), largest)
 
 
 def _launch(platform: Platform, record: Record) -> Record:
@@ -171,9 +171,10 @@ def _conclude(platform: Platform, record: Record, seen: list[Observation]) -> Ou
 
 
 def _cause(exits: list[ExitRecord]) -> str:
-    """Of the first instance that did not complete; the others were stopped because of it."""
-    cause = next((each.cause for each in exits if each.cause != "completed"), "completed")
-    return "failed" if cause == "lost" else cause
+    """Of an instance that failed, else of the first that did not complete; the others were stopped because of it."""
+    if any(each.cause in ("failed", "lost") for each in exits):
+        return "failed"
+    return next((each.cause for each in exits if each.cause != "completed"), "completed")
 
 
 def _reason(record: Record, seen: list[Observation], exits: list[ExitRecord]) -> str:

@@ -9,7 +9,7 @@ from clary.images.base import Images
 from clary.services.operation import Document
 from clary.services.refusals import refuse
 from clary.services.sagemaker import checks
-from clary.services.sagemaker.training_job import launch, metrics
+from clary.services.sagemaker.training_job import hosts, launch, metrics
 from clary.services.sagemaker.training_job.declaration import (
     DEFAULT_CHANNEL,
     DEFAULT_MAX_RUNTIME,
@@ -67,23 +67,17 @@ def _command(specification: Document, image: Image) -> None:
 
 def _several(image: Image) -> bool:
     """Whether a job of it may have more than one instance."""
-    return image.kind == "builtin" and registry.spec(image.algorithm).many_instances
+    return image.kind != "builtin" or registry.spec(image.algorithm).many_instances
 
 
 def _resources(given: Document, image: Image) -> Document:
     config: Document = given.get("ResourceConfig") or {}
     if config.get("VolumeKmsKeyId"):
         raise checks.no_volume_key(_OPERATION, "ResourceConfig.VolumeKmsKeyId")
-    if not config.get("InstanceType"):
-        raise validation("ResourceConfig must name an InstanceType.")
-    checks.instance_type(config["InstanceType"])
-    count = config.get("InstanceCount", 1)
-    if count < 1:
-        raise validation("ResourceConfig.InstanceCount must be at least 1.")
-    if count > 1 and not _several(image):
-        what = image.algorithm if image.kind == "builtin" else "scripts"
-        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {what}")
-    return {**config, "InstanceCount": count}
+    config = hosts.completed(config)
+    if hosts.count(config) > 1 and not _several(image):
+        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {image.algorithm}")
+    return config
 
 
 def _stopping(given: Document) -> Document:
@@ -100,6 +94,7 @@ def _stopping(given: Document) -> Document:
 
 def _channels(given: Document) -> Document:
     channels = [_channel(each, given) for each in given.get("InputDataConfig") or ()]
+    hosts.check_channels(channels, given["ResourceConfig"])
     names = [each["ChannelName"] for each in channels]
     if len(set(names)) != len(names):
         raise validation("Channel names must be unique within InputDataConfig.")
