@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from api.access.people import allow, document, refusal, unique
-from api.s3.conftest import ALT, MAIN, aws, server
+from api.s3.conftest import ALT, MAIN, Storage, aws, server
 
 __all__ = ["aws", "server"]
+
+
+@pytest.fixture(scope="module")
+def storage() -> Storage:
+    return Storage(lambda: "", None)
 
 
 def test_another_account_comes_in_by_the_buckets_policy(aws: Callable[..., Any]) -> None:
