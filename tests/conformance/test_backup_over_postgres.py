@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 
+from api.ecr.conftest import token_of
+from api.ecr.registry import Registry, digest
 from databases import PostgresServer, fresh_urls
 from whole_server import WholeServer, wait_until, whole_server
 
 pytestmark = pytest.mark.slow
 BUCKET = "kept"
+IMAGE, LAYER = "kept/app", b"a layer" * 10_000
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +84,8 @@ def test_a_backup_under_a_writer_restored_both_ways(
         s3.put_object(Bucket=BUCKET, Key=key, Body=data, Metadata={"name": "value"})
     key = kms.create_key()["KeyMetadata"]["KeyId"]
     secret = kms.encrypt(KeyId=key, Plaintext=b"a secret")["CiphertextBlob"]
+    server.client("ecr").create_repository(repositoryName=IMAGE)
+    Registry(server.port, token_of(server.client("ecr"))).push(IMAGE, "v1", LAYER)
     with Writer(server) as writer:
         wait_until(lambda: writer.rounds > 2 or writer.error, 60, what="nothing is written")
         taken = server.ask("backup", str(tmp_path / "all.tar"))
@@ -101,6 +106,10 @@ def _check(server: WholeServer, bodies: dict[str, bytes], secret: bytes) -> None
     first, second = (int(_body(s3, key)[:9]) for key in ("first", "second"))
     assert first in (second, second + 1)
     assert server.client("kms").decrypt(CiphertextBlob=secret)["Plaintext"] == b"a secret"
+    registry = Registry(server.port, token_of(server.client("ecr")))
+    assert registry.ask("GET", f"/v2/{IMAGE}/manifests/v1").status == 200
+    assert registry.ask("GET", f"/v2/{IMAGE}/blobs/{digest(LAYER)}").body == LAYER
+    server.client("ecr").create_repository(repositoryName=f"{IMAGE}-{server.home.name}")  # with a number of its own
     assert server.ask("doctor", "--deep")["faults"] == []
     s3.put_object(Bucket=BUCKET, Key="new", Body=b"few")
     assert _body(s3, "new") == b"few"

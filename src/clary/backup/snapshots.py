@@ -22,7 +22,7 @@ from clary.config import Settings
 from clary.context import Stores
 from clary.objects.base import ObjectStore
 from clary.server.questions import Refused
-from clary.store import copies, objects_schema, schema
+from clary.store import copies, registry_schema, schema
 from clary.store.engine import Database
 
 PATIENCE = 60.0  # seconds; who takes a snapshot asks every few
@@ -30,7 +30,7 @@ FOLDER = "snapshot"  # in the home: one at a time
 DATABASES = ("records", "objects", "logs")
 
 _LOG = logging.getLogger(__name__)
-_TABLES = (schema.RECORDS, objects_schema.objects.metadata, schema.LOGS)
+_TABLES = (schema.RECORDS, registry_schema.OBJECTS, schema.LOGS)
 COMPONENTS = dict(zip(DATABASES, _TABLES, strict=True))
 
 Question = dict[str, Any]

@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from clary.store.schema import NUMBER, OBJECTS, TEXT
+from clary.store import objects_schema
+from clary.store.schema import NUMBER, TEXT
+
+# The component's, the object index's own and these: for whoever needs all of them.
+OBJECTS = objects_schema.objects.metadata
 
 # `settings` is what the repository is set to, as ECR's operations were given it; `encrypted` whether its layers are;
 # `policy` as it is stored (clary.services.iam.principals), NULL without, likewise `lifecycle`; `evaluated` is when that
