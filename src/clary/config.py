@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ipaddress
 
 # A unix socket's path has at most 107 bytes; a home deeper than this keeps its sockets elsewhere.
 _LONGEST_SOCKET_FOLDER = 70
@@ -215,6 +215,8 @@ class Settings:
     @property
     def sns_denied(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
         """The networks of `sns_deny`. Raises ValueError."""
+        import ipaddress  # every process reads the settings; only the control plane needs this one
+
         return tuple(ipaddress.ip_network(each.strip()) for each in self.sns_deny.split(",") if each.strip())
 
     @property
@@ -239,6 +241,9 @@ class Settings:
         here = self.home / "run"
         if len(os.fsencode(here)) <= _LONGEST_SOCKET_FOLDER:
             return here
+        import hashlib  # few homes are so deep, and these load a megabyte in each process
+        import tempfile
+
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"clary-{os.getuid()}-{name}"
 

@@ -165,10 +165,27 @@ def imports(path: Path) -> Iterator[str]:
     ],
 )
 def test_processes_start_lean(module: str, unwanted: set[str]) -> None:
+    assert not {each.partition(".")[0] for each in loaded(module)} & unwanted
+
+
+def loaded(module: str) -> set[str]:
+    """What is loaded when a process has imported the module."""
     program = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    loaded = {each.partition(".")[0] for each in done.stdout.split()}
-    assert not loaded & unwanted
+    return set(done.stdout.split())
+
+
+def test_a_control_plane_at_rest_loads_nothing_that_few_need() -> None:
+    """Each is memory for as long as the process runs; whoever needs one imports it there."""
+    seldom = {
+        *("botocore.session", "configparser", "cryptography.x509", "html", "lxml", "multiprocessing", "signxml"),
+        *("smtplib", "sqlalchemy.dialects.postgresql", "sqlalchemy.orm", "xml.dom", "xml.sax"),
+    }
+    assert not loaded("clary.app") & seldom
+
+
+def test_an_edge_at_rest_loads_nothing_that_few_need() -> None:
+    assert not loaded("clary.edge.process") & {"email", "http.client", "tempfile", "urllib.request", "xml"}
 
 
 def test_one_version() -> None:

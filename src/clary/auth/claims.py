@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import calendar
-import email.utils
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -149,13 +148,19 @@ def _when(fields: Mapping[str, Sequence[str]], kind: Family) -> tuple[str, float
     stamp = single(fields, "x-amz-date", kind)
     if not stamp:
         stamp = single(fields, "date", kind)
-        parsed = email.utils.parsedate_tz(stamp) if stamp else None
-        if parsed is not None:
-            stamp = refusals.basic_time(email.utils.mktime_tz(parsed))
+        stamp = _basic(stamp) if stamp else stamp
     at = parse_stamp(stamp)
     if at is None:
         raise refusals.no_date(kind)
     return stamp, at
+
+
+def _basic(date: str) -> str:
+    """The time of a Date header in the form of X-Amz-Date, or the header as it is when it says none."""
+    import email.utils  # hardly any client sends but this header: edges do without
+
+    parsed = email.utils.parsedate_tz(date)
+    return date if parsed is None else refusals.basic_time(email.utils.mktime_tz(parsed))
 
 
 def _unusual(authorization: str, kind: Family) -> tuple[_Parts, str]:

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
-from xml.sax.saxutils import escape
 
 from clary.edge.heads import Head
 from clary.serving.request_ids import request_id
@@ -45,7 +44,7 @@ def refusal(head: Head | None, status: int, code: str, message: str) -> tuple[li
     names_target = head is not None and "x-amz-target" in head.fields
     if any(service in scope for service in _QUERY_SERVICES) and not names_target:
         kind = "Sender" if status < 500 else "Receiver"
-        error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        error = f"<Error><Type>{kind}</Type><Code>{code}</Code><Message>{_escape(message)}</Message></Error>"
         text = f"<ErrorResponse>{error}<RequestId>{identity}</RequestId></ErrorResponse>"
         return [("Content-Type", "text/xml"), ("x-amzn-RequestId", identity)], text.encode()
     if "/aws4_request" in scope and "/s3/" not in scope:
@@ -53,7 +52,7 @@ def refusal(head: Head | None, status: int, code: str, message: str) -> tuple[li
         kind_of = "application/x-amz-json-1.1" if names_target else "application/json"
         return [("Content-Type", kind_of), ("x-amzn-ErrorType", code), ("x-amzn-RequestId", identity)], body
     text = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{escape(message)}</Message>'
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{_escape(message)}</Message>'
         f"<RequestId>{identity}</RequestId></Error>"
     )
     return [("Content-Type", "application/xml"), ("x-amz-request-id", identity)], text.encode()
@@ -65,3 +64,8 @@ def farewell(status: int, code: str, message: str, dates: Dates) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers).encode()
     length = b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(body)
     return status_line(status) + lines + dates.line() + length + body
+
+
+def _escape(text: str) -> str:
+    """As `xml.sax.saxutils`, which brings urllib, http and email along."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -14,13 +14,19 @@ from clary.config import Settings
 @dataclass(frozen=True, slots=True)
 class Program:
     """`name` names its pid file and its log; `descriptors` are inherited under the same numbers; `grace` seconds pass
-    between asking it to end and ending it; `withheld` are variables of the environment that it does not get."""
+    between asking it to end and ending it; `withheld` are variables of the environment that it does not get,
+    `preset` those that it gets where they are not set."""
 
     name: str
     command: tuple[str, ...]
     descriptors: tuple[int, ...] = ()
     grace: float = 10.0
     withheld: tuple[str, ...] = ()
+    preset: tuple[tuple[str, str], ...] = ()
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What it sees of the variables `given`."""
+        return dict(self.preset) | {name: value for name, value in given.items() if name not in self.withheld}
 
 
 # Only the control plane opens the store and knows the root's keys; what runs nearer to jobs is not even told.
@@ -36,6 +42,10 @@ _SECRETS = (
 )
 
 
+# Each thread would have a heap of its own, and keep there what only one request in a while needs.
+_ONE_HEAP = (("MALLOC_ARENA_MAX", "1"),)
+
+
 def programs(listeners: Sequence[int], jobs: int) -> list[Program]:
     """The programs in the order in which they are stopped: edges finish what they serve while the control plane is
     still there. `listeners` are the listening sockets' descriptors, one for each edge; `jobs` is
@@ -49,7 +59,7 @@ def programs(listeners: Sequence[int], jobs: int) -> list[Program]:
         )
         for number, descriptor in enumerate(listeners)
     ]
-    control = Program("control", _module("clary.app"), grace=20.0)
+    control = Program("control", _module("clary.app"), grace=20.0, preset=_ONE_HEAP)
     launcher = Program("launcher", _module("clary.agent.launcher"), grace=5.0, withheld=_SECRETS)
     return [*edges, control, launcher]
 

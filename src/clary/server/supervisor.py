@@ -115,7 +115,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={name: value for name, value in self._environment.items() if name not in program.withheld},
+                env=program.environment(self._environment),
                 cwd=self._folder,
                 pass_fds=program.descriptors,
                 process_group=0,  # Ctrl-C reaches the supervisor alone, which then stops them in order

@@ -75,7 +75,7 @@ objects = sa.Table(
 
 def _restored(table: sa.Table) -> None:
     there = table.c.restored.is_not(None)
-    sa.Index(f"{table.name}_by_restored", table.c.restored, sqlite_where=there, postgresql_where=there)
+    sa.Index(f"{table.name}_by_restored", table.c.restored, sqlite_where=there)
 
 
 _restored(objects)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection, Dialect
 
 Row = tuple[Any, ...]
@@ -130,8 +130,11 @@ class Unless(Prepared):
         self._table = table
 
     def _statement_for(self, dialect: Dialect) -> Any:
-        insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-        return insert(self._table).on_conflict_do_nothing()
+        if dialect.name == "sqlite":
+            return sqlite.insert(self._table).on_conflict_do_nothing()
+        from sqlalchemy.dialects import postgresql  # 2 MB that a server on SQLite does not need
+
+        return postgresql.insert(self._table).on_conflict_do_nothing()
 
 
 class Numbered(Prepared):

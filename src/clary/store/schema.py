@@ -41,7 +41,7 @@ records = sa.Table(
 _LIFETIME = records.c.modified - records.c.created
 sa.Index("records_by_lifetime", records.c.account, records.c.region, records.c.kind, _LIFETIME)
 _WANTED = records.c.until.is_not(None)
-sa.Index("records_by_until", records.c.kind, records.c.until, sqlite_where=_WANTED, postgresql_where=_WANTED)
+sa.Index("records_by_until", records.c.kind, records.c.until, sqlite_where=_WANTED)
 
 tags = sa.Table(
     "tags",

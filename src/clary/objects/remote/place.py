@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +65,8 @@ def _keys(settings: Settings) -> tuple[str, str, str]:
 
 
 def _keys_of(file: Path) -> tuple[str, str, str]:
+    import configparser  # few servers are given such a file
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(file.read_text())

@@ -6,7 +6,6 @@ import base64
 import ipaddress
 import os
 import re
-import smtplib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,11 +14,14 @@ from email.errors import MessageError
 from email.header import Header
 from email.utils import format_datetime, formataddr
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from clary.config import Settings
 from clary.services.sns.posting import Failed
+
+if TYPE_CHECKING:
+    import smtplib
 
 _SECONDS = 15.0
 _SUBJECTS = {
@@ -106,7 +108,7 @@ def send(settings: Settings, mail: Letter, name: str) -> None:
             _through_server(settings, mail)
         else:
             _into_folder(settings.mail, mail, name)
-    except (OSError, smtplib.SMTPException, ValueError) as error:
+    except (OSError, ValueError) as error:  # smtplib's errors are the former
         raise Failed(f"{type(error).__name__}: {error}") from error
 
 
@@ -129,6 +131,8 @@ def _through_server(settings: Settings, mail: Letter) -> None:
 
 
 def _connected(parts: SplitResult) -> smtplib.SMTP:
+    import smtplib  # few servers are told of one
+
     host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
     if parts.scheme == "smtps":
         return smtplib.SMTP_SSL(host, port, timeout=_SECONDS, context=ssl.create_default_context())

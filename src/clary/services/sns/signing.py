@@ -10,10 +10,8 @@ import base64
 import datetime
 import hashlib
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.x509.oid import NameOID
 from sqlalchemy.engine import Connection
 
 from clary.context import Platform
@@ -84,6 +82,9 @@ def _make(platform: Platform) -> Document:
 
 
 def _certified(key: rsa.RSAPrivateKey) -> bytes:
+    from cryptography import x509  # once in a home's life; a megabyte
+    from cryptography.x509.oid import NameOID
+
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
     now = datetime.datetime.now(datetime.UTC)
     built = (

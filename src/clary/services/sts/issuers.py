@@ -4,8 +4,6 @@ the issuer took back is no good from then on."""
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any
@@ -35,8 +33,10 @@ def keys(issuer: str) -> list[Mapping[str, Any]]:
 def _fetched(url: str) -> Mapping[str, Any]:
     if urlsplit(url).scheme not in ("http", "https"):
         raise IssuerSilent(f"{url} is not fetched: keys come over http or https")
+    from urllib.request import urlopen  # few servers have such a provider
+
     try:
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+        with urlopen(url, timeout=_SECONDS) as answer:
             data = answer.read(_MOST_BYTES + 1)
         document = json.loads(data) if len(data) <= _MOST_BYTES else None
     except (OSError, HTTPException, ValueError, RecursionError) as error:
