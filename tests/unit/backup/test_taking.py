@@ -23,7 +23,7 @@ from clary.secrets import RootKey
 from clary.server.questions import Refused
 from clary.services.s3 import index
 from clary.services.s3.index import Entry
-from clary.store import schema
+from clary.store import registry_schema, schema
 from clary.store.engine import SqliteDatabase
 
 
@@ -38,7 +38,7 @@ class Home:
         self.settings = Settings.load({}, home=folder)
         self.settings.data.mkdir(parents=True)
         self._patience = patience
-        tables = (schema.RECORDS, schema.OBJECTS, schema.LOGS)
+        tables = (schema.RECORDS, registry_schema.OBJECTS, schema.LOGS)
         paths = [str(self.settings.data / f"{name}.db") for name in DATABASES]
         self.databases = [SqliteDatabase(*each) for each in zip(paths, tables, strict=True)]
         self.objects = FilesystemStore(self.settings.blobs)
