@@ -7,6 +7,7 @@ addresses of AWS's that SDKs have written down (it takes nobody anywhere else). 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import socket
@@ -23,6 +24,13 @@ _LOOPBACK = "127.0.0.1"
 _NEAR = ("localhost", "127.0.0.0/8", _LOOPBACK, "::1", _CREDENTIALS[0])
 # With AWS_ENDPOINT_URL, clients of S3 Control would look for the account as a host name before an IP address.
 _BY_PROXY = {"AWS_ENDPOINT_URL_S3_CONTROL": "https://s3-control.{region}.amazonaws.com"}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Reach:
@@ -67,11 +75,17 @@ class Reach:
         if not spec.server:
             return {}
         url = f"http://{_LOOPBACK}:{self._port}" if self._inside else spec.server
-        near = ",".join(dict.fromkeys((*_NEAR, urlsplit(url).hostname or "", *spec.hosts)))
-        return {
+        found = {
             "AWS_ENDPOINT_URL": url,
             "S3_ENDPOINT_URL": url,  # what AWS's toolkits give to their own client of S3
-            **{name: value.format(region=spec.region) for name, value in _BY_PROXY.items()},
+        }
+        # Elsewhere than on its loopback a server is no proxy, not even to its own machine.
+        return found | self._proxied(url) if _is_loopback(urlsplit(url).hostname or "") else found
+
+    def _proxied(self, url: str) -> dict[str, str]:
+        near = ",".join(dict.fromkeys((*_NEAR, *self._spec.hosts)))
+        return {
+            **{name: value.format(region=self._spec.region) for name, value in _BY_PROXY.items()},
             **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), url),
             **dict.fromkeys(("NO_PROXY", "no_proxy"), near),
             **self._trust(),

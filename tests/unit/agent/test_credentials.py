@@ -83,6 +83,16 @@ tell([ask("/v2/credentials/")[0], ask("/")[0], ask(method="PUT")[0], raw(b"no re
     assert there.told(program) == [404, 404, 404, "", "", 200, True]
 
 
+def test_a_server_that_is_no_proxy_is_not_named_as_one(there: World) -> None:
+    """One that others reach too is none to those who do not come by its loopback, as plain processes then do not."""
+    told = "tell(sorted(name for name in os.environ if 'PROXY' in name or 'ENDPOINT' in name))"
+    pointed = ["AWS_ENDPOINT_URL", "S3_ENDPOINT_URL"]
+    proxied = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3_CONTROL", "HTTPS_PROXY", "NO_PROXY", "S3_ENDPOINT_URL"]
+    assert there.told(told) == proxied
+    expected = pointed if there.settings.isolation == "plain" else proxied
+    assert there.told(told, server="http://192.0.2.1:7467") == expected
+
+
 def test_it_is_not_the_agents_own(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         there, "sessions", lambda _, holder: Credentials(f"AKIA-{holder}", "s", "t", time.time() + 3600)
