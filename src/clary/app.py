@@ -52,7 +52,7 @@ from clary.services.iam.keys import RecordKeyring
 from clary.services.iam.last_use import LastUses
 from clary.services.iam.pinning import pin_earlier
 from clary.services.iam.sealing import seal_earlier
-from clary.services.s3 import event_sender, lifecycle_sweep, sweep
+from clary.services.s3 import event_sender, lifecycle_sweep, scrub, sweep
 from clary.services.s3.cors import CrossOrigin
 from clary.services.s3.damage import Notices
 from clary.services.sagemaker import launches
@@ -71,6 +71,7 @@ _JOB_SESSION_SECONDS = 3600.0
 _THREADS = 32  # requests at work at once, of which few run
 _SPARE = 160  # more, for those that wait for the bodies of slow clients
 _STRANGERS = 8  # of these requests may wait for bodies while nobody knows whose they are
+_BACKGROUND = {"lifecycle": lifecycle_sweep.forever, "events": event_sender.forever, "scrub": scrub.forever}
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
 _ROUNDS = {

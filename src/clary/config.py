@@ -101,6 +101,13 @@ class Settings:
         0,
         1,
     )
+    scrub_rate: int = _setting(
+        4,
+        "How many MiB of the home's objects are read in a second, in the background, to see that they are still what "
+        "was stored. A round through all of them begins once a week. 0: never.",
+        0,
+        10_000,
+    )
     public_url: str = _setting(
         "",
         "Where those reach this server whom it sends links to, in messages of SNS: `https://HOST:PORT`. Empty: where "

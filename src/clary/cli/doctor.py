@@ -109,7 +109,7 @@ def _objects(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "objects",
             "missing",
-            f"{len(damages)} found damaged by who read them, and not given out; the last one {last.what} at {when}: "
+            f"{len(damages)} found damaged when they were read, and not given out; the last one {last.what} at {when}: "
             f"{last.words}. `clary doctor --deep` reads all of them, and says so when they are whole again.",
         )
 
