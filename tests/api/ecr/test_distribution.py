@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
+import ssl
 from typing import Any
 
 import pytest
@@ -261,6 +263,21 @@ def test_a_registry_by_the_name_that_aws_would_give_it(
     assert registry.ask("HEAD", f"/v2/{host}/{repository}/manifests/v1").status == 200
     other = host.replace("us-east-1", "eu-west-1")
     assert registry.ask("GET", f"/v2/{other}/{repository}/manifests/v1").code == "NAME_UNKNOWN"
+
+
+def test_aws_name_through_the_proxy(server: WholeServer, registry: Registry, repository: str) -> None:
+    """As for an engine whose HTTPS_PROXY is the server: it knows the registry by AWS's name alone, over TLS."""
+    server.ask("env")
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    trusted = ssl.create_default_context(cafile=str(server.ca))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=trusted)
+    connection.set_tunnel(host, 443)
+    try:
+        connection.request("GET", f"/v2/{repository}/tags/list", headers=registry.headers)
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())) == (200, {"name": repository, "tags": []})
+    finally:
+        connection.close()
 
 
 def test_buckets_keep_their_keys(server: WholeServer) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from clary.config import Settings
+from clary.objects.damage import DamageList
 from clary.objects.filesystem import FilesystemStore
 from clary.registry import garbage, images, layers, listings, manifests, repositories
 from clary.registry.bytes_at_rest import Bytes
@@ -21,6 +23,7 @@ from clary.registry.uploads import NoSuchUpload, OutOfOrder, Uploads, WrongDiges
 from clary.secrets import SealingKey
 from clary.services.ecr import lifecycle_sweep
 from clary.services.s3 import sweep
+from clary.services.s3.damage import Notices
 from clary.store import schema
 from clary.testing.frozen_clock import FrozenClock
 from clary.wire.messages import BytesBody
@@ -187,6 +190,15 @@ def test_the_sweep_of_objects_leaves_layers(home: Any) -> None:
     lost.commit()
     assert sweep.sweep(home.objects, home.database, grace=-60) == 1
     assert len(home.files()) == 2
+
+
+def test_a_damaged_layer_is_told_of(home: Any, tmp_path: Path) -> None:
+    push(home, home.add("app"), b"layer")
+    (file,) = home.files()
+    settings = Settings.load({}, home=tmp_path)
+    Notices(settings, home.database, home.clock).of_blob(file, "its file is cut off")
+    (noted,) = DamageList(settings.damages).every()
+    assert (noted.what, file in noted.words) == (f"the layer {digest(b'layer')} of container images", True)
 
 
 @pytest.mark.parametrize("encrypted", [False, True])

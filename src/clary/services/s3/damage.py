@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from clary.clock import Clock
 from clary.config import Settings
 from clary.objects.damage import Damage, DamageList
+from clary.registry import layers
 from clary.store.engine import Database
 from clary.store.objects_schema import objects, parts, versions
 
@@ -28,10 +29,13 @@ class Notices:
     clock: Clock
 
     def of_blob(self, blob: str, words: str) -> None:
-        """Of every object and version that it is of. Raises nothing: what is wrong besides is in the log."""
+        """Of every object and version that it is of, or of the layer. Raises nothing: what is wrong besides is in the
+        log."""
         try:
             for bucket, key, version in self.database.read(lambda connection: _owners(connection, blob)):
                 note(self.settings, self.clock, bucket, key, version, f"{words} (file {blob})")
+            for digest in self.database.read(lambda connection: layers.owners(connection, blob)):
+                _note_layer(self.settings, self.clock, digest, f"{words} (file {blob})")
         except Exception:  # the reader's answer is what matters
             _LOG.exception("the blob %s is damaged (%s); of which object it is could not be found out", blob, words)
 
@@ -48,6 +52,18 @@ def note(settings: Settings, clock: Clock, bucket: str, key: bytes, version: str
     _LOG.error(
         "%s is damaged and is not given out: %s. Put it again, or restore a backup into another home and copy it from "
         "there; `clary doctor --deep` reads every object.",
+        what,
+        words,
+    )
+    DamageList(settings.damages).add(Damage(what, words, clock.now()))
+
+
+def _note_layer(settings: Settings, clock: Clock, digest: str, words: str) -> None:
+    """Raises OSError when the list cannot be written."""
+    what = f"the layer {digest} of container images"
+    _LOG.error(
+        "%s is damaged and is not given out: %s. Restore a backup into another home and push the images that need it "
+        "from there.",
         what,
         words,
     )
