@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import struct
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 
 from flows import jobs
-from flows.scripts import IMAGE, archive, model, train
+from flows.scripts import archive, invoke, model, serve, train
 from image_environment import shared_data
-from whole_server import ROOT, Done, WholeServer, wait_until
+from whole_server import ROOT, Done, WholeServer
 
 EXAMPLE = ROOT / "examples" / "bank_marketing"
 
@@ -152,27 +152,6 @@ def output_fn(prediction, accept):
     return f"{prediction} words", "text/plain"
 """
 )
-
-
-def serve(server: WholeServer, files: Mapping[str, str], variables: Mapping[str, str] | None = None) -> str:
-    """The name of an endpoint in service with this archive as its model."""
-    name = f"served-{uuid.uuid4().hex[:8]}"
-    s3, sagemaker = server.client("s3"), server.client("sagemaker")
-    s3.create_bucket(Bucket=name)
-    s3.put_object(Bucket=name, Key="model.tar.gz", Body=archive(files))
-    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{name}/model.tar.gz", "Environment": dict(variables or {})}
-    sagemaker.create_model(ModelName=name, ExecutionRoleArn=jobs.ROLE, PrimaryContainer=container)
-    variant = {"VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    wait_until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] != "Creating", 240)
-    return name
-
-
-def invoke(server: WholeServer, name: str, body: bytes, content_type: str, **more: str) -> tuple[str, bytes]:
-    runtime = server.client("sagemaker-runtime")
-    answer = runtime.invoke_endpoint(EndpointName=name, Body=body, ContentType=content_type, **more)
-    return answer["ContentType"], answer["Body"].read()
 
 
 def npy(*row: float) -> bytes:

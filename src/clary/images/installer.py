@@ -19,7 +19,9 @@ Report = Callable[[str], None]
 
 _CPU_BUILD = "+cpu "  # of a version in a lock file
 # A wheel may hold sources for other Pythons than this one (PyTorch's does): what is no program here is no failure.
-_COMPILE = "import compileall, sys; compileall.compile_dir(sys.argv[1], quiet=2)"
+# The tests that packages bring are almost half of their code; no job runs them.
+_COMPILE = """import compileall, re, sys
+compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile("/tests?/"))"""
 _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
@@ -50,7 +52,11 @@ class Installer:
         if not self.uv:
             self._pip(place, "--require-hashes", "--no-deps", "-r", str(packages))
             return
-        command = ["--require-hashes", "--no-deps", "--compile-bytecode", "-r", str(packages)]
+        self._uv_install_locked(place, packages)
+        self._compile(place)
+
+    def _uv_install_locked(self, place: Path, packages: Path) -> None:
+        command = ["--require-hashes", "--no-deps", "--no-compile-bytecode", "-r", str(packages)]
         *sources, last = _sources(packages.read_text(encoding="utf-8"))
         for source in sources:
             with contextlib.suppress(ImageBuildFailed):
@@ -68,6 +74,9 @@ class Installer:
             self._uv_install(place, command, self.report)
         else:
             self._pip_of_a_copy(place, "--only-binary", ":all:", "-r", str(requirements))
+        self._compile(place)
+
+    def _compile(self, place: Path) -> None:
         self._run([base_python(), "-I", "-S", "-c", _COMPILE, str(place / "lib")])
 
     def _uv_install(self, place: Path, words: list[str], report: Report) -> None:

@@ -145,9 +145,15 @@ def _training_env(facts: Mapping[str, Any], script: Script) -> dict[str, Any]:
     return {
         **found,
         "channel_input_dirs": paths,
+        "distribution_hosts": [],
         "is_master": facts["current_host"] == facts["hosts"][0],
         "job_name": script.settings.get("sagemaker_job_name"),
         "master_hostname": facts["hosts"][0],
+        "topology": [],
+        # AWS's libraries for its own GPU instances
+        "is_modelparallel_enabled": None,
+        "is_smddpmprun_installed": False,
+        "is_smddprun_installed": False,
     }
 
 
