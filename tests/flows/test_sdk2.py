@@ -44,3 +44,13 @@ def test_a_deployment_that_the_sdk_waits_for_and_a_job_that_fails(run_client: Ca
     assert found and -0.2 < float(found[1]) < 0.2
     (reason,) = [line for line in done.stdout.splitlines() if line.startswith("failed ")]
     assert "Failed" in reason and "num_round" in reason
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_code_from_git_with_dependencies_as_a_shell_script_and_as_a_package(
+    run_client: Callable[..., Done], tmp_path: Path
+) -> None:
+    said = lines(run_client("sdk2", "python", str(PROGRAMS / "sdk2_sources.py"), str(tmp_path), timeout=380))
+    told = {"git hello you on algo-1", "shell --name you of you", "package __main__ --name you"}
+    assert told <= set(said)

@@ -34,12 +34,13 @@ _MASTER_PORT = "7777"
 class Script:
     """What is to be run. `user`: the user's hyperparameters; `settings`: those that the SDK added (their names begin
     with sagemaker_); values of both are decoded. `program`: the entry point, a path below the code's folder;
-    `directory`: where the code came from."""
+    `directory`: where the code came from; `job`: the job's name."""
 
     program: str
     directory: str
     user: Mapping[str, Any]
     settings: Mapping[str, Any]
+    job: str | None = None
 
     @classmethod
     def of(cls, hyperparameters: Mapping[str, str], environment: Mapping[str, str], layout: Layout) -> Script:
@@ -48,7 +49,7 @@ class Script:
         user = {name: value for name, value in decoded.items() if not name.startswith(_OWN) and name != _TUNING}
         program = environment.get("SAGEMAKER_PROGRAM") or settings.get("sagemaker_program") or ""
         directory = settings.get("sagemaker_submit_directory") or environment.get("SAGEMAKER_SUBMIT_DIRECTORY")
-        return cls(str(program), str(directory or layout.code), user, settings)
+        return cls(str(program), str(directory or layout.code), user, settings, environment.get("TRAINING_JOB_NAME"))
 
     @property
     def module(self) -> str:
@@ -147,7 +148,7 @@ def _training_env(facts: Mapping[str, Any], script: Script) -> dict[str, Any]:
         "channel_input_dirs": paths,
         "distribution_hosts": [],
         "is_master": facts["current_host"] == facts["hosts"][0],
-        "job_name": script.settings.get("sagemaker_job_name"),
+        "job_name": script.job,
         "master_hostname": facts["hosts"][0],
         "topology": [],
         # AWS's libraries for its own GPU instances
