@@ -132,7 +132,7 @@ class Listener:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         scheme = "https" if secure else "http"
         patience = _HANDSHAKE_SECONDS if secure else None
-        opening = _Opening(peer)
+        opening = _Opening(peer, asyncio.current_task())
         self._deadlines.add(opening)
         try:
             context = await self._context.get() if secure else None
@@ -142,6 +142,9 @@ class Listener:
         except (OSError, ValueError) as error:  # a handshake that failed is the former, a damaged authority either
             log.info("a connection from %s was not opened: %s", peer, error)
             connection.close()
+        except asyncio.CancelledError:
+            connection.close()
+            raise
         finally:
             self._deadlines.discard(opening)
 
@@ -157,13 +160,18 @@ def _is_here(peer: str) -> bool:
 class _Opening:
     """A connection between its first byte and its protocol. The handshake keeps its own time."""
 
-    def __init__(self, peer: str) -> None:
+    def __init__(self, peer: str, task: asyncio.Task[None] | None) -> None:
         self.peer = peer
         self.deadline = NEVER
+        self._task = task
 
-    def expire(self) -> None: ...
+    def expire(self) -> None:
+        self.stop()
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Nothing was asked on it yet."""
+        if self._task is not None:
+            self._task.cancel()
 
 
 class _Silent:

@@ -48,6 +48,7 @@ def test_metadata_that_are_none(aws: Callable[..., Any]) -> None:
         good.replace('use="signing"', 'use="encryption"'),
         good.replace("X509Certificate>MII", "X509Certificate>AAA"),
         good.replace(" entityID=", " validUntil='yesterday' entityID="),
+        good.replace(" entityID=", " validUntil='9999-12-31T23:59:59-12:00' entityID="),
     ]
     for text in bad:
         found = refusal(aws("iam").create_saml_provider, Name="idp", SAMLMetadataDocument=text)

@@ -55,6 +55,15 @@ def test_one_too_many_waits_until_another_has_ended(small: EdgeProcess) -> None:
         each.close()
 
 
+def test_a_handshake_that_never_ends_does_not_keep_an_edge_from_ending(small: EdgeProcess) -> None:
+    with small.connect(_PATIENCE) as silent, small.connect(_PATIENCE) as other:
+        silent.sendall(b"\x16\x03\x01\x02")  # TLS begins so
+        other.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert other.recv(1000).startswith(b"HTTP/1.1 200 ")  # by then the first has been taken too
+        assert small.stop() == 0
+    assert "requests still ran" not in small.log.read_text()
+
+
 class _FromElsewhere(socket.socket):
     """A listening socket to which all come from another machine."""
 

@@ -47,7 +47,10 @@ def read(text: str) -> Metadata:
 def moment(text: str) -> float:
     """Epoch seconds of an xs:dateTime, which SAML has in UTC. Raises ValueError."""
     found = datetime.fromisoformat(text.strip())
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    try:
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except OverflowError:
+        raise ValueError(f"{text!r} is no time that could be told") from None
 
 
 def _certificates(root: Element) -> Iterator[str]:
