@@ -21,6 +21,7 @@ from clary.objects.damage import DamageList
 from clary.objects.filesystem import FilesystemStore
 from clary.services.s3 import scrub
 from clary.services.s3.damage import Notices
+from clary.store.registry_schema import blobs
 from clary.testing.frozen_clock import FrozenClock
 from whole_server import wait_until
 
@@ -62,15 +63,15 @@ def read_all(server: SimpleNamespace, clock: FrozenClock, pause: scrub.Pause = n
 def test_damaged_and_missing_blobs_are_told_of_once_a_round(
     server: SimpleNamespace, s3: Any, bucket: str, kept: Kept, clock: FrozenClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    blobs = {}
+    holding = {}
     for key in ("whole", "damaged", "missing"):
         before = kept.names()
         s3.put_object(Bucket=bucket, Key=key, Body=os.urandom(LARGE))
-        (blobs[key],) = kept.names() - before
+        (holding[key],) = kept.names() - before
     assert read_all(server, clock) == scrub.EVERY
     assert found(server, bucket) == {}
-    kept.write(blobs["damaged"], flipped(kept.read(blobs["damaged"]), LARGE - 1))
-    Path(server.platform.objects.path(blobs["missing"])).unlink()
+    kept.write(holding["damaged"], flipped(kept.read(holding["damaged"]), LARGE - 1))
+    Path(server.platform.objects.path(holding["missing"])).unlink()
     clock.advance(scrub.EVERY - 10)
     assert read_all(server, clock) == pytest.approx(10)
     assert found(server, bucket) == {}
@@ -105,6 +106,17 @@ def test_a_part_and_a_noncurrent_version_are_read_too(
     }
     assert any(version in name for name in found(server, bucket))
     s3.delete_object(Bucket=bucket, Key="old", VersionId=version)
+
+
+def test_the_registrys_layers_are_read_too(server: SimpleNamespace, kept: Kept, clock: FrozenClock) -> None:
+    writer = server.platform.objects.writer()
+    writer.write(os.urandom(LARGE))
+    blob = writer.commit()
+    row = {"blob": blob, "account": "1", "digest": f"sha256:{blob}", "encrypted": False, "size": LARGE}
+    server.platform.stores.objects.write(lambda connection: connection.execute(blobs.insert(), row))
+    kept.write(blob, flipped(kept.read(blob), 7))
+    read_all(server, clock)
+    assert any(blob in each.what for each in DamageList(server.platform.settings.damages).every())
 
 
 def test_it_keeps_to_its_rate_and_goes_on_where_it_was(

@@ -1,8 +1,8 @@
 """Every blob of the home, read in the background and slowly: damage that nobody meets is found while there still is a
 backup to mend it from.
 
-A round reads all blobs that the index names, by their names. How far it is stands in a file of the home, so that a
-server that is restarted goes on with it.
+A round reads all blobs that the index and the registry name, by their names. How far it is stands in a file of the
+home, so that a server that is restarted goes on with it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from sqlalchemy.engine import Connection
 from clary.context import Platform
 from clary.contract.folder import write_whole
 from clary.objects.damage import Damaged
-from clary.services.s3 import index
 from clary.services.s3.damage import Notices
+from clary.services.s3.sweep import named
+from clary.store import registry_schema
 from clary.store.objects_schema import objects, parts, versions
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ _PAGE = 200  # blobs
 _A_BLOB = 128 * 1024  # bytes that could be read in the time that a blob takes besides its own
 _SHORTEST = 0.25  # seconds of a pause: many short ones would cost more than the reading
 _FILE = "scrub.json"
+_TABLES = (objects, versions, parts, registry_schema.blobs, registry_schema.parts)  # each with a column of blobs
 
 Pause = Callable[[float], bool]  # waits for so many seconds; whether the end came meanwhile
 
@@ -111,7 +113,7 @@ def _look(platform: Platform, blob: str, pace: _Pace) -> None:
     except Damaged:
         pass  # the store has told of it
     except FileNotFoundError:
-        if platform.stores.objects.read(partial(index.named, blobs=[blob])):  # nobody deleted it
+        if platform.stores.objects.read(partial(named, blobs=[blob])):  # nobody deleted it
             notices.of_blob(blob, "its file is missing")
     except OSError as error:
         notices.of_blob(blob, f"its file cannot be read ({error.strerror or error})")
@@ -134,7 +136,7 @@ def _following(connection: Connection, after: str) -> list[str]:
         connection.scalars(
             sa.select(table.c.blob).where(table.c.blob > after).distinct().order_by(table.c.blob).limit(_PAGE)
         ).all()
-        for table in (objects, versions, parts)
+        for table in _TABLES
     ]
     return list(dict.fromkeys(heapq.merge(*found)))[:_PAGE]
 

@@ -18,11 +18,12 @@ GRACE = 3600.0  # seconds; longer than any request lives between the end of its 
 
 def sweep(store: ObjectStore, database: Database, grace: float = GRACE) -> int:
     """Deletes leftovers older than `grace` seconds; returns how many. Safe beside running requests."""
-
-    def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
-        return index.named(connection, blobs) | layers.named(connection, blobs)
-
     return store.sweep(lambda blobs: database.read(lambda connection: named(connection, blobs)), grace)
+
+
+def named(connection: Connection, blobs: Sequence[str]) -> set[str]:
+    """Those of them that the index or the registry names."""
+    return index.named(connection, blobs) | layers.named(connection, blobs)
 
 
 def after_start(store: ObjectStore, database: Database, wait: Callable[[float], object] = time.sleep) -> None:
