@@ -33,13 +33,15 @@ _REASONS = {200: "OK", 403: "Forbidden", 404: "Not Found", 503: "Service Unavail
 
 class CredentialEndpoint:
     """Of one instance. session() gives the credentials of `role`, renewed in time, or None when there are none any
-    more; it raises ClientFailure when the role gives none. `inside`: whether it is reached by a socket of the sandbox's
-    own, which `serve` is given then. `environment` is what tells SDKs where it is."""
+    more; it raises ClientFailure when the role gives none. What is asked for has a name made of the `secret` that the
+    agents of a job know and nobody else: of hosts that share a network, whoever is reached answers. `inside`: whether
+    it is reached by a socket of the sandbox's own, which `serve` is given then. `environment` is what tells SDKs where
+    it is."""
 
-    def __init__(self, role: str, session: Callable[[], Credentials | None], *, inside: bool) -> None:
+    def __init__(self, role: str, secret: str, session: Callable[[], Credentials | None], *, inside: bool) -> None:
         self._role = role
         self._session = session
-        self._path = _PATH + secrets.token_urlsafe(32)
+        self._path = _PATH + hmac.new(secret.encode(), _PATH.encode(), "sha256").hexdigest()
         self._token = "" if inside else secrets.token_urlsafe(32)
         self._listener = None if inside else socket.create_server(("127.0.0.1", 0))
 

@@ -39,7 +39,7 @@ class Reach:
     def __init__(self, spec: InstanceSpec, session: Callable[[], Credentials | None], *, inside: bool) -> None:
         self._spec = spec
         self._inside = inside
-        self._endpoint = CredentialEndpoint(spec.role_arn, session, inside=inside)
+        self._endpoint = CredentialEndpoint(spec.role_arn, spec.token, session, inside=inside)
 
     @property
     def listening(self) -> tuple[tuple[str, int], ...]:

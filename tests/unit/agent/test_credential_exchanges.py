@@ -19,7 +19,7 @@ SESSION = Credentials("AKIA", "secret", "token", 2e9)
 
 @contextmanager
 def endpoint(session: Callable[[], Credentials | None]) -> Iterator[dict[str, str]]:
-    made = CredentialEndpoint("arn:aws:iam::123456789012:role/r", session, inside=False)
+    made = CredentialEndpoint("arn:aws:iam::123456789012:role/r", "a-secret", session, inside=False)
     try:
         made.serve(None)
         yield made.environment

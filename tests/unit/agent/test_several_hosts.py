@@ -138,6 +138,20 @@ if host != hosts[0]:
     assert told(here, launched[1]) == "of the role"
 
 
+def test_whichever_agent_is_reached_answers_each_host(here: World) -> None:
+    """Connections are spread over those that are there."""
+    program = """
+tell([ask()[0] for _ in range(40)])
+connection.sendall(b".")  # both go on until both have asked
+connection.settimeout(60)
+connection.recv(1)
+"""
+    launched = specs(here, TALK + program, 2)
+    records = run(here, launched)
+    assert [each.cause for each in records] == ["completed"] * 2, here.lines(launched[1].id)[-6:]
+    assert [told(here, each) for each in launched] == [[200] * 40] * 2
+
+
 def test_isolated_ones_reach_each_other_and_nothing_else(here: World) -> None:
     program = """
 try:
