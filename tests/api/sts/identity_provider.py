@@ -118,9 +118,9 @@ class IdentityProvider:
         done = signer.sign(root, key=self.key, cert=[self.certificate], reference_uri=root.get("ID"), id_attribute="ID")
         return str(etree.tostring(done, encoding="unicode"))
 
-    def assertion(self, said: Said) -> str:
+    def assertion(self, said: Said, algorithm: str = "") -> str:
         """Signed."""
-        return self.signed(said.xml(_SIGNATURE_HERE))
+        return self.signed(said.xml(_SIGNATURE_HERE), algorithm)
 
     def answer(self, said: Said) -> str:
         """A response with a signed assertion, as clients send it."""

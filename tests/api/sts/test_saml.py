@@ -222,12 +222,14 @@ def test_what_is_not_signed_says_nothing(sts: Any, idp: IdentityProvider, provid
         encoded(response(forged, signature)),
         encoded(response(f"<x>{bare}</x>{forged}", signature)),
         wrapped(good.replace("somebody@", "root@")),
+        wrapped(idp.assertion(said, "rsa-sha224")),  # too weak
         wrapped(good.replace("<saml:Issuer>", "<saml:Issuer>x")),
     ]
     for document in documents:
         asked = {"RoleArn": role, "PrincipalArn": provider, "SAMLAssertion": document}
         assert refusal(sts.assume_role_with_saml, **asked)[:2] in (BROKEN, UNSIGNED_RESPONSE)
-    sts.assume_role_with_saml(RoleArn=role, PrincipalArn=provider, SAMLAssertion=wrapped(good))
+    strong = wrapped(idp.assertion(said, "sha512-rsa-MGF1"))
+    sts.assume_role_with_saml(RoleArn=role, PrincipalArn=provider, SAMLAssertion=strong)
 
 
 def test_a_comment_does_not_cut_a_name(sts: Any, idp: IdentityProvider, provider: str, said: Said) -> None:

@@ -7,6 +7,7 @@ signxml, and lxml under it, are an extra (`clary[saml]`), imported when the firs
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
@@ -19,7 +20,7 @@ ASSERTION = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _PROTOCOL = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 _SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
-_METHODS = ("RSA", "SHA", "ECDSA")  # what names of signature methods begin with; SHA…: RSA with MGF1
+_METHOD = re.compile(r"(RSA|ECDSA)_SHA(256|384|512)|SHA(256|384|512)_RSA_MGF1")  # names of signxml's
 _DIGESTS = ("SHA256", "SHA384", "SHA512")
 
 
@@ -102,7 +103,7 @@ def _verified(document: bytes, certificates: Sequence[str]) -> Iterator[bytes]:
     from cryptography.x509 import load_der_x509_certificate
     from signxml import DigestAlgorithm, SignatureConfiguration, SignatureMethod, XMLVerifier
 
-    methods = [each for each in SignatureMethod if each.name.startswith(_METHODS) and "SHA1" not in each.name]
+    methods = [each for each in SignatureMethod if _METHOD.fullmatch(each.name)]
     digests = [each for each in DigestAlgorithm if each.name in _DIGESTS]
     for each in certificates:
         certificate = load_der_x509_certificate(base64.b64decode(each))
