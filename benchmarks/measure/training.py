@@ -17,17 +17,17 @@ _BETWEEN = 0.02  # seconds between two looks at a job
 
 
 def train(
-    sagemaker: Any, source: str, output: str, settings: Mapping[str, str], longest: int = 3600
+    sagemaker: Any, source: str, output: str, settings: Mapping[str, str], longest: int = 3600, image: str = IMAGE
 ) -> tuple[str, float, float]:
-    """Begins a job of the built-in XGBoost on the CSV files under the S3 prefix `source`, which is ended after the
-    `longest` seconds. Its name, and when CreateTrainingJob was called and answered, in epoch seconds."""
+    """Begins a job of the image (the built-in XGBoost) on the CSV files under the S3 prefix `source`, which is ended
+    after the `longest` seconds. Its name, and when CreateTrainingJob was called and answered, in epoch seconds."""
     name = f"job-{uuid.uuid4().hex[:12]}"
     where = {"S3DataType": "S3Prefix", "S3Uri": source}
     begin = time.time()
     sagemaker.create_training_job(
         TrainingJobName=name,
         RoleArn=ROLE,
-        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File"},
         HyperParameters=dict(settings),
         InputDataConfig=[{"ChannelName": "train", "ContentType": "text/csv", "DataSource": {"S3DataSource": where}}],
         OutputDataConfig={"S3OutputPath": output},

@@ -1,0 +1,124 @@
+"""What a script of one's own takes as a training job, against the script run by hand; and building its environment.
+
+python benchmarks/scripts.py [--rounds N] [--keep]
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from jobs import table
+from measure.report import Bar, Report, arguments
+from measure.rounds import take_turns
+from measure.servers import Clary, clary
+from measure.training import ended, image_python, train
+
+ABOUT = """A script for the scikit-learn image: it reads the table of the small jobs, fits a logistic regression and
+saves it. *Whole*: from calling CreateTrainingJob to the commit that makes the job Completed, its code and data fetched
+from S3 before and its model in S3 after. By hand: the same file by the environment's own Python, with the variables
+that it reads. *Build*: `clary images build scikit-learn` into an empty folder, its packages all in the installer's
+cache."""
+WHERE = """About 100 ms are every small job's: some 60 to its first line and 40 after its end (*Small training jobs*).
+The rest was not yet profiled; what a script adds is its code, which is fetched and unpacked before the sandbox is
+made, since a `requirements.txt` in it decides what the sandbox shows. To fetch it while the sandbox is made, as data
+are, and to make the sandbox anew in the rarer case is the next step. Building is byte code: 8 s of one core for 2,600
+files, without the tests that packages bring; copying the packages takes 2 s. The goal needs byte code that is kept by
+the content of its source, as packages are in the installer's cache."""
+SCRIPT = Path(__file__).parent / "peers" / "own_script.py"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+ENVIRONMENT = "scikit-learn"
+
+
+def archive() -> bytes:
+    """sourcedir.tar.gz, as the SDK's estimators make it of an entry point."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as target:
+        target.add(SCRIPT, arcname=SCRIPT.name)
+    return packed.getvalue()
+
+
+class Scripts:
+    """Training jobs of one server, each with the same script and data."""
+
+    def __init__(self, server: Clary, data: bytes) -> None:
+        self._sagemaker, self._s3 = server.client("sagemaker"), server.client("s3")
+        self._s3.create_bucket(Bucket="own")
+        self._s3.put_object(Bucket="own", Key="train/census.csv", Body=data)
+        self._s3.put_object(Bucket="own", Key="code/sourcedir.tar.gz", Body=archive())
+        code = {
+            "sagemaker_program": SCRIPT.name,
+            "sagemaker_submit_directory": "s3://own/code/sourcedir.tar.gz",
+            "max-iter": 200,
+        }
+        self._settings = {name: json.dumps(value) for name, value in code.items()}
+
+    def one(self) -> dict[str, float]:
+        """Raises RuntimeError when the job does not complete or leaves no model."""
+        name, begin, _ = train(self._sagemaker, "s3://own/train/", "s3://own/output", self._settings, image=IMAGE)
+        job = ended(self._sagemaker, name)
+        if job["TrainingJobStatus"] != "Completed":
+            raise RuntimeError(f"{name} is {job['TrainingJobStatus']}: {job.get('FailureReason')}")
+        self._s3.head_object(Bucket="own", Key=f"output/{name}/output/model.tar.gz")
+        return {"whole ms": (job["LastModifiedTime"].timestamp() - begin) * 1e3}
+
+
+def by_hand(python: Path, folder: Path) -> Callable[[], dict[str, float]]:
+    environment = os.environ | {"SM_CHANNEL_TRAIN": str(folder), "SM_MODEL_DIR": str(folder)}
+
+    def run() -> dict[str, float]:
+        begin = time.monotonic()
+        command = [python, SCRIPT, "--max-iter", "200"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+        taken = time.monotonic() - begin
+        (folder / "model.joblib").unlink()
+        return {"whole ms": taken * 1e3}
+
+    return run
+
+
+def building(folder: Path) -> dict[str, float]:
+    """Raises CalledProcessError."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        where = {"CLARY_HOME": f"{place}/home", "CLARY_IMAGES_HOME": f"{place}/images"}
+        command = [sys.executable, "-m", "clary.cli", "images", "build", ENVIRONMENT]
+        begin = time.monotonic()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=os.environ | where)
+        return {"build s": time.monotonic() - begin}
+
+
+def main() -> None:
+    options = arguments(ABOUT, rounds=7)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # without byte code every import compiles everything
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clary-bench-")))
+        (folder / "census.csv").write_bytes(table())
+        server = stack.enter_context(clary())
+        scripts = Scripts(server, (folder / "census.csv").read_bytes())
+        scripts.one()
+        contenders = {
+            "Clary": scripts.one,
+            "by hand": by_hand(image_python(server), folder),
+            "the environment": lambda: building(folder),
+        }
+        figures = take_turns(contenders, options.rounds)
+    report = Report("scripts", "Scripts of one's own", ABOUT, options.rounds, figures, where=WHERE)
+    more = figures["Clary"]["whole ms"].median - figures["by hand"]["whole ms"].median
+    report.bars = [
+        Bar("job with a script, beyond the script by hand", more, 100, "ms"),
+        Bar("environment built, packages in the cache", figures["the environment"]["build s"].median, 5, "s"),
+    ]
+    report.finish(options.keep)
+
+
+if __name__ == "__main__":
+    main()
