@@ -4,6 +4,7 @@ DATA ?=
 TESTS ?=
 SUITE ?=
 MIRRORS ?=
+WORKERS ?= 2
 export PYTHON
 BIN := .venvs/dev/bin
 
@@ -15,13 +16,13 @@ help:            ## this list
 demo: install sdk2  ## the census story on a throw-away server (DATA=folder with adult.data for the census figures)
 	@tools/demo.sh "$(DATA)"
 
-test: dev sdk2 awscli moto  ## lint, types, architecture and all but the long tests
+test: dev sdk2 awscli moto  ## lint, types, architecture and all but the long tests (WORKERS=processes)
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow" $(TESTS)
 
 test-all: dev sdk2 sdk3 awscli s3clients moto  ## every test
 	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(TESTS)
+	THOROUGH=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TESTS)
 
 acceptance: dev  ## suites that other projects wrote, held to tests/acceptance (MIRRORS=folder of git mirrors; SUITE=name)
 	@tools/environment.sh moto-suite locks/moto-suite.txt

@@ -13,11 +13,15 @@ import socket
 import subprocess
 from collections.abc import Iterator
 
+import pytest
+
 from clary.objects.remote.bucket import Bucket
 from clary.objects.remote.place import Place
 from whole_server import WholeServer, client_programs, wait_until, whole_server
 
 NAMES = ("clary", "moto", *(("yours",) if "OTHER_STORE_ENDPOINT" in os.environ else ()))
+# A second Clary is what every test of tests/api/s3/test_elsewhere.py has; here it is for thoroughness.
+SAMPLED = [pytest.param(name, marks=pytest.mark.slow) if name == "clary" else name for name in NAMES]
 _BUCKET = "elsewhere"
 
 

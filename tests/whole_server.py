@@ -26,7 +26,7 @@ from image_environment import scratch_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a developer's shell may hold and what no client of a test may see.
-_FOREIGN = ("CLARY_", "AWS_", "BOTOCORE_", "SAGEMAKER_")
+_FOREIGN = ("CLARY_", "AWS_", "BOTOCORE_", "SAGEMAKER_", "PYTHONDONTWRITEBYTECODE")  # the last: to start takes seconds
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "NO_PROXY", "no_proxy")
 
 Done = subprocess.CompletedProcess[str]
@@ -128,8 +128,7 @@ class WholeServer:
     def client_environment(self, name: str) -> dict[str, str]:
         """What a client program of .venvs/<name> sees before `clary run` points it here: a user's shell, usage reports
         switched off in the way that the SDK documents. Skips the test where `make <name>` was not run."""
-        # Without byte code an SDK takes seconds to import; roots that others named would stand before ours.
-        unwanted = ("CLARY_IMAGES_HOME", "PYTHONDONTWRITEBYTECODE", "SSL_CERT_FILE")
+        unwanted = ("CLARY_IMAGES_HOME", "SSL_CERT_FILE")  # roots that others named would stand before ours
         given = {name: value for name, value in self.environment.items() if name not in unwanted}
         options = self.home / "sdk.yaml"
         options.write_text(_SDK_OPTIONS)

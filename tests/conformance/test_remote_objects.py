@@ -23,11 +23,11 @@ from clary.objects.remote.place import Place
 from clary.objects.remote.store import RemoteStore
 from clary.objects.remote.writing import PART
 from clary.testing.objects_conformance import ObjectStoreConformance, put, whole
-from other_stores import NAMES, keys_below, other_store
+from other_stores import SAMPLED, keys_below, other_store
 from whole_server import wait_until
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=SAMPLED)
 def somewhere(request: pytest.FixtureRequest) -> Iterator[Place]:
     with other_store(request.param) as place:
         yield place

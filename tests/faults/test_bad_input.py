@@ -37,12 +37,12 @@ def reason(machine: Machine, name: str, **changes: Any) -> str:
     ("name", "data", "expected"),
     [
         ("word", b"1,2,3\n0,x,5\n", "rows.csv, line 2, column 2: 'x' is not a number"),
-        ("header", b"label,a,b\n1,2,3\n", "CSV data must have no header line"),
-        ("ragged", b"1,2,3\n0,2\n", "rows.csv, line 2 has 2 columns"),
-        ("binary", b"\xff\xfe1,2\n", "rows.csv is not UTF-8 text"),
-        ("one-column", b"1\n0\n", "has 1 column(s)"),
-        ("label", b"7,1,2\n0,1,2\n", "label must be in [0,1]"),
-        ("empty-file", b"", "No data in training channel path"),
+        pytest.param("header", b"label,a,b\n1,2,3\n", "CSV data must have no header line", marks=pytest.mark.slow),
+        pytest.param("ragged", b"1,2,3\n0,2\n", "rows.csv, line 2 has 2 columns", marks=pytest.mark.slow),
+        pytest.param("binary", b"\xff\xfe1,2\n", "rows.csv is not UTF-8 text", marks=pytest.mark.slow),
+        pytest.param("one-column", b"1\n0\n", "has 1 column(s)", marks=pytest.mark.slow),
+        pytest.param("label", b"7,1,2\n0,1,2\n", "label must be in [0,1]", marks=pytest.mark.slow),
+        pytest.param("empty-file", b"", "No data in training channel path", marks=pytest.mark.slow),
     ],
 )
 def test_unreadable_data(machine: Machine, name: str, data: bytes, expected: str) -> None:

@@ -27,7 +27,7 @@ def delete_role(machine: Machine, name: str) -> None:
     machine.aws("iam").delete_role(RoleName=name)
 
 
-@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("restarted", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_role_is_deleted_while_a_job_runs(machine: Machine, restarted: bool) -> None:
     """The job goes on until it needs the role: to upload its model."""
     name = f"roleless-{restarted:d}"

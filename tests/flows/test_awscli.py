@@ -41,7 +41,8 @@ def test_the_story(run_client: Callable[..., Done], tmp_path: Path) -> None:
     assert "NoSuchBucket" in done.stderr
 
 
-@pytest.mark.parametrize("way", [*(pytest.param(way, marks=pytest.mark.slow) for way in ("http", "https")), HOSTS])
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["http", "https", HOSTS])
 def test_folders_streams_and_signed_addresses(
     server: WholeServer, run_client: Callable[..., Done], tmp_path: Path, way: str
 ) -> None:

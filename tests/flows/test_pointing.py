@@ -65,10 +65,16 @@ def test_configure_with_endpoints_brings_the_sdks_home(server: WholeServer) -> N
             ["s3control", "list-access-points", "--account-id", "123456789012"],
             "s3control:ListAccessPoints is not built",
         ),
-        (["cloudwatch", "list-metrics"], "cloudwatch:ListMetrics is not built"),
-        (["sagemaker", "list-notebook-instances"], "sagemaker:ListNotebookInstances is not built"),
+        pytest.param(["cloudwatch", "list-metrics"], "cloudwatch:ListMetrics is not built", marks=pytest.mark.slow),
+        pytest.param(
+            ["sagemaker", "list-notebook-instances"],
+            "sagemaker:ListNotebookInstances is not built",
+            marks=pytest.mark.slow,
+        ),
         (["sqs", "list-queues"], "The service 'sqs' is not built"),
-        (["autoscaling", "describe-tags"], "The service 'autoscaling' is not built"),
+        pytest.param(
+            ["autoscaling", "describe-tags"], "The service 'autoscaling' is not built", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_what_is_not_built_says_so_at_every_address(

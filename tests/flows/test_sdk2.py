@@ -30,6 +30,7 @@ def test_the_story_with_its_live_log(run_client: Callable[..., Done]) -> None:
     assert {"fit took at most 45 s: True", "accuracy True", "left []"} <= set(said)
 
 
+@pytest.mark.slow
 def test_names_of_v1_without_logs_and_coming_back(run_client: Callable[..., Done]) -> None:
     said = lines(run_client("sdk2", "python", str(PROGRAMS / "sdk2_more.py")))
     assert {"attached True 5", "described Completed"} <= set(said)

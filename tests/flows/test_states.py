@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from clary.server import processes
 from flows import jobs
 from whole_server import WholeServer, wait_until
 
@@ -26,6 +31,18 @@ def test_a_job_whose_run_time_is_over(server: WholeServer) -> None:
     assert path == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "MaxRuntimeExceeded"]
 
 
+@contextmanager
+def nothing_launched(server: WholeServer) -> Iterator[None]:
+    """What is created meanwhile stays as it is."""
+    launcher = processes.recorded(server.settings.run / "launcher.pid")
+    assert launcher is not None
+    os.kill(launcher.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(launcher.pid, signal.SIGCONT)
+
+
 def test_an_endpoint_answers_while_and_only_while_it_serves(server: WholeServer) -> None:
     job = jobs.start(server)
     jobs.ended(server, job)
@@ -33,12 +50,13 @@ def test_an_endpoint_answers_while_and_only_while_it_serves(server: WholeServer)
     asked = {"EndpointName": f"E-{job}", "ContentType": "text/csv", "Body": "0.9,0.9"}
     absent = ("ValidationError", f"Endpoint E-{job} of account 123456789012 not found.")
     jobs.configure(server, job)
-    arn = sagemaker.create_endpoint(EndpointName=f"E-{job}", EndpointConfigName=job)["EndpointArn"]
-    assert refusal(runtime.invoke_endpoint, **asked) == absent
-    taken = ("ValidationException", f'Cannot create already existing endpoint "{arn}".')
-    assert refusal(sagemaker.create_endpoint, EndpointName=f"e-{job}", EndpointConfigName=job) == taken
-    busy = ("ValidationException", f'Cannot update in-progress endpoint "{arn}".')
-    assert refusal(sagemaker.delete_endpoint, EndpointName=f"E-{job}") == busy
+    with nothing_launched(server):
+        arn = sagemaker.create_endpoint(EndpointName=f"E-{job}", EndpointConfigName=job)["EndpointArn"]
+        assert refusal(runtime.invoke_endpoint, **asked) == absent
+        taken = ("ValidationException", f'Cannot create already existing endpoint "{arn}".')
+        assert refusal(sagemaker.create_endpoint, EndpointName=f"e-{job}", EndpointConfigName=job) == taken
+        busy = ("ValidationException", f'Cannot update in-progress endpoint "{arn}".')
+        assert refusal(sagemaker.delete_endpoint, EndpointName=f"E-{job}") == busy
 
     def status() -> str:
         return str(sagemaker.describe_endpoint(EndpointName=f"E-{job}")["EndpointStatus"])

@@ -14,6 +14,7 @@ from clary.wire.messages import BytesBody, Headers, Request
 from clary.wire.models import Models
 from clary.wire.router import Route, Router
 from clary.wire.stream import ChunkedReader
+from thorough import examples
 
 ROUTER = Router(Models())
 JSON = "application/x-amz-json-1.1"
@@ -86,7 +87,7 @@ def test_mutations(kind: str) -> None:
         parse(kind, bytes(data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(body=some.binary(max_size=200))
 @pytest.mark.parametrize("kind", ROUTES)
 def test_bytes(kind: str, body: bytes) -> None:
@@ -126,7 +127,7 @@ def test_hostile_documents_are_refused(kind: str, body: bytes) -> None:
     assert caught.value.status == 400
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     path=some.text(some.characters(min_codepoint=33, max_codepoint=255), max_size=60),
     scope=some.sampled_from(["s3", "sagemaker", "monitoring", ""]),
@@ -174,7 +175,7 @@ def test_broken_chunks_are_refused(body: bytes) -> None:
     assert caught.value.code in ("IncompleteBody", "InvalidRequest")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(some.binary(max_size=100))
 def test_any_chunks(body: bytes) -> None:
     try:

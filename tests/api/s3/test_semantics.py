@@ -14,6 +14,7 @@ from clary.errors import ServiceError
 from clary.services.s3 import reader
 from clary.services.s3.writing import SMALL
 from clary.wire.messages import BytesBody
+from thorough import examples
 
 
 class Objects(S3Machine):
@@ -112,5 +113,5 @@ class Objects(S3Machine):
 
 TestObjects = Objects.TestCase
 TestObjects.settings = settings(
-    max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(10), stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -12,6 +12,7 @@ from api.s3.machine import S3Machine, contents, keys
 from clary.errors import ServiceError
 from clary.services.s3.writing import SMALL
 from clary.wire.messages import BytesBody
+from thorough import examples
 
 Version = tuple[str, bytes | None]  # identifier; bytes, None for a delete marker
 
@@ -129,5 +130,5 @@ class Versions(S3Machine):
 
 TestVersions = Versions.TestCase
 TestVersions.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(15), stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )

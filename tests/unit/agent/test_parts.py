@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.agent.failures import ClientFailure
@@ -19,6 +19,7 @@ from clary.agent.spool import Spool
 from clary.agent.stage import Item, _below, layout, share
 from clary.contract.instance import Credentials, MetricDefinition, Phase
 from clary.contract.link import LogBatch, Report, decode
+from thorough import examples
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))), st.data())
@@ -65,6 +66,7 @@ def test_metrics_take_the_last_number_and_skip_the_rest() -> None:
         (r"v:\s([0-9.]+)", "v:"),
     ],
 )
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_the_text_that_a_regex_needs_is_in_all_it_matches(regex: str, text: str, data: st.DataObject) -> None:
     assert needed(regex) == text

@@ -266,6 +266,7 @@ def test_settings_of_older_versions_are_named_as_without_effect(bench: Workbench
     assert "WARNING] Hyperparameter sketch_eps has no effect in XGBoost" in ended.log
 
 
+@pytest.mark.slow
 def test_thirty_thousand_rows_of_a_hundred_columns_are_read_in_seconds(bench: Workbench) -> None:
     code = """
 import sys, time, numpy as np; from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -66,10 +67,11 @@ def test_keys_routes_and_connections_are_kept(edge: EdgeProcess, plane: Plane, m
     plane.endpoint("kept", server.path)
     runtime = client(edge)
     runtime.invoke_endpoint(EndpointName="kept", Body=b"1")
-    asked = len(plane.asked)
+    asked, begin = len(plane.asked), time.monotonic()
     for _ in range(20):
         runtime.invoke_endpoint(EndpointName="kept", Body=b"1")
-    assert len(plane.asked) - asked <= 4  # 20 calls may take a little over a second
+    # What is known is good for a second: the credential, the permit, the route. Without that it were 60.
+    assert len(plane.asked) - asked <= min(50, 4 + 3 * (time.monotonic() - begin))
     assert server.connections == 1
 
 

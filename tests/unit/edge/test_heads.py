@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clary.edge.heads import BadRequestError, parse
+from thorough import examples
 
 NAMES = st.sampled_from(
     [
@@ -59,7 +60,7 @@ class Reference:
         self.pairs.append((name.decode("latin-1"), value.decode("latin-1").strip(" \t")))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(STARTS, st.lists(st.tuples(LINES, ENDS), max_size=5), ENDS)
 def test_what_is_read_is_what_the_parser_reads(start: str, lines: list[tuple[str, str]], end: str) -> None:
     text = start + end + "".join(line + ending for line, ending in lines)

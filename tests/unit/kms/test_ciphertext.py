@@ -13,6 +13,7 @@ from clary.secrets import RootKey
 from clary.services.kms import ciphertext, material
 from clary.services.kms.specs import SPECS, SYMMETRIC
 from clary.store.records import Record
+from thorough import examples
 
 ROOT = RootKey(bytes(range(32)))
 ACCOUNT, KEY_ID = "123456789012", "1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -36,7 +37,7 @@ def test_what_is_encrypted_is_decrypted(plaintext: bytes, context: dict[str, str
     assert ciphertext.decrypt(ROOT, KEY, read, context) == plaintext
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=100), CONTEXTS, st.data())
 def test_one_changed_bit_is_refused(plaintext: bytes, context: dict[str, str], data: st.DataObject) -> None:
     blob = bytearray(ciphertext.encrypt(ROOT, KEY, plaintext, context))

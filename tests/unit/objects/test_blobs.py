@@ -16,6 +16,7 @@ from clary.objects import seen
 from clary.objects.blobs import AT_ONCE, BLOCK, BlobFile, Checksums, size_of
 from clary.objects.damage import Damage, Damaged, DamageList
 from clary.objects.seen import Seen, generation
+from thorough import examples
 
 NAME = "0123456789abcdef" * 2 + "c"
 SIZES = st.sampled_from([0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, AT_ONCE, AT_ONCE + 1, 9 * BLOCK + 77])
@@ -40,7 +41,7 @@ def whole(file: Path, at: int = 0, end: int | None = None) -> bytes:
         return data
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(size=SIZES, cut=st.data())
 def test_every_range_comes_back(tmp_path: Path, size: int, cut: st.DataObject) -> None:
     data = os.urandom(size)
@@ -50,7 +51,7 @@ def test_every_range_comes_back(tmp_path: Path, size: int, cut: st.DataObject) -
     assert whole(file, first, last) == data[first:last]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(size=SIZES, cut=st.data())
 def test_no_other_file_is_taken_for_it(tmp_path: Path, size: int, cut: st.DataObject) -> None:
     """Cut anywhere, lengthened, or one byte changed anywhere."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from clary.objects.damage import Damaged
 from clary.objects.encryption import FRAME, HEAD, TAG, Encryptor, decrypted, encrypted_size
+from thorough import examples
 
 KEY, CONTEXT = bytes(range(32)), b"blob 1"
 SIZES = [0, 1, FRAME - 1, FRAME, FRAME + 1, 3 * FRAME, 3 * FRAME + 5]
@@ -43,7 +44,7 @@ def test_what_is_written_is_read(size: int, pieces: int) -> None:
     assert content(64) not in data
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.sampled_from(SIZES), st.data())
 def test_every_range_is_read(size: int, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, size))
@@ -66,7 +67,7 @@ def test_a_range_reads_its_frames_alone() -> None:
     assert source.read_bytes == HEAD + FRAME + TAG
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.sampled_from([0, 1, FRAME, 2 * FRAME + 5]), st.data())
 def test_one_changed_bit_is_noticed(size: int, data: st.DataObject) -> None:
     file = bytearray(encrypted(content(size)))
