@@ -30,6 +30,7 @@ from clary.contract.link import Holder
 from clary.images import inside
 from clary.images.local import LocalImages
 from clary.objects.choice import object_store
+from clary.registry.pulling import ImageSource
 from clary.scheduler.loop import Loop
 from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
@@ -145,10 +146,10 @@ def build(settings: Settings) -> ControlPlane:
     credentials = _role_sessions(stores.records, root_key, clock)
     path, url = launches.agent_link(settings), settings.local_url
     link = AgentLink(Path(path), url, stores.records, stores.logs, credentials, clock, lambda _: wake())
-    images = LocalImages(settings, _LOG.info, wake)
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
     damages = Notices(settings, objects_index, clock)
     objects = object_store(settings, damages.of_blob)
+    images = LocalImages(settings, _LOG.info, wake, ImageSource(objects_index, objects, root_key, clock))
     platform = Platform(settings, clock, stores, objects, images, compute, woken, root_key)
 
     gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)

@@ -195,6 +195,11 @@ class Settings:
         return self.home / "objects"
 
     @property
+    def scratch(self) -> Path:
+        """Files of the server that nobody needs after it."""
+        return self.home / "scratch"
+
+    @property
     def registered_images(self) -> Path:
         """What accounts have put in the place of images (`clary.images.registered`)."""
         return self.home / "registered"

@@ -58,20 +58,20 @@ def ended(server: WholeServer, name: str) -> dict[str, Any]:
     return describe(server, name)
 
 
-def configure(server: WholeServer, job: str, role: str = ROLE) -> None:
+def configure(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE) -> None:
     """A model and an endpoint configuration of the job's name."""
     sagemaker = server.client("sagemaker")
     model = describe(server, job)["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
-        ModelName=job, ExecutionRoleArn=role, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": model}
+        ModelName=job, ExecutionRoleArn=role, PrimaryContainer={"Image": image, "ModelDataUrl": model}
     )
     variant = {"VariantName": "v", "ModelName": job, "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
     sagemaker.create_endpoint_config(EndpointConfigName=job, ProductionVariants=[variant])
 
 
-def deploy(server: WholeServer, job: str, role: str = ROLE) -> str:
+def deploy(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE) -> str:
     """The name of an endpoint in service with the job's model."""
-    configure(server, job, role)
+    configure(server, job, role, image)
     sagemaker = server.client("sagemaker")
     sagemaker.create_endpoint(EndpointName=job, EndpointConfigName=job)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from flows import jobs
+from flows.own_images import logged, start
 from whole_server import ROOT, WholeServer, wait_until
 
 EXAMPLE = ROOT / "examples" / "own_image"
@@ -63,22 +63,6 @@ def programs(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def start(server: WholeServer, image: str, **specification: Any) -> str:
-    name = f"own-{uuid.uuid4().hex[:8]}"
-    server.client("s3").create_bucket(Bucket=name)
-    server.client("sagemaker").create_training_job(
-        TrainingJobName=name,
-        RoleArn=jobs.ROLE,
-        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File", **specification},
-        HyperParameters={"epochs": "3"},
-        Environment={"GIVEN": "by the request"},
-        OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-        StoppingCondition={"MaxRuntimeInSeconds": 600},
-    )
-    return name
-
-
 def told(server: WholeServer, job: str) -> dict[str, Any]:
     """What the program told in a job that completes."""
     done = jobs.ended(server, job)
@@ -86,13 +70,6 @@ def told(server: WholeServer, job: str) -> dict[str, Any]:
     assert done["TrainingJobStatus"] == "Completed", (done.get("FailureReason"), lines)
     facts: dict[str, Any] = json.loads(lines[-1])
     return facts
-
-
-def logged(server: WholeServer, job: str) -> list[str]:
-    logs = server.client("logs")
-    (stream,) = logs.describe_log_streams(logGroupName=jobs.GROUP, logStreamNamePrefix=f"{job}/")["logStreams"]
-    found = logs.get_log_events(logGroupName=jobs.GROUP, logStreamName=stream["logStreamName"], startFromHead=True)
-    return [each["message"] for each in found["events"]]
 
 
 def test_the_example(server: WholeServer) -> None:

@@ -8,9 +8,9 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from clary.agent.failures import ClientFailure, InternalFailure
 from clary.sandbox import Confinement
@@ -37,11 +37,63 @@ class Request:
         return json.dumps(data, separators=(",", ":")).encode()
 
 
-class Cell:
-    """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when its init has said
-    something (then call `hear`). `status` is the job's exit status once it ended. The job waits at `gate`, a writing
-    end, until `release`. `handed` are the sockets that listen inside, as its confinement has them; `network` the
-    descriptors of its network, where that is shared."""
+class _Descriptor(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Cell(Protocol):
+    """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when there is something to
+    `hear`, after which `ended` and `status`, the job's exit status, may have changed. `handed` are the sockets that
+    listen inside, as its confinement has them; `network` the descriptors of its network, where that is shared.
+
+    `release` lets the job begin; `terminate` is SIGTERM to it; `kill` the end of every process in it, and `destroy`
+    where that does not help. `close` ends what still runs, and lets go of everything."""
+
+    @property
+    def control(self) -> _Descriptor: ...
+
+    stdout: int
+    stderr: int
+    status: int | None
+    ended: bool
+    handed: tuple[socket.socket, ...]
+    network: tuple[int, ...]
+
+    def hear(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def terminate(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def destroy(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Preparing(Protocol):
+    """A cell in the making, while the agent brings the inputs in. A context: what was not taken out of it is destroyed
+    at its end."""
+
+    def cell(self) -> Cell: ...
+
+    def __enter__(self) -> Preparing: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def let_go(sockets: Iterable[socket.socket]) -> None:
+    """Whoever accepts at one is woken."""
+    for each in sockets:
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
+class SandboxCell:
+    """A sandbox with an init (clary.sandbox.init), which speaks at `control`. The job waits at `gate`, a writing end,
+    until `release`."""
 
     def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control
@@ -106,17 +158,13 @@ class Cell:
         """Ends what still runs, by closing the socket that init watches."""
         self.control.close()
         self._shut_gate()
-        for each in self.handed:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # whoever accepts at it is woken
-            each.close()
+        let_go(self.handed)
         for descriptor in (self.stdout, self.stderr, *self.network):
             os.close(descriptor)
 
 
 class Preparation:
-    """A sandbox in the making, while the agent brings the inputs in: most of the time to a job's first line is the
-    kernel's, for forks, cgroups and mounts. A context: what was not taken out of it is destroyed at its end.
+    """Of a sandbox: most of the time to a job's first line is the kernel's, for forks, cgroups and mounts.
 
     fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
     raises when the instance is not wanted any more. join() gives the descriptors of the network of another sandbox,
@@ -141,7 +189,7 @@ class Preparation:
         self._join = join
         self._asked = None if join is not None else _ask(self._message, fork_server())
 
-    def cell(self) -> Cell:
+    def cell(self) -> SandboxCell:
         """The sandbox, once its init runs; the job in it waits to be released. Raises InternalFailure."""
         network = self._join() if self._join is not None else ()
         for attempt in range(_TRIES):
@@ -163,14 +211,14 @@ class Preparation:
             asked.close()
 
 
-def _ask(message: bytes, path: str, network: Sequence[int] = ()) -> Cell | None:
+def _ask(message: bytes, path: str, network: Sequence[int] = ()) -> SandboxCell | None:
     """None when no fork server took the request."""
     control, inits = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     stdout, out = os.pipe()
     stderr, err = os.pipe()
     opening, gate = os.pipe()
-    cell = Cell(control, stdout, stderr, gate)
+    cell = SandboxCell(control, stdout, stderr, gate)
     try:
         with inits, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
             connection.connect(path)
@@ -184,7 +232,7 @@ def _ask(message: bytes, path: str, network: Sequence[int] = ()) -> Cell | None:
     return cell
 
 
-def _is_made(cell: Cell) -> bool:
+def _is_made(cell: SandboxCell) -> bool:
     """Waits for init. False when the fork server died before anything ran: the control socket has no other end then."""
     cell.control.settimeout(_ANSWER)
     try:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clary.agent import failures
-from clary.agent.cell import Cell, Preparation, Request
+from clary.agent.cell import Cell, Preparation, Preparing, Request
+from clary.agent.container import ContainerPreparation
 from clary.agent.failures import InternalFailure
 from clary.agent.link import Link
 from clary.agent.meeting import First, Other, meeting
@@ -26,6 +27,7 @@ from clary.contract.instance import Credentials, ExitRecord, InstanceSpec, Phase
 from clary.contract.layout import Layout
 from clary.contract.link import Health, LogBatch
 from clary.sandbox import Isolation, IsolationError, Rung, choose, host_id
+from clary.sandbox.confinement import id_range
 from clary.sandbox.limits import Group
 
 _LITTLE = 1 << 20  # bytes free on a disk that counts as full
@@ -63,11 +65,18 @@ class Context:
 
     @property
     def rung(self) -> Rung:
-        """Raises InternalFailure when what is asked for cannot be had here."""
+        """Raises InternalFailure when what is asked for cannot be had here. A container has namespaces of its own."""
+        if self.spec.image.kind == "container":
+            return "namespaces"
         try:
             return choose(self.spec.isolation, self.isolation)
         except IsolationError as error:
             raise InternalFailure(str(error)) from error
+
+    @property
+    def identity(self) -> int:
+        """The host id that stands behind id 0 of the instance, where the server is root."""
+        return id_range(self.spec.id)[0] if self.spec.image.kind == "container" else host_id(self.spec.id)
 
     @functools.cached_property
     def reach(self) -> Reach | None:
@@ -124,14 +133,16 @@ class Context:
 
     def hint(self, status: int | None, group: Group) -> str:
         """What may have ended a job that does not say it itself; "" when nothing is known."""
-        if status == 128 + signal.SIGKILL and group.was_out_of_memory():
+        # of a container's cgroup nothing is left to ask when it has ended; who else would kill it is this agent
+        exceeded = group.was_out_of_memory() or (self.spec.image.kind == "container" and self.spec.memory)
+        if status == 128 + signal.SIGKILL and exceeded:
             return failures.OUT_OF_MEMORY
         return failures.NO_SPACE if shutil.disk_usage(self.folder.path).free < _LITTLE else ""
 
     def give(self, folder: Path) -> None:
         """Gives a folder with all that is in it to the job: its code may write there, as a container's root may."""
         if self.rung == "namespaces":
-            own([folder, *folder.rglob("*")], host_id(self.spec.id))
+            own([folder, *folder.rglob("*")], self.identity)
 
     def make_room(self) -> None:
         """Gives the disk back what this instance took of it: on a full one nothing could be reported."""
@@ -146,12 +157,15 @@ class Context:
             self.closing.callback(made.close)
         return made
 
-    def prepare(self, request: Request) -> Preparation:
-        """Has the sandbox made, side by side with what else is to be done before its job can begin."""
+    def prepare(self, request: Request) -> Preparing:
+        """Has the sandbox made, side by side with what else is to be done before its job can begin. A container is made
+        when it begins. Raises ClientFailure."""
+        if self.spec.image.kind == "container":
+            return ContainerPreparation(self.spec, self.folder, request)
         join = self.meeting.join if isinstance(self.meeting, Other) else None
         return Preparation(request, self._fork_server, self.pause, join)
 
-    def begin(self, preparation: Preparation) -> Cell:
+    def begin(self, preparation: Preparing) -> Cell:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
         write_durably(self.folder.started, str(time.time()))
         cell = preparation.cell()

@@ -12,7 +12,7 @@ from clary.agent.context import Context, own
 from clary.contract.folder import socket_folder, write_whole
 from clary.contract.instance import HostGroup, Image, InstanceSpec
 from clary.contract.layout import BASE_VARIABLE, Layout
-from clary.sandbox import Confinement, host_id
+from clary.sandbox import Confinement
 from clary.sandbox.limits import Group, make_group
 
 MODEL_SOCKET = "model.sock"
@@ -30,9 +30,12 @@ def make_tree(context: Context) -> None:
     for each in (*layout.inputs(), *layout.outputs()):
         each.mkdir(parents=True, exist_ok=True)
     context.folder.root.mkdir(exist_ok=True)
+    if context.spec.image.kind == "container":  # which may run as another user than its root
+        for each in (*layout.outputs(), layout.input):
+            each.chmod(0o777)
     if context.rung == "namespaces":
         writable = [layout.base, *layout.inputs(), *layout.outputs(), layout.output / "metrics"]
-        own(writable, host_id(context.spec.id))
+        own(writable, context.identity)
 
 
 def write_configs(spec: InstanceSpec, layout: Layout) -> None:
@@ -78,22 +81,25 @@ def environment(context: Context, confinement: Confinement, service: Mapping[str
     spec, reach = context.spec, context.reach
     found = dict(_NO_INDEX) if confinement.rung == "namespaces" else {}
     found |= reach.pointing if reach is not None else {}
-    programs = [confinement.inside_programs] if confinement.programs else []
-    ours = {
-        "PATH": ":".join([*programs, f"{context.environment}/bin", "/usr/local/bin:/usr/bin:/bin"]),
-        "HOME": "/tmp",
-        "LANG": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-        "AWS_REGION": spec.region,
-        "AWS_DEFAULT_REGION": spec.region,
-        **_meaning(spec.image),
-        **service,
-    }
+    ours = {"AWS_REGION": spec.region, "AWS_DEFAULT_REGION": spec.region, **service}
+    if spec.image.kind != "container":  # whose image has its own
+        ours |= _surroundings(context, confinement)
     if reach is not None:
         ours |= reach.credentials
     if confinement.rung == "plain":
         ours[BASE_VARIABLE] = confinement.inside_base
     return {**found, **spec.environment, **ours}
+
+
+def _surroundings(context: Context, confinement: Confinement) -> dict[str, str]:
+    programs = [confinement.inside_programs] if confinement.programs else []
+    return {
+        "PATH": ":".join([*programs, f"{context.environment}/bin", "/usr/local/bin:/usr/bin:/bin"]),
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+        **_meaning(context.spec.image),
+    }
 
 
 def _meaning(image: Image) -> dict[str, str]:
@@ -111,7 +117,7 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
         root=str(folder.root),
         hostname=spec.host,
         hosts=spec.hosts,
-        identity=host_id(spec.id),
+        identity=context.identity,
         readonly=tuple(readonly),
         shown=_shown(context),
         sockets=sockets,
@@ -127,6 +133,8 @@ def confinement(context: Context, group: Group, readonly: Sequence[str] = (), so
 
 def _shown(context: Context) -> tuple[str, ...]:
     """The environments, their base Python (lazy imports need both where they were) and the inside tree."""
+    if context.spec.image.kind == "container":
+        return ()
     prefix = context.spec.image.environment
     base = _base_python(Path(prefix))
     paths = (prefix, context.environment, base, os.path.realpath(base), context.inside)
@@ -150,7 +158,7 @@ def make_socket_folder(context: Context) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / MODEL_SOCKET).unlink(missing_ok=True)
     if context.rung == "namespaces":
-        own([folder], host_id(context.spec.id))
+        own([folder], context.identity)
     return folder
 
 
@@ -160,7 +168,9 @@ def make_limits(context: Context) -> Group:
     spec = context.spec
     if spec.image.note:
         context.say(f"Clary: {spec.image.note}")
-    group = make_group(str(host_id(spec.id)), spec.memory)
+    if spec.image.kind == "container":  # its engine makes one, from the words that it is given
+        return Group((), limits_memory=True, limits_processes=True)
+    group = make_group(str(context.identity), spec.memory)
     write_whole(context.folder.groups, "".join(f"{each}\n" for each in group.paths))
     if context.rung == "plain":
         context.say(

@@ -59,6 +59,8 @@ def _source(context: Context) -> str:
 def stage_driven(context: Context) -> None:
     """For a command of the request's, once the channels are in place: they may hold code, with the SDK's own way to run
     it. Raises as `stage` does."""
+    if context.spec.image.kind == "container":  # what it has is its own business
+        return
     found = drivers.requirements(context.spec, context.layout, context.folder.scratch)
     if found is not None:
         install(context, *found)

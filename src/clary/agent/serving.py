@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from clary.agent import command, failures, furnish, script
-from clary.agent.cell import Preparation, Request
+from clary.agent.cell import Preparing, Request
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure
 from clary.agent.lines import MetricScraper
@@ -20,9 +20,10 @@ from clary.agent.watch import End, LogShipper, Watch
 from clary.contract.instance import ExitRecord
 from clary.contract.link import Health
 from clary.contract.sockets import reached
+from clary.sandbox import Confinement
 from clary.sandbox.limits import Group
 
-_ENTRIES = {"builtin": "serving", "framework": "script-serving", "folder": "command-serving"}
+_ENTRIES = {"builtin": "serving", "framework": "script-serving", "folder": "command-serving", "container": ""}
 _GRACE = 30.0  # seconds between SIGTERM and SIGKILL
 _PING_TIMEOUT = 2.0  # seconds for the whole answer's first line
 _PING = b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -88,17 +89,22 @@ def _request(context: Context, group: Group, sockets: Path) -> Request:
         raise ClientFailure(
             "EnableNetworkIsolation was asked for, but this machine cannot isolate (see `clary doctor`)."
         )
+    return Request(_ENTRIES[context.spec.image.kind], confinement, _environment(context, confinement))
+
+
+def _environment(context: Context, confinement: Confinement) -> dict[str, str]:
+    if context.spec.image.kind == "container":
+        return furnish.environment(context, confinement, {})
     service = {
         furnish.MODEL_SOCKET_VARIABLE: f"{confinement.inside_sockets}/{furnish.MODEL_SOCKET}",
         furnish.IMAGE_TAG_VARIABLE: context.spec.image.tag,
     }
-    entry = _ENTRIES[context.spec.image.kind]
     if context.spec.image.kind == "folder":
         service |= command.variables(command.of_serving(context.spec, confinement), confinement)
-    return Request(entry, confinement, furnish.environment(context, confinement, service))
+    return furnish.environment(context, confinement, service)
 
 
-def _serve(context: Context, preparation: Preparation, model_socket: Path) -> tuple[End, int | None]:
+def _serve(context: Context, preparation: Preparing, model_socket: Path) -> tuple[End, int | None]:
     cell = context.begin(preparation)
     context.phase("Serving", "The model server is starting")
     pinger = Pinger(context, model_socket)

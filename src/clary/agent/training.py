@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from clary.agent import command, failures, furnish, script, together
-from clary.agent.cell import Preparation, Request
+from clary.agent.cell import Preparing, Request
 from clary.agent.collect import Collector
 from clary.agent.context import Context
 from clary.agent.failures import ClientFailure, InternalFailure
@@ -88,7 +88,7 @@ def _request(context: Context, group: Group) -> Request:
         )
     service = {"TRAINING_JOB_NAME": spec.job_name, "TRAINING_JOB_ARN": spec.job_arn}
     entry = "training" if spec.image.kind == "builtin" else "script"
-    if spec.entrypoint or spec.image.kind == "folder":
+    if spec.image.kind == "folder" or (spec.entrypoint and spec.image.kind != "container"):
         entry = "command"
         service |= command.variables(command.of_training(spec, confinement), confinement)
     return Request(entry, confinement, furnish.environment(context, confinement, service))
@@ -106,7 +106,7 @@ def _stage(context: Context, s3: S3) -> None:
     furnish.write_configs(spec, context.layout)
 
 
-def _train(context: Context, preparation: Preparation, result: _Result) -> End:
+def _train(context: Context, preparation: Preparing, result: _Result) -> End:
     spec = context.spec
     scraper = MetricScraper(spec.metrics)
     cell = context.begin(preparation)

@@ -17,6 +17,7 @@ from clary.cli import isolation, printing
 from clary.cli.server import find, settings_of
 from clary.config import Settings
 from clary.objects.damage import DamageList
+from clary.sandbox import engine
 
 _LITTLE = 5 * 1024**3  # bytes; an environment takes up to 2 GB, models and data come on top
 
@@ -52,6 +53,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _uv()
     yield from _isolation(settings)
+    yield _containers()
     yield _cores()
     yield _disk("home", settings.home)
     yield _disk("images", settings.images_home)
@@ -85,6 +87,11 @@ def _isolation(settings: Settings) -> Iterator[Finding]:
         yield Finding("isolation", "note", isolation.UNASKED)
     for fact in chosen.found.facts:
         yield Finding(fact.name, "ok" if fact.holds else "note", fact.words)
+
+
+def _containers() -> Finding:
+    fact = engine.look()
+    return Finding(fact.name, "ok" if fact.holds else "note", fact.words)
 
 
 def _cores() -> Finding:

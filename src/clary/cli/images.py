@@ -13,10 +13,11 @@ from clary.cli import layers, printing
 from clary.cli.failure import Failure
 from clary.cli.server import settings_of
 from clary.config import Settings
-from clary.images import catalogue, environments, registered, shelf
-from clary.images.base import ImageBuildFailed, ImageNotOffered
+from clary.images import catalogue, containers, environments, registered, shelf
+from clary.images.base import ImageBuildFailed, ImageNotOffered, ImageUnknown
 from clary.images.installer import Report
 from clary.images.registered import CannotRegister, Registration, Registry
+from clary.sandbox.engine import EngineError, NoEngine
 
 _MIB = 1024**2
 _USUAL = "scikit-learn"  # the environment of a folder that names no other
@@ -26,7 +27,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 def command(given: argparse.Namespace) -> int:
     try:
         return _ACTIONS[given.action](given, settings_of(given))
-    except (ImageBuildFailed, ImageNotOffered, CannotRegister, shelf.InUse) as error:
+    except (ImageBuildFailed, ImageNotOffered, CannotRegister, shelf.InUse, NoEngine, EngineError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{error.filename or 'The images'}: {error.strerror or error}.") from error
@@ -87,12 +88,21 @@ def _state(kept: shelf.Kept) -> str:
 
 
 def _pull(given: argparse.Namespace, settings: Settings) -> int:
-    """What each URI means to a job without a script; a framework's image means its framework either way."""
-    meanings = {uri: catalogue.find(uri) for uri in given.names}
+    """What each URI means to a job without a script; a framework's image means its framework either way. What no image
+    of AWS's has is the container engine's to fetch."""
+    meanings, others = {}, []
+    for uri in given.names:
+        try:
+            meanings[uri] = catalogue.find(uri)
+        except ImageUnknown:
+            others.append(uri)
     built = _made(given, settings, list(dict.fromkeys(each.lock for each in meanings.values())))
+    fetched = {uri: containers.pull(uri) for uri in others}
     facts = [{"uri": uri, "name": each.lock, "note": each.note} for uri, each in meanings.items()]
     notes = [each.note for each in meanings.values() if each.note]
-    printing.answer(given.json, {"images": facts, "environments": built}, "\n".join([_told(built), *notes]))
+    notes += [f"{uri} is in the container engine" for uri in fetched]
+    told = {"images": facts, "environments": built, "containers": fetched}
+    printing.answer(given.json, told, "\n".join(filter(None, [_told(built), *notes])))
     return 0
 
 

@@ -15,9 +15,10 @@ from clary.compute import rows
 from clary.compute.base import Observation
 from clary.compute.link import AgentLink
 from clary.config import Settings
-from clary.contract.folder import InstanceFolder, is_held, socket_folder, write_whole
+from clary.contract.folder import InstanceFolder, container_name, is_held, socket_folder, write_whole
 from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.contract.launch import Launch, LauncherAway, ask
+from clary.sandbox import engine
 from clary.store.engine import Database
 
 _LEAVING = 2.0  # seconds for the processes of a killed agent's sandbox to end
@@ -101,6 +102,8 @@ class LocalCompute:
         if row is not None:
             shutil.rmtree(socket_folder(row.spec.link, instance), ignore_errors=True)
         folder = self._folder(instance)
+        if row is not None and row.spec.image.kind == "container":
+            _remove_container(row.spec.id, folder)
         _remove_groups(folder.groups)
         remove_tree(folder.path)
         self._records.write(lambda connection: rows.remove(connection, instance))
@@ -110,6 +113,13 @@ class LocalCompute:
 
     def _folder(self, instance: str) -> InstanceFolder:
         return InstanceFolder(self._settings.instances / instance)
+
+
+def _remove_container(instance: str, folder: InstanceFolder) -> None:
+    """Its engine or its guard has done this, unless both were killed with the agent. Raises EngineError."""
+    if folder.container.exists():
+        engine.find().remove(container_name(instance))
+        folder.container.unlink()
 
 
 def _remove_groups(listing: Path) -> None:

@@ -68,6 +68,11 @@ class InstanceFolder:
         """The cgroup folders of the instance, one a line: what outlives an agent that was killed."""
         return self.path / "groups"
 
+    @property
+    def container(self) -> Path:
+        """There for as long as there may be a container of the instance."""
+        return self.path / "container"
+
     def has_started(self) -> bool:
         return self.started.exists()
 
@@ -81,6 +86,11 @@ def socket_folder(link: str, instance: str) -> Path:
 def jobs_socket(link: str) -> Path:
     """Where the server's edges take what jobs send: beside the agent link."""
     return Path(link).parent / JOBS_SOCKET
+
+
+def container_name(instance: str) -> str:
+    """Of an instance's container, among all of the machine's container engine."""
+    return f"clary-{instance}"
 
 
 def write_durably(path: Path, text: str) -> None:

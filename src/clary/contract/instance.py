@@ -19,15 +19,17 @@ class Image:
     """A resolved image, run by a fork server of `environment` (a folder, a virtual environment with a `bin/python`).
     kind "builtin": `algorithm` is a built-in one, whose libraries the environment has. kind "framework": a script of
     the user's runs in the environment of the framework that `algorithm` names. kind "folder": the programs `train` and
-    `serve` of the folder `programs`, which stands for the image; `algorithm` is the name of the environment. `note` is
-    for the log: what runs instead of the version that the URI names."""
+    `serve` of the folder `programs`, which stands for the image; `algorithm` is the name of the environment. kind
+    "container": the image itself, which the machine's container engine has under the name `container`. `note` is for
+    the log: what runs instead of the version that the URI names."""
 
-    kind: Literal["builtin", "framework", "folder"]
+    kind: Literal["builtin", "framework", "folder", "container"]
     uri: str
     algorithm: str
     environment: str
     note: str = ""
     programs: str = ""
+    container: str = ""
 
     @property
     def tag(self) -> str:

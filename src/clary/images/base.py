@@ -15,6 +15,10 @@ class ImageNotOffered(ServiceError):
         super().__init__("ValidationException", message)
 
 
+class ImageUnknown(ImageNotOffered):
+    """Nothing here has the name, and none of AWS's images has: it may be one of the container engine's."""
+
+
 class ImageBuildFailed(Exception):
     """The environment could not be built (no package source, no disk); the message says what to do."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clary.algorithms import registry
 from clary.algorithms.declaration import AlgorithmSpec
 from clary.images import families
-from clary.images.base import ImageNotOffered
+from clary.images.base import ImageNotOffered, ImageUnknown
 from clary.images.frameworks import FRAMEWORKS, Framework, nearest
 
 _URI = re.compile(
@@ -19,7 +19,8 @@ _URI = re.compile(
 
 
 _REGISTER = (
-    "With `clary images register URI FOLDER` a folder that holds the programs `train` and `serve` stands for an image."
+    "With `clary images register URI FOLDER` a folder that holds the programs `train` and `serve` stands for an image; "
+    "where podman is there, `clary images pull URI` fetches one, and those of your repositories are found."
 )
 
 
@@ -49,7 +50,7 @@ def parse(uri: str) -> Reference:
     if match is None:
         raise ImageNotOffered(f"'{uri}' is not a valid image URI.")
     if match["digest"]:
-        raise ImageNotOffered(f"Image '{uri}' is named by digest; name it by tag. {_offered()}")
+        raise ImageUnknown(f"Image '{uri}' is named by digest; name it by tag. {_offered()}")
     return Reference(uri, match["repository"], match["tag"] or "latest")
 
 
@@ -69,7 +70,7 @@ def find(uri: str, script: bool = False) -> Meaning:
         return _framework(reference, frameworks)
     if family:
         raise ImageNotOffered(f"Image '{uri}' is {family.about}: {family.instead}. {_offered()}")
-    raise ImageNotOffered(f"Image '{uri}' is not known to Clary. {_REGISTER} {_offered()}")
+    raise ImageUnknown(f"Image '{uri}' is not known to Clary. {_REGISTER} {_offered()}")
 
 
 def _algorithm(reference: Reference) -> AlgorithmSpec | None:

@@ -13,43 +13,62 @@ from typing import Literal
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images import catalogue, environments, installer, registered
-from clary.images.base import ImageBuildFailed
+from clary.images.base import ImageBuildFailed, ImageUnknown
+from clary.images.containers import Containers
+from clary.registry.pulling import ImageSource
 
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
 
 
 class LocalImages:
     """Implements images.base.Images. `report` gets progress lines of builds; `built` is called after a build that
-    `prepare` began has ended, either way."""
+    `prepare` began has ended, either way. `source` has the images of accounts' own repositories."""
 
     def __init__(
         self,
         settings: Settings,
         report: installer.Report = lambda line: None,
         built: Callable[[], None] = lambda: None,
+        source: ImageSource | None = None,
     ) -> None:
         self._settings = settings
         self._place = functools.cache(functools.partial(environments.path, settings))  # changes with the program only
         self._registry = registered.Registry(settings)
+        self._containers = Containers(settings, source)
         self._report = report
         self._built = built
         self._mutex = threading.Lock()
         self._building: set[str] = set()
-        self._failed: dict[str, tuple[float, str]] = {}  # environment -> when (monotonic) and why
+        self._failed: dict[str, tuple[float, str]] = {}  # what was to be built -> when (monotonic) and why
 
     def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
-        registered = self._registry.find(account, uri) if account else None
-        if registered is not None:
-            return registered.image(self._settings)
-        meaning = catalogue.find(uri, script)
+        own = self._of_account(uri, account) if account else None
+        if own is not None:
+            return own
+        try:
+            meaning = catalogue.find(uri, script)
+        except ImageUnknown:
+            found = self._containers.of_engine(uri)
+            if found is None:
+                raise
+            return found
         kind: Literal["builtin", "framework"] = "framework" if meaning.framework else "builtin"
         return Image(kind, uri, meaning.name, str(self._place(meaning.lock)), meaning.note)
 
+    def _of_account(self, uri: str, account: str) -> Image | None:
+        made = self._registry.find(account, uri)
+        return made.image(self._settings) if made else self._containers.of_repository(uri, account)
+
     def ready(self, image: Image) -> bool:
+        if image.kind == "container":
+            return self._containers.ready(image)
         return environments.ready(image.environment)
 
     def build(self, image: Image) -> None:
-        """Returns when the environment is there. Raises ImageBuildFailed."""
+        """Returns when the environment, or the container's image, is there. Raises ImageBuildFailed."""
+        if image.kind == "container":
+            self._containers.bring(image, self._report)
+            return
         name = environments.name_of(Path(image.environment))
         if image.kind == "folder":
             registered.build(self._settings, name, Path(image.programs), self._report)
@@ -60,12 +79,12 @@ class LocalImages:
         if self.ready(image):
             return True
         with self._mutex:
-            if image.environment in self._building:
+            if _key(image) in self._building:
                 return False
-            at, why = self._failed.get(image.environment, (-math.inf, ""))
+            at, why = self._failed.get(_key(image), (-math.inf, ""))
             if time.monotonic() - at < _FAILURE_STANDS:
                 raise ImageBuildFailed(why)
-            self._building.add(image.environment)
+            self._building.add(_key(image))
         threading.Thread(target=self._build, args=(image,), name="image-build", daemon=True).start()
         return False
 
@@ -79,7 +98,12 @@ class LocalImages:
             why = f"The image environment could not be built: {error}"
         finally:
             with self._mutex:
-                self._building.discard(image.environment)
+                self._building.discard(_key(image))
                 if why:
-                    self._failed[image.environment] = (time.monotonic(), why)
+                    self._failed[_key(image)] = (time.monotonic(), why)
             self._built()
+
+
+def _key(image: Image) -> str:
+    """What is built for it."""
+    return image.container or image.environment

@@ -17,13 +17,25 @@ INSIDE_PROGRAMS = "/opt/program"  # where AWS's examples of images have them
 # Above the ranges of distributions and containers, below 2**31: one id per instance, taken from its name.
 _FIRST_ID = 1_879_048_192
 _IDS = 1 << 27
+# Below those: what containers have.
+_FIRST_OF_RANGES, _RANGES, _RANGE = 1 << 30, 12_000, 1 << 16
 
 
 def host_id(instance: str) -> int:
     """The unprivileged host id that stands behind an instance when the server runs as root."""
+    return _FIRST_ID + _number(instance) % _IDS
+
+
+def id_range(instance: str) -> tuple[int, int]:
+    """(first, count) of the unprivileged host ids that stand behind the ids of a container, 0 and up. Two instances may
+    have the same; each sees nothing of the other."""
+    return _FIRST_OF_RANGES + _number(instance) % _RANGES * _RANGE, _RANGE
+
+
+def _number(instance: str) -> int:
     import hashlib
 
-    return _FIRST_ID + int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8], "big") % _IDS
+    return int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8], "big")
 
 
 @dataclass(frozen=True)

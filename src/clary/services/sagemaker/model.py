@@ -67,7 +67,7 @@ def _check_container(call: Call, given: Document) -> None:
         raise validation("Image must be given for the container.")
     image = launches.image(call.platform.images, call.account, given["Image"], given.get("Environment", {}))
     if not given.get("ModelDataUrl"):
-        if image.kind == "folder":  # it may have its model in itself
+        if image.kind in ("folder", "container"):  # it may have its model in itself
             return
         raise validation("ModelDataUrl must be given: the archive of a trained model.")
     if not checks.s3_uri(given["ModelDataUrl"], "modelDataUrl").endswith(".tar.gz"):

@@ -1,0 +1,149 @@
+"""Container images: those of an account's own repositories, and those that the machine's engine has.
+
+An image of a repository is given to the engine under a name of its account's, which holds its digest: what a job runs
+is what the tag stood for when it was launched, and no other account's URI means it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from clary.config import Settings
+from clary.contract.instance import Image
+from clary.images.base import ImageBuildFailed, ImageNotOffered
+from clary.registry import manifests, names
+from clary.registry.names import Reference
+from clary.registry.pulling import ImageSource, Manifest, NoSuchImage
+from clary.sandbox import engine
+from clary.sandbox.engine import EngineError, NoEngine
+
+_OURS = "localhost/clary/"  # what the names begin with under which the engine has images of repositories
+_STANDS = 30.0  # seconds for which an image that was in the engine counts as there
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_DIR_VERSION = "Directory Transport Version: 1.1\n"
+
+
+class Containers:
+    """`source` reads the repositories' images, where there are any (of a server)."""
+
+    def __init__(self, settings: Settings, source: ImageSource | None = None) -> None:
+        self._settings = settings
+        self._source = source
+        self._mutex = threading.Lock()
+        self._seen: dict[str, float] = {}  # name in the engine -> until when it counts as there (monotonic)
+
+    def of_repository(self, uri: str, account: str) -> Image | None:
+        """None where no repository of the account has such an image. Raises ImageNotOffered without an engine."""
+        reference = self._reference(uri, account)
+        if reference is None or self._source is None:
+            return None
+        try:
+            manifest = self._source.manifest(reference)
+        except NoSuchImage:
+            return None
+        _require_engine(uri)
+        place = reference.place
+        name = f"{_OURS}{place.account}/{place.region}/{place.repository}:{manifest.digest.replace(':', '-')}"
+        return Image("container", uri, "", "", container=name)
+
+    def of_engine(self, uri: str) -> Image | None:
+        """None where the engine has no image of that name, or there is no engine. Asks the engine: a tenth of a
+        second."""
+        try:
+            found = json.loads(engine.find().ask("image", "inspect", uri))
+        except (NoEngine, EngineError, ValueError):
+            return None
+        wanted = {uri if _has_tag(uri) else f"{uri}:latest"}
+        wanted |= {f"{host}/{each}" for host in ("localhost", "docker.io", "docker.io/library") for each in wanted}
+        tags = {tag for each in found for tag in (*(each.get("RepoTags") or ()), *(each.get("RepoDigests") or ()))}
+        named = sorted(tag for tag in wanted & tags if not tag.startswith(_OURS))
+        return Image("container", uri, "", "", container=named[0]) if named else None
+
+    def ready(self, image: Image) -> bool:
+        with self._mutex:
+            if self._seen.get(image.container, 0.0) > time.monotonic():
+                return True
+        try:
+            engine.find().ask("image", "exists", image.container)
+        except (NoEngine, EngineError):
+            return False
+        with self._mutex:
+            self._seen[image.container] = time.monotonic() + _STANDS
+        return True
+
+    def bring(self, image: Image, report: Callable[[str], None]) -> None:
+        """Gives the image to the engine, if it is one of a repository. Raises ImageBuildFailed."""
+        if self.ready(image):
+            return
+        account = image.container.removeprefix(_OURS).partition("/")[0]
+        reference = self._reference(image.uri, account)
+        if self._source is None or reference is None or not image.container.startswith(_OURS):
+            raise ImageBuildFailed(f"The container engine has no image {image.uri} any more.")
+        digest = image.container.rpartition(":")[2].replace("-", ":", 1)
+        report(f"Bringing {image.uri} to the container engine")
+        try:
+            runs = engine.find()
+            self._settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix="image-", dir=self._settings.scratch) as folder:
+                self._lay_out(self._source, reference._replace(reference=digest), Path(folder))
+                identity = runs.fetch("pull", "--quiet", f"dir:{folder}").split()[-1]
+            runs.ask("tag", identity, image.container)
+        except (NoEngine, EngineError, NoSuchImage, OSError) as error:
+            raise ImageBuildFailed(f"The image {image.uri} could not be given to the engine: {error}") from error
+
+    def _lay_out(self, source: ImageSource, reference: Reference, folder: Path) -> None:
+        """Into the plainest form that the engine reads: files in a folder, by their digests."""
+        manifest = _of_this_machine(source, reference)
+        (folder / "version").write_text(_DIR_VERSION)
+        (folder / "manifest.json").write_bytes(manifest.data)
+        for digest in sorted(manifests.parse(manifest.data, manifest.media_type).layers):
+            with (folder / digest.partition(":")[2]).open("wb") as file:
+                for piece in source.layer(reference, digest)[1]:
+                    file.write(piece)
+
+    def _reference(self, uri: str, account: str) -> Reference | None:
+        """None for what names no repository of the account."""
+        port = self._settings.port
+        hosts = frozenset(f"{host}:{port}" for host in ("127.0.0.1", "localhost", self._settings.host))
+        found = names.read(uri, account, self._settings.region, hosts)
+        return found if found is not None and found.place.account == account else None
+
+
+def pull(uri: str) -> str:
+    """Has the engine fetch an image from where it is; its name there. Raises NoEngine, EngineError."""
+    return engine.find().fetch("pull", "--quiet", uri).strip()
+
+
+def _of_this_machine(source: ImageSource, reference: Reference) -> Manifest:
+    """The image itself, or of an index the one for this kind of machine. Raises NoSuchImage."""
+    manifest = source.manifest(reference)
+    if manifest.media_type not in manifests.INDEXES:
+        return manifest
+    choices: list[dict[str, Any]] = json.loads(manifest.data)["manifests"]
+    wanted = _MACHINES.get(platform.machine(), platform.machine())
+    for each in choices:
+        given = each.get("platform") or {}
+        if given.get("os", "linux") == "linux" and given.get("architecture", wanted) == wanted:
+            return source.manifest(reference._replace(reference=each["digest"]))
+    raise NoSuchImage(f"{reference.place.repository} has no image for linux on {wanted}")
+
+
+def _require_engine(uri: str) -> None:
+    try:
+        engine.find()
+    except NoEngine as error:
+        raise ImageNotOffered(
+            f"Image '{uri}' is a container image. {error} Or let a folder with its programs `train` and `serve` stand "
+            "for it: clary images register URI FOLDER."
+        ) from error
+
+
+def _has_tag(uri: str) -> bool:
+    return ":" in uri.rpartition("/")[2] or "@" in uri

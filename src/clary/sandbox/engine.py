@@ -1,0 +1,113 @@
+"""The container engine of this machine: found by looking, asked on its command line. Standard library only.
+
+It is podman. Docker gives a container no network namespace that was made beforehand, in which a job's listening sockets
+have to be before it begins.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clary.sandbox.probe import Fact
+
+INSTALL = "Install podman (apt-get install podman, dnf install podman) and run Clary as root"
+_PATIENCE = 60.0  # seconds for an answer of the engine
+_LONGEST_TRANSFER = 3600.0  # seconds
+_MOST_FILES, _MOST_PROCESSES = 1_048_576, 16_384
+
+
+class NoEngine(Exception):
+    """No container can run here; the message says why and what to do."""
+
+
+class EngineError(Exception):
+    """The engine could not do what it was asked; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`command` begins every call: the program, with what this machine needs to be said."""
+
+    command: tuple[str, ...]
+
+    def ask(self, *words: str, patience: float = _PATIENCE) -> str:
+        """What it prints. Raises EngineError."""
+        command = [*self.command, *words]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise EngineError(f"{self.command[0]} {words[0]}: {error}") from error
+        if done.returncode:
+            raise EngineError(_last_line(done.stderr) or f"{self.command[0]} {words[0]} ended with {done.returncode}")
+        return done.stdout
+
+    def fetch(self, *words: str) -> str:
+        """As `ask`, for what may take long."""
+        return self.ask(*words, patience=_LONGEST_TRANSFER)
+
+    def remove(self, container: str) -> None:
+        """Ends the container, if it runs, and deletes it, if it is there. Raises EngineError."""
+        self.ask(*removal(container))
+
+
+def find() -> Engine:
+    """Raises NoEngine. Quick: nothing is run."""
+    program = shutil.which("podman")
+    if program is None:
+        other = shutil.which("docker")
+        about = f"; {other} is there, but Clary runs containers by podman only" if other else ""
+        raise NoEngine(f"No container engine was found{about}. {INSTALL}.")
+    if os.geteuid() != 0:
+        raise NoEngine(
+            f"{program} is there, but containers are run only where Clary runs as root: each has a range of user ids "
+            "and a network namespace of its own, which are made outside of it."
+        )
+    return Engine((program, *_options()))
+
+
+def look() -> Fact:
+    """What `clary doctor` says. Asks the engine whether it works."""
+    try:
+        engine = find()
+        said = engine.ask("info", "--format", "{{.Version.Version}} with {{.Host.OCIRuntime.Name}}")
+    except (NoEngine, EngineError) as error:
+        instead = "Folders stand for images without one: clary images register."
+        return Fact("containers", False, f"{str(error).removesuffix('.')}. {instead}")
+    return Fact("containers", True, f"Container images run by {engine.command[0]} {said.strip()}.")
+
+
+def removal(container: str) -> list[str]:
+    """Words that end and delete a container, if it is there."""
+    return ["rm", "--force", "--time", "0", "--ignore", container]
+
+
+def limits() -> list[str]:
+    """Words for `run`: engines raise these limits by themselves, which not every root may."""
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], _MOST_FILES)
+    most = resource.getrlimit(resource.RLIMIT_NPROC)[1]
+    processes = _MOST_PROCESSES if most == resource.RLIM_INFINITY else min(most, _MOST_PROCESSES)
+    return ["--ulimit", f"nofile={files}:{files}", "--ulimit", f"nproc={processes}:{processes}"]
+
+
+def _options() -> Sequence[str]:
+    """Without systemd there is nobody to ask for cgroups, nor a journal; and where cgroups are of version 1, crun (the
+    usual runtime) does not run and runc does."""
+    found: list[str] = []
+    if not Path("/run/systemd/system").is_dir():
+        found += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists() and shutil.which("runc"):
+        found += ["--runtime", "runc"]
+    return found
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ") if lines else ""

@@ -1,0 +1,40 @@
+"""Training jobs with images of one's own, by boto3."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from flows import jobs
+from whole_server import WholeServer
+
+
+def start(server: WholeServer, image: str, **specification: Any) -> str:
+    name = f"own-{uuid.uuid4().hex[:8]}"
+    server.client("s3").create_bucket(Bucket=name)
+    server.client("sagemaker").create_training_job(
+        TrainingJobName=name,
+        RoleArn=jobs.ROLE,
+        AlgorithmSpecification={"TrainingImage": image, "TrainingInputMode": "File", **specification},
+        HyperParameters={"epochs": "3"},
+        Environment={"GIVEN": "by the request"},
+        OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    return name
+
+
+def logged(server: WholeServer, job: str) -> list[str]:
+    """The lines of a job so far."""
+    logs = server.client("logs")
+    try:
+        streams = logs.describe_log_streams(logGroupName=jobs.GROUP, logStreamNamePrefix=f"{job}/")["logStreams"]
+    except logs.exceptions.ResourceNotFoundException:  # the first job's first line makes the group
+        return []
+    found: list[str] = []
+    for each in streams:
+        name = each["logStreamName"]
+        events = logs.get_log_events(logGroupName=jobs.GROUP, logStreamName=name, startFromHead=True)["events"]
+        found += [event["message"] for event in events]
+    return found
