@@ -22,9 +22,9 @@ ABOUT = """A server with one edge that has answered requests and run a training 
 proportional set size: a page that several processes share counts once in all. *alone*: the same where no other program
 of the machine shares Python's and OpenSSL's files: anonymous pages, and each file's mapped pages as often as the
 process with the most of them has. The fork server, which keeps an image's libraries loaded, stands apart."""
-WHERE = """Most of it is the control plane's, and of that most is code: SQLAlchemy, botocore, the services. Shapes of the
-service models stay text until they are asked for, and the threads share one heap. No process polls: all wait in the
-kernel for a socket, a child or a deadline."""
+WHERE = """Most of it is the control plane's, and of that most is code: SQLAlchemy, botocore, the services. Shapes of
+the service models stay text until they are asked for, and the threads share one heap. No process polls: all wait in
+the kernel for a socket, a child or a deadline."""
 _SECONDS = 20.0  # of one look at the CPU time
 PROCESSES = ("supervisor", "control", "edge", "launcher")
 _MAPPING = re.compile(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)")
