@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 _IMAGES = (OCI_IMAGE, DOCKER_IMAGE)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 
+_KIND = re.compile(
+    r"[\x21-\x7e]{1,255}"
+)  # what no media type looks like is kept with the manifest, and told of nowhere else
 _MOST = 10_000  # layers, or images of an index
 
 
@@ -60,14 +64,15 @@ def parse(data: bytes, media_type: str = "") -> Manifest:
         frozenset() if index else own,
         own if index else frozenset(),
         "" if subject is None else _descriptor(subject, "subject")["digest"],
-        said if isinstance(said, str) and len(said) <= 255 else "",
+        said if isinstance(said, str) and _KIND.fullmatch(said) else "",
     )
 
 
 def annotations_of(data: bytes) -> dict[str, str]:
-    """Of a manifest that was parsed once."""
+    """Of a manifest that was parsed once; those that are no texts are left out."""
     found = json.loads(data).get("annotations")
-    return found if isinstance(found, dict) else {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in pairs if isinstance(value, str)}
 
 
 def _document(data: bytes) -> Mapping[str, Any]:

@@ -236,6 +236,18 @@ def test_what_refers_to_an_image(registry: Registry, repository: str) -> None:
     assert signed == digest(text)
 
 
+def test_a_manifest_with_odd_texts(registry: Registry, repository: str, ecr: Any) -> None:
+    subject, manifest = registry.push(repository, "v1", DATA)
+    about = descriptor(OCI_IMAGE, manifest)
+    for odd in ("a\0b", "\ud800", 7, ["a"]):
+        registry.push(repository, "", subject=about, artifactType=odd, annotations={"a": 1, "b": [], "odd": str(odd)})
+    listed = registry.ask("GET", f"/v2/{repository}/referrers/{subject}")
+    assert (listed.status, len(listed.json()["manifests"])) == (200, 4)
+    assert {*listed.json()["manifests"][0]["annotations"]} == {"odd"}
+    found = ecr.list_image_referrers(repositoryName=repository, subjectId={"imageDigest": subject})["referrers"]
+    assert len(found) == 4
+
+
 @pytest.mark.parametrize(
     ("path", "status", "code"),
     [
