@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 from clary.images.frameworks import (
+    CATBOOST,
+    HUGGING_FACE,
     LIGHTGBM,
     PYTORCH,
     SCIKIT_LEARN,
@@ -51,8 +53,10 @@ FAMILIES = (
         TENSORFLOW,
         TENSORFLOW_2_15,
     ),
+    _runs(r"huggingface-pytorch-(training|inference)", HUGGING_FACE),
     # ours: AWS has no images of them
     _runs(r"lightgbm", LIGHTGBM),
+    _runs(r"catboost", CATBOOST),
     # built-in algorithms; those that have a folder in clary.algorithms are found there first
     _refused(
         "blazingtext|factorization-machines|forecasting-deepar|image-classification|ipinsights|kmeans|knn|lda|"
@@ -61,13 +65,13 @@ FAMILIES = (
         _ALGORITHM,
     ),
     # frameworks to come
-    _refused(
-        r"huggingface-(pytorch|tensorflow)-(training|inference)",
-        "Hugging Face, whose environment is not built yet",
-        _SCRIPT,
-    ),
     _refused(r"autogluon-(training|inference)", "AutoGluon, whose environment is not built yet", _SCRIPT),
     # frameworks that have ended
+    _refused(
+        r"huggingface-tensorflow-(training|inference)",
+        "Hugging Face with TensorFlow, which Transformers 5 no longer has",
+        "give `pytorch_version` instead of `tensorflow_version`",
+    ),
     _refused(
         r"sagemaker-tensorflow",
         "TensorFlow 1 for Python 2, without scripts",

@@ -51,9 +51,11 @@ TENSORFLOW = Framework("tensorflow", "TensorFlow", "tensorflow", "tensorflow-cpu
 TENSORFLOW_2_15 = Framework(  # the last one with tf.estimator and with Keras 2
     "tensorflow", "TensorFlow", "tensorflow-2.15", "tensorflow-cpu", _DEEP_LEARNING, newest_python=(3, 11)
 )
+HUGGING_FACE = Framework("huggingface", "Hugging Face Transformers", "huggingface", "transformers", _TRANSFORMERS)
 LIGHTGBM = Framework("lightgbm", "LightGBM", "lightgbm", "lightgbm", _PLAIN)
+CATBOOST = Framework("catboost", "CatBoost", "catboost", "catboost", _PLAIN)
 
-FRAMEWORKS = (SCIKIT_LEARN, XGBOOST, PYTORCH, TENSORFLOW, TENSORFLOW_2_15, LIGHTGBM)
+FRAMEWORKS = (SCIKIT_LEARN, XGBOOST, PYTORCH, TENSORFLOW, TENSORFLOW_2_15, HUGGING_FACE, LIGHTGBM, CATBOOST)
 
 
 def nearest(frameworks: Sequence[Framework], version: str) -> Framework:

@@ -11,8 +11,10 @@ Handlers = Mapping[str, Callable[..., Any]]
 _MODULES = {
     "scikit-learn": "estimators",
     "lightgbm": "estimators",
+    "catboost": "estimators",
     "xgboost": "xgboost",
     "pytorch": "pytorch",
+    "huggingface": "huggingface",
 }
 
 

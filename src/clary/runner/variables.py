@@ -25,6 +25,7 @@ _MODULES = {
     "xgboost": "sagemaker_xgboost_container.training:main",
     "tensorflow": "sagemaker_tensorflow_container.training:main",
     "pytorch": "sagemaker_pytorch_container.training:main",
+    "huggingface": "sagemaker_pytorch_container.training:main",
 }
 _INFO = 20
 _MASTER_PORT = "7777"

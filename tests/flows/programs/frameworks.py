@@ -14,6 +14,7 @@ import points
 import sagemaker
 from sagemaker.deserializers import JSONDeserializer, StringDeserializer
 from sagemaker.estimator import Estimator, Framework
+from sagemaker.huggingface import HuggingFace
 from sagemaker.predictor import Predictor
 from sagemaker.pytorch import PyTorch
 from sagemaker.serializers import CSVSerializer, IdentitySerializer
@@ -24,6 +25,10 @@ ESTIMATORS: dict[str, Callable[..., Framework | Estimator]] = {
     "pytorch": lambda **given: PyTorch(framework_version="2.6.0", py_version="py312", **given),
     "tensorflow": lambda **given: TensorFlow(framework_version="2.19.0", py_version="py312", **given),
     "tensorflow-2.15": lambda **given: TensorFlow(framework_version="2.14.1", py_version="py310", **given),
+    "huggingface": lambda **given: HuggingFace(
+        transformers_version="4.56.2", pytorch_version="2.8.0", py_version="py312", **given
+    ),
+    "catboost": lambda **given: Estimator(image_uri="catboost", **given),
     "lightgbm": lambda **given: Estimator(image_uri="lightgbm:4.6.0", **given),
 }
 TEST = points.table(100, seed=2)
@@ -54,7 +59,13 @@ def classified(predictor: Predictor) -> list[float]:
     return [row[1][1] for row in answer["results"]]
 
 
-ASKED = {"tensorflow": tensorflow_serving, "tensorflow-2.15": classified}
+def sentences(predictor: Predictor) -> list[float]:
+    asked = [f"x{int(x * 10)} y{int(y * 10)}" for _, x, y in TEST]
+    answer = predictor.predict({"inputs": asked})
+    return [each["score"] if each["label"] == "LABEL_1" else 1 - each["score"] for each in answer]
+
+
+ASKED = {"huggingface": sentences, "tensorflow": tensorflow_serving, "tensorflow-2.15": classified}
 
 
 def main(name: str) -> None:

@@ -107,6 +107,11 @@ def test_another_version_is_told(images: LocalImages, tag: str, note: str) -> No
         ("tensorflow-inference:2.16.1-cpu", "tensorflow", "tensorflow", "this runs on TensorFlow 2.21.0"),
         ("tensorflow-training:2.15.1-cpu-py310", "tensorflow", "tensorflow-2.15", ""),
         ("sagemaker-tensorflow-scriptmode:1.15.2-cpu-py3", "tensorflow", "tensorflow-2.15", "TensorFlow 2.15.1"),
+        (
+            "huggingface-pytorch-training:2.1.0-transformers4.36.0-gpu-py310-cu121-ubuntu20.04",
+            *("huggingface", "huggingface", "4.36.0 is not offered; this runs on Hugging Face Transformers 5."),
+        ),
+        ("catboost:latest", "catboost", "catboost", ""),
         ("lightgbm", "lightgbm", "lightgbm", ""),
         ("lightgbm:3.3", "lightgbm", "lightgbm", "3.3 is not offered; this runs on LightGBM 4.7.0"),
     ],

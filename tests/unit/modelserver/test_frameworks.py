@@ -67,6 +67,41 @@ torch.save({"weight": torch.ones(1)}, sys.argv[2] + "/model.pt")
     assert "model.pt is not saved as TorchScript" in said and said.endswith("\n1\n")
 
 
+TINY_BERT = """
+import sys
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+words = Tokenizer(WordLevel({"[PAD]": 0, "good": 1, "bad": 2, "[UNK]": 3}, unk_token="[UNK]"))
+PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(sys.argv[1])
+sizes = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+labels = {0: "no", 1: "yes"}
+config = BertConfig(vocab_size=4, max_position_embeddings=8, id2label=labels, **sizes)
+BertForSequenceClassification(config).save_pretrained(sys.argv[1])
+"""
+
+
+def test_hugging_face_serves_what_the_architecture_is_for(tmp_path: Path) -> None:
+    bench = workbench("huggingface", tmp_path, "huggingface")
+    layout = bench.layout({}, {})
+    bench.run(TINY_BERT, layout.model)
+    with bench.serving(layout) as client:
+        both = json.loads(client.invoke(b'{"inputs": ["good", "bad"]}', "application/json").body)
+        assert [each["label"] in ("no", "yes") for each in both] == [True, True]
+        lines = client.invoke(b"inputs\ngood\nbad\n", "text/csv", "text/csv").body.decode().splitlines()
+        assert lines[0] == "label,score" and len(lines) == 3
+        one = json.loads(client.invoke(b'{"inputs": "good", "parameters": {"top_k": 2}}', "application/json").body)
+        assert {each["label"] for each in one} == {"no", "yes"}
+        assert sum(each["score"] for each in one) == pytest.approx(1)
+        assert client.invoke(b"good\nbad\n", "text/csv").status == 400
+        assert client.invoke(b"{", "application/json").status == 400
+        assert client.invoke(b"", "audio/wav").status == 415
+    main = "from clary.modelserver import main\nprint(main())"
+    assert "does not follow from the model's architecture (None)" in bench.run(main, layout=bench.layout({}, {}))
+    hub = f"import os\nos.environ['HF_MODEL_ID'] = 'a/b'\n{main}"
+    assert "names a model on the Hugging Face Hub" in bench.run(hub, layout=layout)
+
+
 MODELS = """
 import sys, tensorflow as tf
 class Scales(tf.Module):
