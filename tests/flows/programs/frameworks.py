@@ -25,8 +25,11 @@ ESTIMATORS: dict[str, Callable[..., Framework | Estimator]] = {
     "pytorch": lambda **given: PyTorch(framework_version="2.6.0", py_version="py312", **given),
     "tensorflow": lambda **given: TensorFlow(framework_version="2.19.0", py_version="py312", **given),
     "tensorflow-2.15": lambda **given: TensorFlow(framework_version="2.14.1", py_version="py310", **given),
-    "huggingface": lambda **given: HuggingFace(
-        transformers_version="4.56.2", pytorch_version="2.8.0", py_version="py312", **given
+    "huggingface": lambda **given: HuggingFace(  # AWS trains with it on GPUs only; here no GPU is seen
+        transformers_version="4.28.1",
+        pytorch_version="2.0.0",
+        py_version="py310",
+        **given | {"instance_type": "ml.p3.2xlarge"},
     ),
     "catboost": lambda **given: Estimator(image_uri="catboost", **given),
     "lightgbm": lambda **given: Estimator(image_uri="lightgbm:4.6.0", **given),
