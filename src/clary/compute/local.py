@@ -18,7 +18,6 @@ from clary.config import Settings
 from clary.contract.folder import InstanceFolder, container_name, is_held, socket_folder, write_whole
 from clary.contract.instance import ExitRecord, InstanceSpec
 from clary.contract.launch import Launch, LauncherAway, ask
-from clary.sandbox import engine
 from clary.store.engine import Database
 
 _LEAVING = 2.0  # seconds for the processes of a killed agent's sandbox to end
@@ -118,6 +117,8 @@ class LocalCompute:
 def _remove_container(instance: str, folder: InstanceFolder) -> None:
     """Its engine or its guard has done this, unless both were killed with the agent. Raises EngineError."""
     if folder.container.exists():
+        from clary.sandbox import engine  # few homes ever have a container, and a server at rest is 2 MB smaller
+
         engine.find().remove(container_name(instance))
         folder.container.unlink()
 

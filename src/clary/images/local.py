@@ -8,14 +8,16 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images import catalogue, environments, installer, registered
 from clary.images.base import ImageBuildFailed, ImageUnknown
-from clary.images.containers import Containers
 from clary.registry.pulling import ImageSource
+
+if TYPE_CHECKING:
+    from clary.images.containers import Containers
 
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
 
@@ -34,12 +36,18 @@ class LocalImages:
         self._settings = settings
         self._place = functools.cache(functools.partial(environments.path, settings))  # changes with the program only
         self._registry = registered.Registry(settings)
-        self._containers = Containers(settings, source)
+        self._source = source
         self._report = report
         self._built = built
         self._mutex = threading.Lock()
         self._building: set[str] = set()
         self._failed: dict[str, tuple[float, str]] = {}  # what was to be built -> when (monotonic) and why
+
+    @functools.cached_property
+    def _containers(self) -> Containers:
+        from clary.images.containers import Containers  # with what it needs, a server at rest would be 2 MB larger
+
+        return Containers(self._settings, self._source)
 
     def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
         own = self._of_account(uri, account) if account else None
