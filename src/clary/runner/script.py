@@ -61,6 +61,8 @@ def _run(layout: Layout) -> None:
     _bring(script.directory, layout.code)
     resources, channels = _read(layout.resource_config), _read(layout.input_data_config)
     framework = os.environ.get(FRAMEWORK_VARIABLE, "")
+    if distribution := variables.unbuilt(script.settings, len(resources["hosts"])):
+        raise ScriptError(f"ClientError: {distribution} is not built in Clary. Leave `distribution` out.")
     environment = os.environ | variables.variables(script, layout, resources, channels, framework)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(layout.code), os.environ.get("PYTHONPATH"))))
     command = _command(script, layout.code, environment)

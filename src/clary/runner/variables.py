@@ -29,6 +29,16 @@ _MODULES = {
 }
 _INFO = 20
 _MASTER_PORT = "7777"
+# What the SDK's `distribution` asks of AWS's toolkits: to start the script by another launcher,
+_LAUNCHERS = (
+    "sagemaker_mpi_enabled",
+    "sagemaker_torch_distributed_enabled",
+    "sagemaker_pytorch_ddp_enabled",
+    "sagemaker_pytorch_xla_multi_worker_enabled",
+    "sagemaker_distributed_dataparallel_enabled",
+)
+# or, where there are several hosts, to join them beforehand.
+_BETWEEN_HOSTS = ("sagemaker_parameter_server_enabled", "sagemaker_multi_worker_mirrored_strategy_enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,12 @@ class Script:
     @property
     def module(self) -> str:
         return self.program.removesuffix(".py")
+
+
+def unbuilt(settings: Mapping[str, Any], hosts: int) -> str:
+    """The setting that asks for a way of distribution which is not built; "" where there is none."""
+    names = (*_LAUNCHERS, *(_BETWEEN_HOSTS if hosts > 1 else ()))
+    return next((name for name in names if settings.get(name)), "")
 
 
 def decode(text: str) -> Any:
