@@ -37,6 +37,7 @@ class Containers:
         self._settings = settings
         self._source = source
         self._mutex = threading.Lock()
+        self._named: dict[str, tuple[float, str]] = {}  # URI -> until when (monotonic) it means which name
         self._seen: dict[str, float] = {}  # name in the engine -> until when it counts as there (monotonic)
 
     def of_repository(self, uri: str, account: str) -> Image | None:
@@ -54,8 +55,12 @@ class Containers:
         return Image("container", uri, "", "", container=name)
 
     def of_engine(self, uri: str) -> Image | None:
-        """None where the engine has no image of that name, or there is no engine. Asks the engine: a tenth of a
-        second."""
+        """None where the engine has no image of that name, or there is no engine. Asks the engine, which takes a tenth
+        of a second, unless it has just said so."""
+        with self._mutex:
+            until, known = self._named.get(uri, (0.0, ""))
+        if until > time.monotonic():
+            return Image("container", uri, "", "", container=known)
         try:
             found = json.loads(engine.find().ask("image", "inspect", uri))
         except (NoEngine, EngineError, ValueError):
@@ -64,7 +69,12 @@ class Containers:
         wanted |= {f"{host}/{each}" for host in ("localhost", "docker.io", "docker.io/library") for each in wanted}
         tags = {tag for each in found for tag in (*(each.get("RepoTags") or ()), *(each.get("RepoDigests") or ()))}
         named = sorted(tag for tag in wanted & tags if not tag.startswith(_OURS))
-        return Image("container", uri, "", "", container=named[0]) if named else None
+        if not named:
+            return None
+        with self._mutex:
+            until = time.monotonic() + _STANDS
+            self._named[uri], self._seen[named[0]] = (until, named[0]), until
+        return Image("container", uri, "", "", container=named[0])
 
     def ready(self, image: Image) -> bool:
         with self._mutex:
