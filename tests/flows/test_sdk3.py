@@ -51,3 +51,12 @@ def test_the_builder_with_models_of_one_s_own(run_client: Callable[..., Done], t
     done = run_client("sdk3", "python", str(PROGRAMS / "sdk3_builder.py"), str(tmp_path), timeout=1280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {"scikit-learn True", "InferenceSpec True"} <= set(done.stdout.splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # PyTorch's environment may have to be built
+def test_the_trainer_with_torchrun(run_client: Callable[..., Done], tmp_path: Path) -> None:
+    done = run_client("sdk3", "python", str(PROGRAMS / "sdk3_torchrun.py"), str(tmp_path), timeout=880)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout.splitlines()
+    assert {"rank 0 of 2 has 3.0", "rank 1 of 2 has 3.0", "job Completed"} <= set(said)
