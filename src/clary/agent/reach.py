@@ -8,19 +8,21 @@ addresses of AWS's that SDKs have written down (it takes nobody anywhere else). 
 from __future__ import annotations
 
 import ipaddress
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from socket import socket
 from urllib.parse import urlsplit
 
 from clary.agent.credentials import CredentialEndpoint
-from clary.agent.relay import relay
 from clary.contract.folder import jobs_socket
 from clary.contract.instance import Credentials, InstanceSpec
 from clary.sandbox import INSIDE_AUTHORITIES
+from clary.sandbox.relay import relay
 
 _CREDENTIALS = ("169.254.170.2", 80)
 _LOOPBACK = "127.0.0.1"
+_MOST = 128  # connections to the server at once
 _NEAR = ("localhost", "127.0.0.0/8", _LOOPBACK, "::1", _CREDENTIALS[0])
 # With AWS_ENDPOINT_URL, clients of S3 Control would look for the account as a host name before an IP address.
 _BY_PROXY = {"AWS_ENDPOINT_URL_S3_CONTROL": "https://s3-control.{region}.amazonaws.com"}
@@ -58,7 +60,9 @@ class Reach:
         """Answers until those sockets are shut down, or this is closed."""
         self._endpoint.serve(handed[0] if handed else None)
         for each in handed[1:]:
-            relay(each, jobs_socket(self._spec.link))
+            # A descriptor of its own: the owner may close his while this one is waited for.
+            given = (each.dup(), str(jobs_socket(self._spec.link)), _MOST)
+            threading.Thread(target=relay, args=given, name="relay", daemon=True).start()
 
     def close(self) -> None:
         self._endpoint.close()

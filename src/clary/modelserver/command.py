@@ -18,6 +18,7 @@ from clary.sandbox import relay
 _SOCKET_VARIABLE = "CLARY_MODEL_SOCKET"
 _PORT_VARIABLE = "SAGEMAKER_BIND_TO_PORT"
 _PORT = 8080
+_MOST_ASKED = 512  # connections at once
 
 
 def main() -> int:
@@ -31,7 +32,8 @@ def main() -> int:
     listener.listen(relay.BACKLOG)
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the sandbox, after the last answer
-        relay.serve(listener, lambda: socket.create_connection(("127.0.0.1", port)))
+        relay.relay(listener, ("127.0.0.1", port), _MOST_ASKED)
+        os._exit(0)
     listener.close()
     return command.main()
 

@@ -1,5 +1,4 @@
-"""What passes between a socket that stands for a sandbox's and the server's: all of it, in order, and no more than is
-taken."""
+"""What passes between two sockets that are joined: all of it, in order, and no more than is taken."""
 
 from __future__ import annotations
 
@@ -12,24 +11,32 @@ from pathlib import Path
 
 import pytest
 
-from clary.agent import relay as room
-from clary.agent.relay import relay
+from clary.sandbox.relay import Target, relay
 
 PATIENCE = 60.0
 END = b""
+MOST = 3
 
 
 class Ends:
-    """`inside` is where jobs connect; `accept` gives what the server sees of each connection."""
+    """`inside` is where jobs connect; `accept` gives what the server, at `target`, sees of each connection."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, target: Target) -> None:
+        self.target = target
         self.inside = socket.create_server(("127.0.0.1", 0))
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(path))
-        self.server.listen(256)
+        self.listen()
+        threading.Thread(target=relay, args=(self.inside.dup(), self.target, MOST), daemon=True).start()
+
+    def listen(self) -> None:
+        if isinstance(self.target, str):
+            Path(self.target).unlink(missing_ok=True)
+            self.server = socket.socket(socket.AF_UNIX)
+            self.server.bind(self.target)
+            self.server.listen(256)
+        else:
+            self.server = socket.create_server(self.target)
+            self.target = self.server.getsockname()
         self.server.settimeout(PATIENCE)
-        relay(self.inside, path)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.inside.getsockname(), PATIENCE)
@@ -44,9 +51,9 @@ class Ends:
         self.inside.close()
 
 
-@pytest.fixture
-def ends(tmp_path: Path) -> Iterator[Ends]:
-    made = Ends(tmp_path / "s")
+@pytest.fixture(params=["unix", "tcp"])
+def ends(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ends]:
+    made = Ends(str(tmp_path / "s") if request.param == "unix" else ("127.0.0.1", 0))
     yield made
     if made.inside.fileno() >= 0:
         made.shut()
@@ -92,12 +99,11 @@ def test_one_that_breaks_off_ends_the_other_side(ends: Ends) -> None:
         assert server.recv(1) == END
 
 
-def test_too_many_wait_for_their_turn(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_MOST", 2)
-    first, second = (ends.connect() for _ in range(2))
-    taken = [ends.accept() for _ in range(2)]
-    with ends.connect() as third:
-        third.sendall(b"third")
+def test_too_many_wait_for_their_turn(ends: Ends) -> None:
+    first, *others = (ends.connect() for _ in range(MOST))
+    taken = [ends.accept() for _ in range(MOST)]
+    with ends.connect() as last:
+        last.sendall(b"last")
         ends.server.settimeout(0.2)
         with pytest.raises(TimeoutError):
             ends.accept()
@@ -105,8 +111,8 @@ def test_too_many_wait_for_their_turn(ends: Ends, monkeypatch: pytest.MonkeyPatc
         first.close()
         taken[0].close()
         with ends.accept() as server:
-            assert server.recv(100) == b"third"
-    for each in (second, *taken):
+            assert server.recv(100) == b"last"
+    for each in (*others, *taken):
         each.close()
 
 
@@ -121,11 +127,7 @@ def test_while_the_server_is_away_connections_are_closed(ends: Ends) -> None:
     ends.server.close()
     with ends.connect() as job:
         assert job.recv(1) == END
-    ends.path.unlink()
-    ends.server = socket.socket(socket.AF_UNIX)
-    ends.server.bind(str(ends.path))
-    ends.server.listen()
-    ends.server.settimeout(PATIENCE)
+    ends.listen()
     with ends.connect() as job, ends.accept() as server:
         job.sendall(b"again")
         assert server.recv(100) == b"again"
