@@ -94,6 +94,10 @@ def test_wildcards(pattern: str, text: str, wanted: bool) -> None:
         [rule(1, countType="sinceImagePushed")],
         [rule(1, action="keep")],
         [rule(1, "sometimes")],
+        [rule(1, **old(10**400))],
+        [rule(10**400)],
+        [rule(1, "tagged", tagPrefixList=5)],
+        [rule(1, "tagged", tagPatternList={"a": "b"})],
     ],
 )
 def test_what_is_no_policy(ecr: Any, repository: str, rules: list[dict[str, Any]]) -> None:

@@ -166,7 +166,8 @@ def test_an_upload_does_not_outlive_its_repository(home: Any) -> None:
 
 
 def test_a_lifecycle_policy_is_carried_out(home: Any) -> None:
-    repository = home.add("app")
+    broken, repository = home.add("broken"), home.add("app")
+    home.database.write(lambda connection: repositories.change(connection, broken, lifecycle="of another release"))
     for number in range(3):
         put(home, repository, f"v{number}", b"{}", bytes([number]))
         home.clock.advance(60)

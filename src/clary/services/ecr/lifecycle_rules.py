@@ -16,6 +16,7 @@ from clary.services.ecr import faults, wildcards
 
 _DAY = 86_400.0  # seconds
 _MOST_RULES = 50
+_LARGEST = 1_000_000_000  # of priorities, days and images: beyond it there is nothing that could be meant
 _COUNT, _AGE = "imageCountMoreThan", "sinceImagePushed"
 _SELECTION = frozenset({"tagStatus", "tagPrefixList", "tagPatternList", "countType", "countUnit", "countNumber"})
 _OPERATION = "PutLifecyclePolicy"
@@ -100,7 +101,7 @@ def _rule(given: Any) -> Rule:
         raise _invalid("tagStatus is tagged, untagged or any")
     number, priority = selection.get("countNumber"), given.get("rulePriority")
     if not _is_positive(priority) or not _is_positive(number):
-        raise _invalid("rulePriority and countNumber are whole numbers from 1 on")
+        raise _invalid(f"rulePriority and countNumber are whole numbers from 1 to {_LARGEST}")
     by_count = _is_by_count(selection)
     wanted = tuple(_patterns(selection, status == "tagged"))
     return Rule(priority, status, wanted, number if by_count else None, None if by_count else number)
@@ -125,6 +126,8 @@ def _is_by_count(selection: Mapping[str, Any]) -> bool:
 
 def _patterns(selection: Mapping[str, Any], tagged: bool) -> Iterator[str]:
     prefixes, patterns = selection.get("tagPrefixList") or [], selection.get("tagPatternList") or []
+    if not isinstance(prefixes, list) or not isinstance(patterns, list):
+        raise _invalid("tagPrefixList and tagPatternList are lists")
     if bool(prefixes) + bool(patterns) != tagged:
         raise _invalid("tagPrefixList or tagPatternList, one of them, belongs to tagStatus tagged and to no other")
     for each in (*prefixes, *patterns):
@@ -137,7 +140,7 @@ def _patterns(selection: Mapping[str, Any], tagged: bool) -> Iterator[str]:
 
 
 def _is_positive(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST
 
 
 def _invalid(reason: str) -> Exception:

@@ -6,6 +6,7 @@ the round after the index.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from sqlalchemy.engine import Connection
@@ -18,14 +19,24 @@ from clary.services.ecr import lifecycle_rules
 from clary.services.ecr.lifecycle_rules import Candidate, Expired
 
 _BATCH = 100  # images in one transaction
+_LOG = logging.getLogger(__name__)
 
 Stopped = Callable[[], bool]
 
 
 def sweep(platform: Platform, stopped: Stopped = lambda: False) -> int:
-    """Carries out the policies of all repositories; returns how many images went."""
-    found = platform.stores.objects.read(repositories.with_lifecycle)
-    return sum(_of_repository(platform, each, stopped) for each in found if not stopped())
+    """Carries out the policies of all repositories; returns how many images went. One that cannot be carried out is
+    logged, and keeps no other from its turn."""
+    gone = 0
+    for each in platform.stores.objects.read(repositories.with_lifecycle):
+        if stopped():
+            break
+        try:
+            gone += _of_repository(platform, each, stopped)
+        except Exception:
+            if not stopped():
+                _LOG.exception("the lifecycle policy of %s could not be carried out", each.arn)
+    return gone
 
 
 def due(connection: Connection, repository: Repository, text: str, now: float) -> list[Expired]:
