@@ -73,6 +73,23 @@ def test_a_layer_is_not_taken_from_where_one_may_not_read(
     ecr.delete_repository(repositoryName=mine)
 
 
+def test_a_layer_is_not_taken_from_where_tags_forbid_it(
+    server: WholeServer, registry: Registry, repository: str, ecr: Any
+) -> None:
+    mine = f"{repository}-mine"
+    ecr.create_repository(repositoryName=mine)
+    ecr.tag_resource(resourceArn=arn(repository), tags=[{"Key": "secret", "Value": "yes"}])
+    registry.push_layer(repository, b"secret layer")
+    tagged = {"StringEquals": {"aws:ResourceTag/secret": "yes"}}
+    denial = {**allow("ecr:*"), "Effect": "Deny", "Condition": tagged}
+    pusher = registry_of(server, Person(server, TOKEN, allow("ecr:*"), denial))
+    layer = digest(b"secret layer")
+    assert pusher.ask("GET", f"/v2/{repository}/blobs/{layer}").status == 403
+    assert pusher.ask("POST", f"/v2/{mine}/blobs/uploads/?mount={layer}&from={repository}").status == 202
+    assert pusher.ask("HEAD", f"/v2/{mine}/blobs/{layer}").status == 404
+    ecr.delete_repository(repositoryName=mine)
+
+
 def test_a_token_ends_with_its_key(server: WholeServer, repository: str) -> None:
     person = Person(server, TOKEN, allow("ecr:*"))
     registry = registry_of(server, person)

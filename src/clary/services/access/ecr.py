@@ -30,6 +30,12 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
             yield Wanted("ecr:TagResource", resource, _keys(call, given, resource))
 
 
+def may_read_layers(call: Call, place: Place) -> bool:
+    """Whether the caller may take layers from another repository than the one that the request is about."""
+    resource = repositories.arn(place)
+    return call.caller.decide("ecr:GetDownloadUrlForLayer", resource, _keys(call, {}, resource)).allowed
+
+
 def _resources(call: Call, given: Document) -> list[str]:
     if given.get("resourceArn"):
         return [given["resourceArn"]]

@@ -10,8 +10,9 @@ from sqlalchemy.engine import Connection
 from clary.errors import ServiceError
 from clary.registry import layers, repositories
 from clary.registry.layers import Layer
-from clary.registry.names import DIGEST, Place, place
+from clary.registry.names import DIGEST, place
 from clary.registry.uploads import Upload
+from clary.services.access.ecr import may_read_layers
 from clary.services.ecr import finding
 from clary.services.ecr.distribution import errors
 from clary.services.ecr.distribution.asked import VERSION, Asked, empty
@@ -102,7 +103,7 @@ def begin(asked: Asked) -> Response:
 def _mount(asked: Asked, digest: str) -> bool:
     """Whether the layer is now the repository's, from the one that the request names, which its sender may read."""
     source = place(asked.query.get("from", ""), asked.place.account, asked.place.region)
-    if source is None or not _may_read(asked, source):
+    if source is None or not may_read_layers(asked.call, source):
         return False
     now = asked.call.platform.clock.now()
 
@@ -112,11 +113,6 @@ def _mount(asked: Asked, digest: str) -> bool:
         return found is not None and layers.share(connection, found, finding.find(connection, asked.place), now)
 
     return finding.write(asked.call, share)
-
-
-def _may_read(asked: Asked, source: Place) -> bool:
-    resource = repositories.arn(source)
-    return asked.call.caller.decide("ecr:GetDownloadUrlForLayer", resource).allowed
 
 
 def state(asked: Asked) -> Response:
