@@ -77,7 +77,7 @@ def annotations_of(data: bytes) -> dict[str, str]:
 
 def _document(data: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(data)
+        document = json.loads(data.decode())  # as ECR gives it out again: text, in UTF-8 and in nothing else
     except (ValueError, RecursionError):
         raise MalformedManifest("it is not JSON") from None
     if not isinstance(document, dict) or document.get("schemaVersion") != 2:

@@ -157,6 +157,8 @@ def test_an_image_whose_layers_are_not_there(registry: Registry, repository: str
         (b'{"schemaVersion": 2, "mediaType": "text/plain", "layers": []}', "text/plain"),
         (b'{"schemaVersion": 2, "mediaType": "text/plain", "layers": []}', OCI_IMAGE),
         (b"[" * 100_000, OCI_IMAGE),
+        (index().decode().encode("utf-16"), OCI_INDEX),
+        (index(more="?").replace(b"?", b"\xed\xa0\x80"), OCI_INDEX),
         (b" " * (4 * 1024 * 1024 + 1), OCI_IMAGE),
     ],
 )
