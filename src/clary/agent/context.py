@@ -189,7 +189,7 @@ class Context:
     def _fork_server(self) -> str:
         image = self.spec.image
         algorithm = image.algorithm if image.kind == "builtin" else ""  # for programs of the user's nothing is loaded
-        question = launch.ForkServer(image.environment, algorithm, self.inside)
+        question = launch.ForkServer(image.foundation, algorithm, self.inside)
         while True:
             try:
                 return launch.ask(Path(self.spec.link).parent, question).socket

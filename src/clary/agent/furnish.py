@@ -135,7 +135,7 @@ def _shown(context: Context) -> tuple[str, ...]:
     """The environments, their base Python (lazy imports need both where they were) and the inside tree."""
     if context.spec.image.kind == "container":
         return ()
-    prefix = context.spec.image.environment
+    prefix = context.spec.image.foundation
     base = _base_python(Path(prefix))
     paths = (prefix, context.environment, base, os.path.realpath(base), context.inside)
     return tuple(dict.fromkeys(paths))

@@ -16,12 +16,13 @@ InputMode = Literal["File", "FastFile", "Pipe"]
 
 @dataclass(frozen=True)
 class Image:
-    """A resolved image, run by a fork server of `environment` (a folder, a virtual environment with a `bin/python`).
+    """A resolved image, whose code runs in `environment` (a folder, a virtual environment with a `bin/python`).
     kind "builtin": `algorithm` is a built-in one, whose libraries the environment has. kind "framework": a script of
     the user's runs in the environment of the framework that `algorithm` names. kind "folder": the programs `train` and
     `serve` of the folder `programs`, which stands for the image; `algorithm` is the name of the environment. kind
     "container": the image itself, which the machine's container engine has under the name `container`. `note` is for
-    the log: what runs instead of the version that the URI names."""
+    the log: what runs instead of the version that the URI names. `beneath` is what `environment` was made of, where it
+    has packages of the user's besides."""
 
     kind: Literal["builtin", "framework", "folder", "container"]
     uri: str
@@ -30,6 +31,13 @@ class Image:
     note: str = ""
     programs: str = ""
     container: str = ""
+    beneath: str = ""
+
+    @property
+    def foundation(self) -> str:
+        """The environment whose own Python may run outside of a sandbox, as fork servers do: nothing of the user's is
+        in it, of which every start could run something."""
+        return self.beneath or self.environment
 
     @property
     def tag(self) -> str:

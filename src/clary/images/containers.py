@@ -139,7 +139,8 @@ def _of_this_machine(source: ImageSource, reference: Reference) -> Manifest:
     choices: list[dict[str, Any]] = json.loads(manifest.data)["manifests"]
     wanted = _MACHINES.get(platform.machine(), platform.machine())
     for each in choices:
-        given = each.get("platform") or {}
+        said = each.get("platform")
+        given = said if isinstance(said, dict) else {}
         if given.get("os", "linux") == "linux" and given.get("architecture", wanted) == wanted:
             return source.manifest(reference._replace(reference=each["digest"]))
     raise NoSuchImage(f"{reference.place.repository} has no image for linux on {wanted}")

@@ -102,8 +102,8 @@ class LocalImages:
             self.build(image)
         except ImageBuildFailed as error:
             why = str(error)
-        except OSError as error:
-            why = f"The image environment could not be built: {error}"
+        except Exception as error:  # what strangers' images hold may raise anything; who waits has to learn of it
+            why = f"The image environment could not be built: {type(error).__name__}: {error}"
         finally:
             with self._mutex:
                 self._building.discard(_key(image))

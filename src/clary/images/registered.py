@@ -45,7 +45,8 @@ class Registration:
         if not self.folder:
             return Image("framework", self.uri, _framework(self.environment), str(place))
         programs = folder_place(settings, self.folder)
-        return Image("folder", self.uri, self.environment, str(_layered(place, programs)), programs=str(programs))
+        layered = str(_layered(place, programs))
+        return Image("folder", self.uri, self.environment, layered, programs=str(programs), beneath=str(place))
 
 
 class Registry:

@@ -21,13 +21,14 @@ from clary.images.base import ImageBuildFailed
 
 _LONGEST = 1 << 20  # bytes of all files together
 _MOST_FILES = 100
+_REQUIREMENTS = "requirements.txt"  # stays in the environment that was made of it
 
 
 class BadRequirements(Exception):
     """A line that cannot be installed here; the message names it."""
 
 
-def read(folder: Path, name: str = "requirements.txt") -> list[str]:
+def read(folder: Path, name: str = _REQUIREMENTS) -> list[str]:
     """The requirements of the file and of those that it includes, all inside the folder, each file's once. Raises
     BadRequirements."""
     return list(_Reading(folder.resolve()).lines(name, ()))
@@ -85,13 +86,14 @@ def place_of(environment: Path, requirements: list[str]) -> Path:
 def build(environment: Path, requirements: list[str], report: installer.Report) -> Path:
     """Where the environment with the requirements is; built if it has to be, by the first who asks. Raises
     ImageBuildFailed."""
+    environment, requirements = _of_the_foundation(environment, requirements)
     place = place_of(environment, requirements)
 
     def make(lock: int) -> None:
         tool = installer.find(lock, report, "The requirements cannot be installed.")
         tool.venv(place)
         _copy(environment, place)
-        wanted = place / "requirements.txt"
+        wanted = place / _REQUIREMENTS
         wanted.write_text("\n".join(requirements), encoding="utf-8")
         try:
             tool.install_wheels(place, wanted)
@@ -102,6 +104,16 @@ def build(environment: Path, requirements: list[str], report: installer.Report) 
     environments.once(place, make)
     environments.mark_used(place)
     return place
+
+
+def _of_the_foundation(environment: Path, requirements: list[str]) -> tuple[Path, list[str]]:
+    """The same of an environment without packages of the user's: with them in it, its own Python would run what they
+    have for every start."""
+    foundation, plus, _ = environment.name.partition("+")
+    if not plus:
+        return environment, requirements
+    before = (environment / _REQUIREMENTS).read_text(encoding="utf-8").splitlines()
+    return environment.with_name(foundation), [*before, *requirements]
 
 
 def _copy(environment: Path, place: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from clary.config import Settings
-from clary.images.base import ImageNotOffered
+from clary.images.base import ImageBuildFailed, ImageNotOffered
 from clary.images.local import LocalImages
 from clary.images.registered import CannotRegister, Registry
 
@@ -81,6 +82,7 @@ def test_requirements_make_an_environment_of_their_own(settings: Settings, folde
     (folder / "requirements.txt").write_text("humanize==4.9.0\n")
     layered = Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT).image(settings)
     assert layered.environment.startswith(f"{plain.environment}+")
+    assert layered.foundation == plain.foundation == plain.environment
 
 
 def test_an_environment_stands_for_scripts(settings: Settings) -> None:
@@ -102,3 +104,16 @@ def test_what_cannot_stand_for_an_image_is_said(settings: Settings, folder: Path
         registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
     assert registry.every() == []
     assert [each.name for each in (settings.registered_images / "folders").iterdir()] == []
+
+
+def test_a_build_that_fails_in_any_way_is_told(settings: Settings, folder: Path, fake_uv: Path) -> None:
+    built = threading.Event()
+    (folder / "requirements.txt").write_text("humanize==4.9.0\n")
+    Registry(settings).add(ACCOUNT, URI, folder, ENVIRONMENT)
+    images = LocalImages(settings, built=built.set)
+    image = images.resolve(URI, account=ACCOUNT)
+    Path(image.programs, "requirements.txt").write_text("./from-here\n")  # what no registration lets through
+    assert not images.prepare(image)
+    assert built.wait(60)
+    with pytest.raises(ImageBuildFailed, match="from-here"):
+        images.prepare(image)

@@ -132,6 +132,8 @@ def test_nothing_of_an_installed_wheel_runs_meanwhile(
     base = tmp_path / "environments" / "base"
     subprocess.run([installer.base_python(), "-m", "venv", "--without-pip", str(base)], check=True)
     place = requirements.build(base, ["eager"], print)
+    again = requirements.build(place, ["eager>=1"], print)  # more on top of what has such a wheel already
+    assert again == requirements.place_of(base, ["eager", "eager>=1"])
     assert list(place.glob("lib/python*/site-packages/eager.pth"))
     assert list(place.glob("lib/python*/site-packages/__pycache__/sitecustomize.*.pyc"))
     assert not (tmp_path / "trace").exists()
