@@ -12,6 +12,10 @@ from clary.registry.repositories import Repository
 from clary.store.registry_schema import images, tags
 
 _TAG = sa.func.coalesce(tags.c.name, "")
+_HEAVIEST = 16 * 1024 * 1024  # bytes of manifests, one of which may have 4 MiB, that one listing has in memory
+_WITHOUT_MANIFESTS = [
+    sa.literal(b"", sa.LargeBinary).label(column.name) if column is images.c.manifest else column for column in images.c
+]
 _HAS_TAGS = sa.exists().where(tags.c.repository == images.c.repository, tags.c.digest == images.c.digest)
 
 
@@ -52,8 +56,8 @@ def tagged(connection: Connection, repository: Repository) -> dict[str, list[str
 
 
 def whole(connection: Connection, repository: Repository, status: TagStatus, after: str, limit: int) -> list[Image]:
-    """Images by digest."""
-    wanted = sa.select(images).where(images.c.repository == repository.id, images.c.digest > after)
+    """Images by digest, with empty manifests."""
+    wanted = sa.select(*_WITHOUT_MANIFESTS).where(images.c.repository == repository.id, images.c.digest > after)
     if status != "ANY":
         wanted = wanted.where(~_HAS_TAGS if status == "UNTAGGED" else _HAS_TAGS)
     return [Image(*row) for row in connection.execute(wanted.order_by(images.c.digest).limit(limit))]
@@ -61,10 +65,18 @@ def whole(connection: Connection, repository: Repository, status: TagStatus, aft
 
 def referrers(
     connection: Connection, repository: Repository, subject: str, kinds: Sequence[str], after: str, limit: int
-) -> list[Image]:
-    """Images that refer to `subject`, by digest; of one of the artifact types, where there are such."""
-    this = (images.c.repository == repository.id, images.c.subject == subject, images.c.digest > after)
-    wanted = sa.select(images).where(*this)
+) -> tuple[list[Image], bool]:
+    """Images that refer to `subject`, by digest, of one of the artifact types, where there are such; and whether there
+    are more. At most `limit`, and fewer where their manifests are large."""
+    wanted = [images.c.repository == repository.id, images.c.subject == subject, images.c.digest > after]
     if kinds:
-        wanted = wanted.where(images.c.artifact_type.in_(kinds))
-    return [Image(*row) for row in connection.execute(wanted.order_by(images.c.digest).limit(limit))]
+        wanted.append(images.c.artifact_type.in_(kinds))
+    sizes = sa.select(images.c.digest, sa.func.length(images.c.manifest)).where(*wanted)
+    left, last, more = _HEAVIEST, "", False
+    for at, (digest, size) in enumerate(connection.execute(sizes.order_by(images.c.digest).limit(limit + 1))):
+        more = at == limit or (at > 0 and size > left)
+        if more:
+            break
+        left, last = left - size, digest
+    rows = connection.execute(sa.select(images).where(*wanted, images.c.digest <= last).order_by(images.c.digest))
+    return [Image(*row) for row in rows], more

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.access.people import refusal
-from api.ecr.registry import OCI_IMAGE, OCI_INDEX, Registry, digest, index
+from api.ecr.registry import OCI_IMAGE, OCI_INDEX, Registry, descriptor, digest, index
 
 MIB = 1024 * 1024
 
@@ -27,6 +27,29 @@ def test_an_image_is_put_and_got(ecr: Any, registry: Registry, repository: str) 
     assert message.startswith(f"Image with digest '{named}' and tag 'v1' already exists")
     ecr.put_image(repositoryName=repository, imageManifest=text, imageTag="v2")
     assert registry.ask("GET", f"/v2/{repository}/manifests/v2").body == text.encode()
+
+
+def test_large_manifests_come_a_few_at_a_time(ecr: Any, registry: Registry, repository: str) -> None:
+    subject, manifest = registry.push(repository, "v1", b"layer")
+    about, wide = descriptor(OCI_IMAGE, manifest), "x" * (4 * MIB - 4096)
+    pushed = {
+        registry.push(repository, "", subject=about, annotations={"wide": wide, "number": str(number)})[0]
+        for number in range(5)
+    }
+    first = registry.ask("GET", f"/v2/{repository}/referrers/{subject}")
+    path, _, _ = first.headers["link"].removeprefix("<").partition(">")
+    pages = [first.json()["manifests"], registry.ask("GET", path).json()["manifests"]]
+    assert {each["digest"] for page in pages for each in page} == pushed
+    asked: dict[str, Any] = {"repositoryName": repository, "subjectId": {"imageDigest": subject}}
+    listed = ecr.list_image_referrers(**asked)
+    rest = ecr.list_image_referrers(**asked, nextToken=listed["nextToken"])
+    assert {each["digest"] for each in (*listed["referrers"], *rest["referrers"])} == pushed
+    assert "nextToken" not in rest
+    named = [{"imageDigest": each} for each in pushed]
+    assert len(ecr.describe_images(repositoryName=repository, imageIds=named)["imageDetails"]) == 5
+    code, _, message = refusal(ecr.batch_get_image, repositoryName=repository, imageIds=named)
+    assert (code, "ask for fewer" in message) == ("InvalidParameterException", True)
+    assert len(ecr.batch_get_image(repositoryName=repository, imageIds=named[:4])["images"]) == 4
 
 
 def test_images_that_cannot_be_put(ecr: Any, registry: Registry, repository: str) -> None:

@@ -69,9 +69,9 @@ def push(home: Any, repository: Repository, *pieces: bytes) -> str:
     return digest(b"".join(pieces))
 
 
-def put(home: Any, repository: Repository, tag: str, *data: bytes) -> str:
+def put(home: Any, repository: Repository, tag: str, *data: bytes, **more: Any) -> str:
     descriptors = [{"digest": push(home, repository, each), "size": len(each)} for each in data]
-    document = {"schemaVersion": 2, "config": descriptors[0], "layers": descriptors[1:]}
+    document = {"schemaVersion": 2, "config": descriptors[0], "layers": descriptors[1:], **more}
     manifest = manifests.parse(json.dumps(document).encode())
     now = home.clock.now()
     home.database.write(lambda connection: images.put(connection, repository, manifest, tag, now, lambda _: False))
@@ -180,6 +180,26 @@ def test_a_lifecycle_policy_is_carried_out(home: Any) -> None:
     again = home.database.read(lambda connection: repositories.again(connection, repository))
     assert (left, again.evaluated) == (["v2"], home.clock.now())
     assert lifecycle_sweep.sweep(platform) == 0
+
+
+def test_referrers_come_in_pages(home: Any) -> None:
+    repository = home.add("app")
+    subject = put(home, repository, "v1", b"{}", b"layer")
+    about = {"subject": {"digest": subject, "size": 1}}
+    named = sorted(put(home, repository, f"s{number}", b"{}", bytes([number]), **about) for number in range(3))
+
+    def page(after: str, limit: int) -> Any:
+        return home.database.read(
+            lambda connection: listings.referrers(connection, repository, subject, [], after, limit)
+        )
+
+    for after, limit, wanted, more in (
+        ("", 2, named[:2], True),
+        (named[1], 2, named[2:], False),
+        ("", 3, named, False),
+    ):
+        found, is_more = page(after, limit)
+        assert ([each.digest for each in found], is_more) == (wanted, more)
 
 
 def test_the_sweep_of_objects_leaves_layers(home: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
@@ -49,7 +50,7 @@ def _named(connection: Connection, call: Call, given: Document) -> list[Describe
         image = images.find(connection, repository, digest or tag or "")
         if image is None or (tag and images.tagged(connection, repository, tag) != image.digest):
             raise faults.no_image(place, digest, tag)
-        found[image.digest] = image
+        found[image.digest] = dataclasses.replace(image, manifest=b"")  # all together they could be large
     status = tag_status(given)
     described = _with_tags(connection, repository, list(found.values()) if active(given) else [])
     return [each for each in described if status == "ANY" or bool(each[1]) == (status == "TAGGED")]
@@ -85,16 +86,16 @@ def list_image_referrers(call: Call, given: Document) -> Document:
     if not DIGEST.fullmatch(subject):
         raise faults.invalid("subjectId.imageDigest", f"must satisfy regular expression '{DIGEST.pattern}'")
 
-    def look(after: Sequence[str], limit: int) -> list[Image]:
-        def work(connection: Connection) -> list[Image]:
+    def look(after: Sequence[str], limit: int) -> tuple[list[Image], bool]:
+        def work(connection: Connection) -> tuple[list[Image], bool]:
             repository = finding.find(connection, place)
             if wanted.get("artifactStatus", "ACTIVE") not in ("ACTIVE", "ANY"):
-                return []
+                return [], False
             return listings.referrers(connection, repository, subject, kinds, after[0], limit)
 
         return finding.read(call, work)
 
-    found, token = paging.page(call, given, ("",), look, lambda each: (each.digest,))
+    found, token = paging.page_cut(call, given, ("",), look, lambda each: (each.digest,))
     return {"referrers": [_referrer(each) for each in found], **token}
 
 

@@ -19,6 +19,8 @@ from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
 
+_HEAVIEST = 16 * 1024 * 1024  # bytes of the manifests in one answer
+
 
 @operations.handles("PutImage")
 def put_image(call: Call, given: Document) -> Document:
@@ -51,8 +53,13 @@ def batch_get_image(call: Call, given: Document) -> Document:
     place, now = finding.place(call, given), call.platform.clock.now()
 
     def look(connection: Connection) -> list[Image | Document]:
-        repository = finding.find(connection, place)
-        return [_found(connection, repository, each) for each in given["imageIds"]]
+        repository, found, size = finding.find(connection, place), list[Image | Document](), 0
+        for each in given["imageIds"]:
+            found.append(_found(connection, repository, each))
+            size += len(found[-1].manifest) if isinstance(found[-1], Image) else 0
+            if size > _HEAVIEST:
+                raise faults.invalid("imageIds", f"Their manifests have over {_HEAVIEST} bytes: ask for fewer at once")
+        return found
 
     answer: Document = {"images": [], "failures": []}
     for identity, found in zip(given["imageIds"], finding.read(call, look), strict=True):

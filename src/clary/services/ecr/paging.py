@@ -25,13 +25,25 @@ def page(
 ) -> tuple[Sequence[T], Document]:
     """(items, the answer's nextToken). `look` gives at most so many items behind a position, the first one being
     `start`; `place` says where an item is. Raises InvalidParameterException for a token of another listing."""
-    database = call.platform.stores.records
-    key, binding = paging.signing_key(database), _binding(call, given)
-    limit = given.get("maxResults") or _LIMIT
-    found = look(_after(key, binding, given, start), limit + 1)
-    if len(found) <= limit:
-        return found, {}
-    return found[:limit], {"nextToken": paging.issue(key, binding, place(found[limit - 1]))}
+
+    def cut(after: paging.Position, limit: int) -> tuple[Sequence[T], bool]:
+        found = look(after, limit + 1)
+        return found[:limit], len(found) > limit
+
+    return page_cut(call, given, start, cut, place)
+
+
+def page_cut(
+    call: Call,
+    given: Document,
+    start: paging.Position,
+    look: Callable[[paging.Position, int], tuple[Sequence[T], bool]],
+    place: Callable[[T], paging.Position],
+) -> tuple[Sequence[T], Document]:
+    """As `page`, of what `look` may cut shorter: it says besides whether there is more."""
+    key, binding = paging.signing_key(call.platform.stores.records), _binding(call, given)
+    found, more = look(_after(key, binding, given, start), given.get("maxResults") or _LIMIT)
+    return found, {"nextToken": paging.issue(key, binding, place(found[-1]))} if more else {}
 
 
 def _after(key: bytes, binding: Any, given: Document, start: paging.Position) -> paging.Position:

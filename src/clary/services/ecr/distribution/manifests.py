@@ -102,21 +102,20 @@ def referrers(asked: Asked) -> Response:
     kind = asked.query.get("artifactType", "")
     kinds = [kind] if kind else []
 
-    def look(connection: Connection) -> list[Image]:
+    def look(connection: Connection) -> tuple[list[Image], bool]:
         repository = finding.find(connection, asked.place)
         return listings.referrers(
-            connection, repository, asked.reference, kinds, asked.query.get("last", ""), _REFERRERS + 1
+            connection, repository, asked.reference, kinds, asked.query.get("last", ""), _REFERRERS
         )
 
-    found = finding.read(asked.call, look)
-    shown = found[:_REFERRERS]
+    shown, more = finding.read(asked.call, look)
     document = {
         "schemaVersion": 2,
         "mediaType": manifests.OCI_INDEX,
         "manifests": [_descriptor(each) for each in shown],
     }
     headers = [("Content-Type", manifests.OCI_INDEX), *([("OCI-Filters-Applied", "artifactType")] if kind else [])]
-    if len(found) > len(shown):
+    if more:
         wanted = f"artifactType={kind}&" if kind else ""
         headers.append(
             ("Link", f'<{asked.path("referrers/")}{asked.reference}?{wanted}last={shown[-1].digest}>; rel="next"')
