@@ -81,7 +81,8 @@ def built(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (folder / name).chmod(0o755)
     (folder / "Containerfile").write_text(FILE)
     name = f"localhost/clary-test-{uuid.uuid4().hex[:8]}:1"
-    podman.fetch("build", "--quiet", "--ulimit", "nofile=4096:4096", "--tag", name, str(folder))
+    words = ["--ulimit", "nofile=4096:4096", "--format", "oci", "--annotation", "run.oci.keep_original_groups=1"]
+    podman.fetch("build", "--quiet", *words, "--tag", name, str(folder))
     yield name
     podman.ask("rmi", "--force", name)
 
@@ -192,4 +193,6 @@ def test_an_image_of_the_accounts_repository_runs_by_each_of_its_names(
     (name,) = [each for each in kept.split() if repository.partition(":")[0] in each]
     with pytest.raises(ClientError, match="is not known to Clary"):
         start(server, name)
+    told_the_runtime = podman.ask("image", "inspect", "--format", "{{.Annotations}}", name)
+    assert told_the_runtime.strip() == "map[]"
     podman.ask("rmi", "--force", name)

@@ -125,6 +125,14 @@ def _volumes(confinement: Confinement, files: Files) -> list[str]:
     return [word for each in pairs for word in ("--volume", each)]
 
 
+def _port(environment: Mapping[str, str]) -> int:
+    """Where the container's model server is to listen. Raises ClientFailure."""
+    given = environment.get(_PORT_VARIABLE) or str(_PORT)
+    if not (given.isdecimal() and 0 < int(given) < 1 << 16):
+        raise ClientFailure(f"{_PORT_VARIABLE} is {given!r}, which is no port. Please give one from 1 to 65535.")
+    return int(given)
+
+
 class ContainerPreparation:
     """Implements clary.agent.cell.Preparing. Nothing is made before the container begins: its engine makes it in one
     step, which takes as long as the first half of it would."""
@@ -140,12 +148,12 @@ class ContainerPreparation:
         self._files = Files(folder)
 
     def cell(self) -> Cell:
-        """The container, on its way. Raises InternalFailure."""
+        """The container, on its way. Raises ClientFailure, InternalFailure."""
         self._files.write(self._request.confinement, self._request.environment)
         model, port = None, 0
         if self._spec.purpose == "serving":
             model = socket_folder(self._spec.link, self._spec.id) / _MODEL_SOCKET
-            port = int(self._request.environment.get(_PORT_VARIABLE) or _PORT)
+            port = _port(self._request.environment)
         surroundings = Surroundings(self._request.confinement.listening, model, port)
         try:
             return ContainerCell(self._engine, self._spec, self._request, surroundings, self._files)

@@ -6,7 +6,9 @@ and run pip there, where a sandbox has no network. Known beforehand it can be in
 from __future__ import annotations
 
 import json
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ _TRAINER, _CODE = "sm_drivers", "code"  # channels of SDK v3's ModelTrainer
 _WORKSPACE, _INSIDE = "sm_rf_user_ws/workspace.zip", "sagemaker_remote_function_workspace"  # of @remote functions
 _SETTINGS = "--dependency_settings"
 _LONGEST = 1 << 20  # bytes of a description, or of a file of requirements
+# What the library says of what is damaged, encrypted, too deep or packed in a way that it does not know.
+_UNREADABLE = (BadArchive, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
 
 
 def requirements(spec: InstanceSpec, layout: Layout, scratch: Path) -> tuple[Path, str] | None:
@@ -26,7 +30,7 @@ def requirements(spec: InstanceSpec, layout: Layout, scratch: Path) -> tuple[Pat
     has to be unpacked for that goes to `scratch`. The channels are in place. Raises ClientFailure."""
     try:
         return _of_trainer(layout, scratch) or _of_remote_function(spec, layout, scratch)
-    except (BadArchive, zipfile.BadZipFile, ValueError, RecursionError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise ClientFailure(f"The code that came in the channels of this job cannot be read: {error}") from error
 
 

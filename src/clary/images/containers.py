@@ -27,6 +27,7 @@ from clary.sandbox.engine import EngineError, NoEngine
 _OURS = "localhost/clary/"  # what the names begin with under which the engine has images of repositories
 _STANDS = 30.0  # seconds for which an image that was in the engine counts as there
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+_OF_A_MANIFEST = ("schemaVersion", "mediaType", "config", "layers")
 _DIR_VERSION = "Directory Transport Version: 1.1\n"
 
 
@@ -112,7 +113,7 @@ class Containers:
         """Into the plainest form that the engine reads: files in a folder, by their digests."""
         manifest = _of_this_machine(source, reference)
         (folder / "version").write_text(_DIR_VERSION)
-        (folder / "manifest.json").write_bytes(manifest.data)
+        (folder / "manifest.json").write_bytes(_for_the_engine(manifest.data))
         for digest in sorted(manifests.parse(manifest.data, manifest.media_type).layers):
             with (folder / digest.partition(":")[2]).open("wb") as file:
                 for piece in source.layer(reference, digest)[1]:
@@ -129,6 +130,13 @@ class Containers:
 def pull(uri: str) -> str:
     """Has the engine fetch an image from where it is; its name there. Raises NoEngine, EngineError."""
     return engine.find().fetch("pull", "--quiet", uri).strip()
+
+
+def _for_the_engine(data: bytes) -> bytes:
+    """The manifest without its annotations, under whatever spelling of the word engines take it: they hand them to the
+    container's runtime, and there are some by which it lets go of its system call filter."""
+    document: dict[str, Any] = json.loads(data)
+    return json.dumps({name: document[name] for name in _OF_A_MANIFEST if name in document}).encode()
 
 
 def _of_this_machine(source: ImageSource, reference: Reference) -> Manifest:

@@ -85,8 +85,8 @@ def look() -> Fact:
 
 
 def removal(container: str) -> list[str]:
-    """Words that end and delete a container, if it is there."""
-    return ["rm", "--force", "--time", "0", "--ignore", container]
+    """Words that end and delete a container with the volumes that its image asked for, if it is there."""
+    return ["rm", "--force", "--volumes", "--time", "0", "--ignore", container]
 
 
 def limits() -> list[str]:

@@ -16,6 +16,8 @@ from clary.agent.failures import ClientFailure
 from clary.contract.instance import Image, InstanceSpec
 from clary.contract.layout import Layout
 
+NEEDS = "sagemaker_remote_function_workspace/needs.txt"
+
 
 def spec(*arguments: str) -> InstanceSpec:
     names = dict.fromkeys(("id", "job_name", "job_arn", "account", "region", "role_arn", "token", "link"), "x")
@@ -66,7 +68,7 @@ def test_of_the_trainer_s_folder_or_archive(tmp_path: Path) -> None:
 def test_of_a_remote_function_s_workspace(tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("sagemaker_remote_function_workspace/needs.txt", "a")
+        archive.writestr(NEEDS, "a")
     put(tmp_path, "sm_rf_user_ws/workspace.zip", packed.getvalue())
     assert found(tmp_path) is None
     assert found(tmp_path, "--dependency_settings") is None
@@ -79,5 +81,27 @@ def test_of_a_remote_function_s_workspace(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["sm_drivers/sourcecode.json", "sm_rf_user_ws/workspace.zip"])
 def test_what_cannot_be_read_is_the_client_s_failure(tmp_path: Path, path: str) -> None:
     put(tmp_path, path, b"\xff no such format")
+    with pytest.raises(ClientFailure, match="cannot be read"):
+        found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
+
+
+@pytest.mark.parametrize(
+    ("offset", "of_the_directory", "value"),
+    [(30 + len(NEEDS), None, b"\xff" * 8), (6, 8, b"\x01"), (8, 10, b"\x63")],
+    ids=["damaged", "encrypted", "packed in an unknown way"],
+)
+def test_an_archive_that_cannot_be_unpacked_is_the_client_s_failure(
+    tmp_path: Path, offset: int, of_the_directory: int | None, value: bytes
+) -> None:
+    """Bytes of the file's header, and of its entry in the archive's directory, are others than they should be."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(NEEDS, "a\n" * 100)
+    content = bytearray(packed.getvalue())
+    content[offset : offset + len(value)] = value
+    if of_the_directory is not None:
+        begin = content.rfind(b"PK\x01\x02") + of_the_directory
+        content[begin : begin + len(value)] = value
+    put(tmp_path, "sm_rf_user_ws/workspace.zip", bytes(content))
     with pytest.raises(ClientFailure, match="cannot be read"):
         found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')

@@ -1,0 +1,30 @@
+"""What an agent refuses before it asks the container engine for anything."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from clary.agent.cell import Request
+from clary.agent.container import ContainerPreparation
+from clary.agent.failures import ClientFailure
+from clary.contract.folder import InstanceFolder
+from clary.contract.instance import Image, InstanceSpec
+from clary.sandbox import Confinement
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+@pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "²"])
+def test_a_port_that_is_none_is_the_client_s_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: str
+) -> None:
+    (tmp_path / "podman").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    names = dict.fromkeys(("id", "job_name", "job_arn", "account", "region", "role_arn", "token"), "x")
+    link, image = str(tmp_path / "agents.sock"), Image("container", "x", "", "", container="x")
+    spec = InstanceSpec(purpose="serving", image=image, log_group="g", log_stream="s", link=link, **names)
+    request = Request("", Confinement("namespaces", str(tmp_path), ""), {"SAGEMAKER_BIND_TO_PORT": port})
+    with pytest.raises(ClientFailure, match="which is no port"):
+        ContainerPreparation(spec, InstanceFolder(tmp_path), request).cell()
