@@ -160,6 +160,7 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
     for place in copies:
         freed += shelf.size(place)
         shutil.rmtree(place)
+    freed += shelf.forget_bytecode(settings)
     folders = f" and {len(copies)} folder(s)" if copies else ""
     words = f"Removed {len(removed)} environment(s){folders}, {freed / _MIB:,.0f} MiB."
     facts = {"removed": [*removed, *map(str, copies)], "bytes": freed, "in_use": kept}

@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from clary.images import bytecode
 from clary.images.base import ImageBuildFailed
 
 Report = Callable[[str], None]
 
 _CPU_BUILD = "+cpu "  # of a version in a lock file
-# A wheel may hold sources for other Pythons than this one (PyTorch's does): what is no program here is no failure.
-# The tests that packages bring are almost half of their code; no job runs them.
-_COMPILE = """import compileall, re, sys
-compileall.compile_dir(sys.argv[1], quiet=2, workers=0, rx=re.compile("/tests?/"))"""
 _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
@@ -77,7 +74,7 @@ class Installer:
         self._compile(place)
 
     def _compile(self, place: Path) -> None:
-        self._run([base_python(), "-I", "-S", "-c", _COMPILE, str(place / "lib")])
+        self._run([base_python(), "-I", "-S", bytecode.__file__, str(place / "lib"), str(bytecode.store_of(place))])
 
     def _uv_install(self, place: Path, words: list[str], report: Report) -> None:
         # copies, not hard links: a job must not be able to reach uv's cache through its environment

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clary.algorithms import registry
 from clary.config import Settings
-from clary.images import environments
+from clary.images import bytecode, environments
 from clary.images.frameworks import FRAMEWORKS
 
 _UNUSED = 30 * 86_400.0  # seconds
@@ -63,6 +63,11 @@ def leftovers(settings: Settings) -> list[Path]:
 def _is_wanted(place: Path, current: set[str]) -> bool:
     base, plus, _ = place.name.partition("+")
     return base in current and (not plus or environments.last_used(place) > time.time() - _UNUSED)
+
+
+def forget_bytecode(settings: Settings) -> int:
+    """Of sources that no environment had in a month, for whom it is compiled anew; the bytes."""
+    return bytecode.sweep(bytecode.store_of(settings.images_home / "environments" / "any"), _UNUSED)
 
 
 def size(place: Path) -> int:
