@@ -68,9 +68,14 @@ def referrers(
 ) -> tuple[list[Image], bool]:
     """Images that refer to `subject`, by digest, of one of the artifact types, where there are such; and whether there
     are more. At most `limit`, and fewer where their manifests are large."""
-    wanted = [images.c.repository == repository.id, images.c.subject == subject, images.c.digest > after]
+    wanted = [
+        images.c.repository == repository.id,
+        images.c.subject == subject,
+        images.c.digest > after.partition("\0")[0],
+    ]
     if kinds:
-        wanted.append(images.c.artifact_type.in_(kinds))
+        # What no image has PostgreSQL's text could not even be compared with.
+        wanted.append(images.c.artifact_type.in_([each for each in kinds if "\0" not in each]))
     sizes = sa.select(images.c.digest, sa.func.length(images.c.manifest)).where(*wanted)
     left, last, more = _HEAVIEST, "", False
     for at, (digest, size) in enumerate(connection.execute(sizes.order_by(images.c.digest).limit(limit + 1))):

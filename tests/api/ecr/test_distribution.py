@@ -260,6 +260,7 @@ def test_a_manifest_with_odd_texts(registry: Registry, repository: str, ecr: Any
         ("a%00b/tags/list", 400, "NAME_INVALID"),
         ("nobodys/app/tags/of", 405, "UNSUPPORTED"),
         ("nowhere", 405, "UNSUPPORTED"),
+        ("nobodys/app/tags/list?last=%ff", 400, "UNSUPPORTED"),
     ],
 )
 def test_what_is_not_there(registry: Registry, path: str, status: int, code: str) -> None:

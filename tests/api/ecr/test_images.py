@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -31,12 +32,14 @@ def test_an_image_is_put_and_got(ecr: Any, registry: Registry, repository: str) 
 
 def test_large_manifests_come_a_few_at_a_time(ecr: Any, registry: Registry, repository: str) -> None:
     subject, manifest = registry.push(repository, "v1", b"layer")
-    about, wide = descriptor(OCI_IMAGE, manifest), "x" * (4 * MIB - 4096)
+    about, wide, kind = descriptor(OCI_IMAGE, manifest), "x" * (4 * MIB - 4096), "application/x+json"
     pushed = {
-        registry.push(repository, "", subject=about, annotations={"wide": wide, "number": str(number)})[0]
+        registry.push(
+            repository, "", subject=about, artifactType=kind, annotations={"wide": wide, "number": str(number)}
+        )[0]
         for number in range(5)
     }
-    first = registry.ask("GET", f"/v2/{repository}/referrers/{subject}")
+    first = registry.ask("GET", f"/v2/{repository}/referrers/{subject}?artifactType={quote(kind)}")
     path, _, _ = first.headers["link"].removeprefix("<").partition(">")
     pages = [first.json()["manifests"], registry.ask("GET", path).json()["manifests"]]
     assert {each["digest"] for page in pages for each in page} == pushed

@@ -200,6 +200,8 @@ def test_referrers_come_in_pages(home: Any) -> None:
     ):
         found, is_more = page(after, limit)
         assert ([each.digest for each in found], is_more) == (wanted, more)
+    odd = home.database.read(lambda connection: listings.referrers(connection, repository, subject, ["a\0b"], "\0", 9))
+    assert odd == ([], False)
 
 
 def test_the_sweep_of_objects_leaves_layers(home: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 from sqlalchemy.engine import Connection
 
@@ -116,7 +117,7 @@ def referrers(asked: Asked) -> Response:
     }
     headers = [("Content-Type", manifests.OCI_INDEX), *([("OCI-Filters-Applied", "artifactType")] if kind else [])]
     if more:
-        wanted = f"artifactType={kind}&" if kind else ""
+        wanted = f"artifactType={quote(kind, safe='')}&" if kind else ""
         headers.append(
             ("Link", f'<{asked.path("referrers/")}{asked.reference}?{wanted}last={shown[-1].digest}>; rel="next"')
         )

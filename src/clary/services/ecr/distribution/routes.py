@@ -13,6 +13,7 @@ from clary.services.ecr.distribution import blobs, errors, lists, manifests
 from clary.services.ecr.distribution.asked import Asked
 from clary.wire import body_form
 from clary.wire.messages import Request, Response
+from clary.wire.scalars import Malformed
 
 _NAMED = re.compile(
     r"/v2/(?P<name>.+)/(?P<what>manifests|blobs|blobs/uploads|referrers|tags)/(?P<reference>[^/]*)", re.DOTALL
@@ -78,7 +79,11 @@ def _what(match: re.Match[str]) -> str:
 
 
 def _query(request: Request) -> Mapping[str, str]:
+    """Raises UNSUPPORTED (400) for what is no UTF-8."""
     found: dict[str, str] = {}
-    for name, value in body_form.pairs(request.query) if request.query else ():
-        found.setdefault(name, value)
+    try:
+        for name, value in body_form.pairs(request.query) if request.query else ():
+            found.setdefault(name, value)
+    except Malformed as error:
+        raise ServiceError("UNSUPPORTED", f"The query cannot be read: {error}", 400) from None
     return found
