@@ -183,8 +183,10 @@ def test_custom_attributes_choose_model_version_and_method(serving: ModelClient)
         *({}, {"instances": []}, {"instances": [[1, 2]], "inputs": [[1, 2]]}, {"instances": [["a", "b"]]}),
         *({"instances": [[1, 2, 3]]}, {"instances": [{"no": 1}]}, {"signature_name": "no", "instances": [[1, 2]]}),
         *({"instances": [{"b64": "YQ"}]}, {"signature_name": "named", "instances": [1]}, b"{"),
+        *({"inputs": {"rows": [{"no": 1}]}}, {"signature_name": ["named"], "instances": [1]}, b"[" * 100_000),
+        *({"instances": [[1, 10**400]]}, {"instances": [[1, None]]}),
     ],
-    ids=str,
+    ids=lambda request: str(request)[:60],
 )
 def test_what_the_model_cannot_take_is_told(serving: ModelClient, request_: Any) -> None:
     status, answer = ask(serving, request_)

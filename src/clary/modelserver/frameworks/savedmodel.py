@@ -76,12 +76,12 @@ def answer(model: Any, method: str, request: Any) -> dict[str, Any]:
     if not isinstance(request, dict):
         raise refusal(400, "The request has to be a JSON object")
     name = request.get("signature_name") or _DEFAULT_SIGNATURE
-    if name not in model.signatures:
-        raise refusal(400, f"Serving signature name: {name} not found in signature def")
     try:
+        if name not in model.signatures:
+            raise refusal(400, f"Serving signature name: {name} not found in signature def")
         return asked(model.signatures[name], request)
-    except (tf.errors.OpError, TypeError, ValueError) as problem:
-        raise refusal(400, str(problem)) from problem
+    except (tf.errors.OpError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as problem:
+        raise refusal(400, f"{type(problem).__name__}: {problem}") from problem
 
 
 def _predict(signature: Any, request: Mapping[str, Any]) -> dict[str, Any]:

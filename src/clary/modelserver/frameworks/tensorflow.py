@@ -130,7 +130,7 @@ def _request(body: bytes, content_type: str) -> Any:
             return _of_json(body.decode())
         if media == encodings.CSV:
             return {"instances": [_row(cells) for cells in csv.reader(io.StringIO(body.decode())) if cells]}
-    except ValueError as problem:
+    except (ValueError, RecursionError, csv.Error) as problem:
         raise savedmodel.refusal(400, f"The request is no {media}: {problem}") from problem
     raise savedmodel.refusal(415, f"Unsupported Media Type: {content_type or 'Unknown'}")
 
