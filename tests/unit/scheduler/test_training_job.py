@@ -258,6 +258,22 @@ def test_a_job_whose_image_is_not_there_waits_for_that_first(bench: Bench) -> No
     assert bench.job("late")["SecondaryStatus"] == "Pending"
 
 
+def test_an_image_that_has_gone_while_its_job_waited_fails_the_job(bench: Bench) -> None:
+    def gone() -> None:
+        raise ImageBuildFailed("The container engine has no image any more.")
+
+    for n in range(3):
+        bench.train(f"job-{n}")
+        bench.clock.advance(1)
+    bench.settle(3)
+    assert bench.job("job-2")["SecondaryStatus"] == "Pending"
+    object.__setattr__(bench.platform, "images", FakeImages(ready=False, building=gone))
+    bench.compute.exit(next(each for each in bench.compute.alive() if each.startswith("job-0")))
+    bench.settle(3)
+    assert bench.job("job-2")["FailureReason"] == "ClientError: The container engine has no image any more."
+    assert [each[:5] for each in bench.compute.alive()] == ["job-1"]
+
+
 def test_pending_too_long_stops(bench: Bench) -> None:
     for n in range(2):
         bench.train(f"job-{n}")

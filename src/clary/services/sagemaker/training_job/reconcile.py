@@ -39,6 +39,9 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
     run = record.document["_run"]
     # Stopped between the claim and the launch: never launched, it shows as lost below, which ends it.
     if not run["Launched"] and record.status == "InProgress":
+        lacking = _make_image(platform, record)  # in the queue it may have gone, or become another
+        if lacking is not None:
+            return lacking
         record = _launch(platform, record)
     return _watch(platform, _limit_wait(platform, record))
 
@@ -57,7 +60,7 @@ def _prepare(platform: Platform, record: Record) -> Record | Outcome:
 
 
 def _make_image(platform: Platform, record: Record) -> Outcome | None:
-    """None once the image's environment is there: then the job can stand in the queue."""
+    """None once the image's environment is there: then the job can stand in the queue, or begin."""
     try:
         image = _image(platform, record)
         if platform.images.ready(image):
