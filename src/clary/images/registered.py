@@ -21,6 +21,7 @@ from clary.config import Settings
 from clary.contract.folder import write_durably
 from clary.contract.instance import Image
 from clary.images import catalogue, environments, frameworks, installer, requirements
+from clary.images.base import ImageNotOffered
 
 PROGRAMS = ("train", "serve")
 _NO_PART = shutil.ignore_patterns("__pycache__", ".git")
@@ -41,6 +42,12 @@ class Registration:
     folder: str = ""
 
     def image(self, settings: Settings) -> Image:
+        """Raises ImageNotOffered where another version of Clary had the environment."""
+        if all(each.lock != self.environment for each in frameworks.FRAMEWORKS):
+            raise ImageNotOffered(
+                f"Image '{self.uri}' is registered for the environment {self.environment}, which this version of Clary "
+                "does not have. Register it again: clary images register."
+            )
         place = environments.path(settings, self.environment)
         if not self.folder:
             return Image("framework", self.uri, _framework(self.environment), str(place))

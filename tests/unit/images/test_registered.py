@@ -117,3 +117,12 @@ def test_a_build_that_fails_in_any_way_is_told(settings: Settings, folder: Path,
     assert built.wait(60)
     with pytest.raises(ImageBuildFailed, match="from-here"):
         images.prepare(image)
+
+
+def test_an_environment_of_another_version_is_told(settings: Settings, folder: Path) -> None:
+    registry = Registry(settings)
+    registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
+    (place,) = settings.registered_images.glob(f"{ACCOUNT}/*.json")
+    place.write_text(place.read_text().replace(ENVIRONMENT, "scikit-learn-0"))
+    with pytest.raises(ImageNotOffered, match="Register it again"):
+        LocalImages(settings).resolve(URI, account=ACCOUNT)
