@@ -253,6 +253,26 @@ def test_entities_are_not_expanded(sts: Any, idp: IdentityProvider, provider: st
         assert refusal(sts.assume_role_with_saml, **asked)[:2] == BROKEN
 
 
+def test_namespaces_beside_one_another_but_not_within(
+    sts: Any, idp: IdentityProvider, provider: str, said: Said
+) -> None:
+    """Some providers declare theirs on each value. What is within hundreds takes minutes to be made canonical, be it
+    signed or not."""
+    role = said.attributes[f"{ATTRIBUTES}Role"][0].partition(",")[0]
+
+    def asked(assertion: str) -> dict[str, str]:
+        document = encoded(response(idp.signed(assertion)))
+        return {"RoleArn": role, "PrincipalArn": provider, "SAMLAssertion": document}
+
+    signature = '<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="placeholder"/>'
+    many = replace(said, attributes={**said.attributes, **{f"other-{number}": ["some"] for number in range(100)}})
+    here = many.xml(signature).replace("<saml:AttributeValue>", '<saml:AttributeValue xmlns:xs="urn:xs">')
+    sts.assume_role_with_saml(**asked(here))
+    around = " ".join(f'xmlns:n{number}="urn:n{number}"' for number in range(100))
+    within = replace(said, id="_other").xml(signature).replace("<saml:Assertion ", f"<saml:Assertion {around} ")
+    assert refusal(sts.assume_role_with_saml, **asked(within))[:2] == BROKEN
+
+
 def test_encrypted_assertions_are_not_built(sts: Any, provider: str, role: str) -> None:
     inside = '<saml:EncryptedAssertion xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"/>'
     asked = {"RoleArn": role, "PrincipalArn": provider, "SAMLAssertion": encoded(response(inside))}

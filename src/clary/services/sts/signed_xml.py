@@ -21,6 +21,7 @@ _PROTOCOL = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 _SUCCESS = "urn:oasis:names:tc:SAML:2.0:status:Success"
 _METHOD = re.compile(r"(RSA|ECDSA)_SHA(256|384|512)|SHA(256|384|512)_RSA_MGF1")  # names of signxml's
+_MOST_NAMESPACES = 64  # declared around one element
 _DIGESTS = ("SHA256", "SHA384", "SHA512")
 
 
@@ -64,6 +65,7 @@ def _response(document: bytes) -> Any:
 
     try:
         body_xml.loads(document)  # refuses document types, and what they would blow up
+        _check_namespaces(document)
         # Comments stay: whether they were signed depends on the signature.
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         root = etree.fromstring(document, parser)
@@ -75,6 +77,18 @@ def _response(document: bytes) -> Any:
     if status is None or status.get("Value") != _SUCCESS:
         raise InvalidResponse("it does not tell of a success")
     return root
+
+
+def _check_namespaces(document: bytes) -> None:
+    """To make a document canonical takes, for each element, the square of the namespaces around it; and that is done
+    before anything is proven. Raises InvalidResponse."""
+    parser: Any = ElementTree.XMLPullParser(("start-ns", "end-ns"))
+    around = 0
+    parser.feed(document)
+    for event in parser.read_events():
+        around += 1 if event[0] == "start-ns" else -1
+        if around > _MOST_NAMESPACES:
+            raise InvalidResponse("too many namespaces")
 
 
 def _only_assertion(response: Element) -> Element:
