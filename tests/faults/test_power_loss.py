@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from api.s3.conftest import serving
+from api.s3.conftest import Storage, serving
 from clary.context import Platform
 from clary.store import records
 
@@ -162,7 +162,7 @@ def test_what_is_acknowledged_outlives_the_power(story: Story, machine: tuple[Ma
     for number, (check, home) in enumerate(found, 1):
         for file in (home / "data").iterdir():  # where `serving` has them
             file.rename(home / file.name)
-        with serving(home, lambda: "") as made:
+        with serving(home, Storage(lambda: "", None)) as made:
             keys = {"aws_access_key_id": "MAIN", "aws_secret_access_key": "secret"}
             s3 = boto3.client("s3", "us-east-1", endpoint_url=made.url, **keys)
             assert check(After(s3, made.platform)), f"what step {number} of {story.__name__} acknowledged is not there"

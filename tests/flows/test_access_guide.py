@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from api.sts.identity_provider import IdentityProvider
 from whole_server import ROOT, whole_server
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -18,9 +19,11 @@ def test_the_examples_run_one_after_the_other(tmp_path: Path) -> None:
     (accounts,) = (text for language, text in blocks if language == "toml")
     (commands,) = (text for language, text in blocks if language == "sh")
     (tmp_path / "accounts.toml").write_text(accounts)
+    (tmp_path / "idp-metadata.xml").write_text(IdentityProvider().metadata())
     with whole_server() as server:
         variables = server.environment | server.keys() | {"AWS_ENDPOINT_URL": server.url}
-        done = subprocess.run([sys.executable, "-c", program], env=variables, capture_output=True, text=True)
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "{'s3:GetObject': 'allowed', 's3:PutObject': 'implicitDeny'}\n"
         for line in commands.splitlines():

@@ -26,7 +26,7 @@ def test_a_job_is_its_role(server: Server, aws: Callable[..., Any]) -> None:
     role = iam.create_role(RoleName="of-the-job", AssumeRolePolicyDocument=document(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="of-the-job", PolicyName="own", PolicyDocument=document(MAY))
     with world() as there:
-        there.sessions = lambda spec: open_session(
+        there.sessions = lambda spec, holder: open_session(
             stores.records, server.platform.secrets, spec.role_arn, "SageMaker", 3600, server.clock
         )
         status, told = there.told("tell(ask())", role_arn=role)
