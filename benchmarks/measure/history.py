@@ -119,7 +119,7 @@ def page(client: Any, given: Mapping[str, Any]) -> bytes:
 
 
 def _rows(settings: Settings, count: int) -> Iterator[dict[str, Any]]:
-    asked = request.completed(asked_for(of(0)), LocalImages(settings))
+    asked = request.completed(asked_for(of(0)), LocalImages(settings), settings.account)
     for number in range(count):
         record = _record(settings, asked, number)
         yield {column.name: getattr(record, column.name) for column in schema.records.columns}
