@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -185,7 +186,7 @@ class ModelServer:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError), connection, connection.makefile("rb") as stream:
-            while head := b"".join(iter(stream.readline, b"\r\n")):
+            while head := b"".join(itertools.takewhile(lambda line: line != b"\r\n", stream)):
                 lines = dict(line.lower().split(b": ", 1) for line in head.splitlines()[1:])
                 body = stream.read(int(lines[b"content-length"]))
                 self.seen.append((head, body))

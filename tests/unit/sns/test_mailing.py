@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -41,8 +42,7 @@ class _Session(socketserver.StreamRequestHandler):
                 self.wfile.write(b"235 welcome\r\n")
             elif word == b"DATA":
                 self.wfile.write(b"354 go on\r\n")
-                lines = iter(self.rfile.readline, b".\r\n")
-                server.mail.append(b"".join(lines))
+                server.mail.append(b"".join(itertools.takewhile(lambda each: each != b".\r\n", self.rfile)))
                 self.wfile.write(server.answer)
             elif word == b"QUIT":
                 self.wfile.write(server.goodbye)
