@@ -33,7 +33,7 @@ def sweep(platform: Platform, stopped: Stopped = lambda: False) -> int:
             break
         try:
             gone += _of_repository(platform, each, stopped)
-        except Exception:
+        except Exception:  # one policy that fails keeps no other from its turn
             if not stopped():
                 _LOG.exception("the lifecycle policy of %s could not be carried out", each.arn)
     return gone

@@ -22,7 +22,7 @@ def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY
         try:
             lifecycle_sweep.sweep(platform, stopping.is_set)
             collect(platform)
-        except Exception:
+        except Exception:  # the thread of the rounds lives as long as the server
             if not stopping.is_set():
                 _LOG.exception("the registry could not be cleared up; the next round tries again")
         stopping.wait(every)
