@@ -5,6 +5,7 @@ and run pip there, where a sandbox has no network. Known beforehand it can be in
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
 import zipfile
@@ -21,6 +22,7 @@ _TRAINER, _CODE = "sm_drivers", "code"  # channels of SDK v3's ModelTrainer
 _WORKSPACE, _INSIDE = "sm_rf_user_ws/workspace.zip", "sagemaker_remote_function_workspace"  # of @remote functions
 _SETTINGS = "--dependency_settings"
 _LONGEST = 1 << 20  # bytes of a description, or of a file of requirements
+_LARGEST_DIRECTORY = 8 << 20  # bytes of an archive's list of its files: some 80,000 of them
 # What the library says of what is damaged, encrypted, too deep or packed in a way that it does not know.
 _UNREADABLE = (BadArchive, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, RuntimeError)
 
@@ -58,14 +60,26 @@ def _of_remote_function(spec: InstanceSpec, layout: Layout, scratch: Path) -> tu
     name = _object(spec.arguments[spec.arguments.index(_SETTINGS) + 1]).get("dependency_file")
     if not isinstance(name, str) or not name.endswith(".txt"):  # what is made by conda is not installed by pip
         return None
-    with zipfile.ZipFile(workspace) as archive:
+    with _Archived(workspace) as file, zipfile.ZipFile(file) as archive:
         if f"{_INSIDE}/{name}" not in archive.namelist():
             return None
         folder = scratch / _INSIDE
         folder.mkdir(parents=True, exist_ok=True)
-        with archive.open(f"{_INSIDE}/{name}") as packed, (folder / Path(name).name).open("wb") as file:
-            file.write(packed.read(_LONGEST))
+        with archive.open(f"{_INSIDE}/{name}") as packed:
+            (folder / Path(name).name).write_bytes(packed.read(_LONGEST))
     return folder, Path(name).name
+
+
+class _Archived(io.FileIO):
+    """An archive whose directory, which the library reads in one piece into memory that no limit of the job's bounds,
+    is not too large."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        whole = size is None or not 0 <= size <= _LARGEST_DIRECTORY
+        data = super().read(_LARGEST_DIRECTORY + 1 if whole else size)
+        if len(data) > _LARGEST_DIRECTORY:
+            raise BadArchive(f"it names more files than fit in {_LARGEST_DIRECTORY >> 20} MiB")
+        return data
 
 
 def _object(text: str | bytes) -> dict[str, Any]:

@@ -105,3 +105,14 @@ def test_an_archive_that_cannot_be_unpacked_is_the_client_s_failure(
     put(tmp_path, "sm_rf_user_ws/workspace.zip", bytes(content))
     with pytest.raises(ClientFailure, match="cannot be read"):
         found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
+
+
+def test_an_archive_of_too_many_files_is_the_client_s_failure(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(NEEDS, "a")
+        for number in range(200):
+            archive.writestr(f"{number}{'n' * 60_000}", "")
+    put(tmp_path, "sm_rf_user_ws/workspace.zip", packed.getvalue())
+    with pytest.raises(ClientFailure, match="names more files than fit"):
+        found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
