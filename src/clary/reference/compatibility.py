@@ -32,7 +32,7 @@ Three things that hold for all services:
   authorised before it runs: by the policies of users, groups and roles, permissions boundaries, session and bucket
   policies. Uploads to S3 by HTML forms, which the models do not have, are built, and authorised as `PutObject`.
 - [Built-in algorithms](algorithms.md) and [scripts of your own](../guide/scripts.md) in the environments of
-  [frameworks](images.md) run; containers are refused.
+  [frameworks](images.md) run; [container images](../guide/containers.md) where podman is installed.
 - The first account is that of the [settings](settings.md); a file can [add others](../guide/access.md#accounts).
   Resources are kept apart by account and by the region that a request is signed for.
 
