@@ -3,7 +3,6 @@ calls them. Requests are given as botocore would give them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from clary.objects.filesystem import FilesystemStore
 from clary.scheduler.outcomes import Outcome
 from clary.scheduler.signal import Signal
 from clary.secrets import RootKey
+from clary.services.iam import first_start
 from clary.services.operation import Call
 from clary.services.sagemaker import OPERATIONS, RECONCILERS
 from clary.store import queues, records
@@ -71,10 +71,7 @@ class Bench:
         )
         self._databases = [self.records, *others]
         if self.records.read(lambda connection: records.by_arn(connection, ROLE)) is None:
-            trusted = {"Service": "sagemaker.amazonaws.com"}
-            statement = {"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}
-            trust = {"AssumeRolePolicyDocument": json.dumps({"Statement": [statement]})}
-            role = Record("iam-role", ACCOUNT, "", ROLE, "AmazonSageMaker-ExecutionRole-Clary", "", 0.0, 0.0, trust)
+            role = first_start.execution_role(ACCOUNT, 0.0)
             self.records.write(lambda connection: records.insert(connection, role))
 
     def close(self) -> None:

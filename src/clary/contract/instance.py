@@ -22,7 +22,8 @@ class Image:
     `serve` of the folder `programs`, which stands for the image; `algorithm` is the name of the environment. kind
     "container": the image itself, which the machine's container engine has under the name `container`. `note` is for
     the log: what runs instead of the version that the URI names. `beneath` is what `environment` was made of, where it
-    has packages of the user's besides."""
+    has packages of the user's besides. `repository` is the ARN of the ECR repository that the image is of, "" for all
+    others."""
 
     kind: Literal["builtin", "framework", "folder", "container"]
     uri: str
@@ -32,6 +33,7 @@ class Image:
     programs: str = ""
     container: str = ""
     beneath: str = ""
+    repository: str = ""
 
     @property
     def foundation(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images.base import ImageBuildFailed, ImageNotOffered
-from clary.registry import manifests, names
+from clary.registry import manifests, names, repositories
 from clary.registry.names import Reference
 from clary.registry.pulling import ImageSource, Manifest, NoSuchImage
 from clary.sandbox import engine
@@ -53,7 +53,7 @@ class Containers:
         _require_engine(uri)
         place = reference.place
         name = f"{_OURS}{place.account}/{place.region}/{place.repository}:{manifest.digest.replace(':', '-')}"
-        return Image("container", uri, "", "", container=name)
+        return Image("container", uri, "", "", container=name, repository=repositories.arn(place))
 
     def of_engine(self, uri: str) -> Image | None:
         """None where the engine has no image of that name, or there is no engine. Asks the engine, which takes a tenth

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 from clary.contract.instance import Image
 from clary.images.base import ImageNotOffered
@@ -11,10 +12,11 @@ from clary.images.base import ImageNotOffered
 
 class FakeImages:
     """Implements clary.images.base.Images. `building` is called by `prepare`, which is ready
-    after it; it may block or raise."""
+    after it; it may block or raise. `repository` is the ARN of the one that all images are of."""
 
-    def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None, repository: str = "") -> None:
         self.prepared = 0
+        self._repository = repository
         self._ready = ready
         self._building = building
         self._mutex = threading.Lock()
@@ -23,7 +25,8 @@ class FakeImages:
         repository = uri.rpartition("/")[2].partition(":")[0]
         if repository not in ("sagemaker-xgboost", "xgboost"):
             raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")
-        return Image("framework" if script else "builtin", uri, "xgboost", "/environments/xgboost")
+        kind: Literal["framework", "builtin"] = "framework" if script else "builtin"
+        return Image(kind, uri, "xgboost", "/environments/xgboost", repository=self._repository)
 
     def ready(self, image: Image) -> bool:
         return self._ready

@@ -13,8 +13,10 @@ from clary.services.access.context import Keys, Tagged, of_tags
 from clary.services.access.wanted import Wanted, tags_of
 from clary.services.ecr import finding
 from clary.services.operation import Call, Document
+from clary.store.engine import Database
 
 REPOSITORIES = "arn:aws:ecr:"
+PULLING = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
 _ABOUT_NONE = frozenset({"GetAuthorizationToken"})
 
@@ -28,6 +30,13 @@ def wanted(call: Call, given: Document) -> Iterator[Wanted]:
         yield Wanted(action, resource, _keys(call, given, resource))
         if call.operation == "CreateRepository" and given.get("tags"):
             yield Wanted("ecr:TagResource", resource, _keys(call, given, resource))
+
+
+def pulled(objects: Database, repository: str) -> Iterator[Wanted]:
+    """What SageMaker needs of a role as which it fetches an image of a repository (an ARN)."""
+    yield Wanted("ecr:GetAuthorizationToken")
+    for action in PULLING:
+        yield Wanted(action, repository, Tagged("ecr", dict, lambda: _tags(objects, repository)))
 
 
 def may_read_layers(call: Call, place: Place) -> bool:
@@ -45,7 +54,7 @@ def _resources(call: Call, given: Document) -> list[str]:
 
 
 def _keys(call: Call, given: Document, resource: str) -> Tagged:
-    return Tagged("ecr", lambda: _context(given), lambda: _tags(call, resource))
+    return Tagged("ecr", lambda: _context(given), lambda: _tags(call.platform.stores.objects, resource))
 
 
 def _context(given: Document) -> Keys:
@@ -53,10 +62,10 @@ def _context(given: Document) -> Keys:
     return {**keys, "aws:tagkeys": tuple(given["tagKeys"])} if given.get("tagKeys") else keys
 
 
-def _tags(call: Call, resource: str) -> Mapping[str, str]:
+def _tags(objects: Database, resource: str) -> Mapping[str, str]:
     def look(connection: Connection) -> Mapping[str, str]:
         place = finding.by_arn(resource)
         found = None if place is None else repositories.find(connection, place)
         return {} if found is None else found.tags
 
-    return finding.read(call, look)
+    return objects.read(look)

@@ -20,7 +20,7 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
-from clary.services.sagemaker import launches
+from clary.services.sagemaker import launches, pulls
 from clary.services.sagemaker.endpoint import launch
 from clary.services.sagemaker.endpoint.declaration import ENDPOINT, RECONCILED
 from clary.services.sagemaker.model import container
@@ -70,8 +70,12 @@ def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, F
 
 
 def _image(platform: Platform, account: str, fleet: Fleet, member: Member) -> Image:
-    serves = container(launch.model_of(fleet.goal_of(member), member.variant))
-    return launches.image(platform.images, account, serves["Image"], serves.get("Environment", {}))
+    """Raises ServiceError where there is none, or the model's role may not have it."""
+    model = launch.model_of(fleet.goal_of(member), member.variant)
+    serves = container(model)
+    image = launches.image(platform.images, account, serves["Image"], serves.get("Environment", {}))
+    pulls.check_hosting(platform, image, model["ExecutionRoleArn"])
+    return image
 
 
 def _watch(platform: Platform, record: Record, fleet: Fleet) -> Outcome:

@@ -8,7 +8,7 @@ from clary.errors import ServiceError, option_not_built, validation
 from clary.services import resources
 from clary.services.operation import Call, Document, Operations, Result
 from clary.services.refusals import refuse
-from clary.services.sagemaker import checks
+from clary.services.sagemaker import checks, pulls
 from clary.services.sagemaker.training_job import launch, queueing, request, transitions
 from clary.services.sagemaker.training_job.declaration import TERMINAL, TRAINING_JOB
 from clary.store.records import Record
@@ -21,8 +21,9 @@ resources.serve(OPERATIONS, TRAINING_JOB, "Describe")
 def create_training_job(call: Call, given: Document) -> Document:
     now, images = call.platform.clock.now(), call.platform.images
     document = request.completed(given, images, call.account) | transitions.begin(now)
-    ready = images.ready(launch.image_of(images, call.account, document))
-    place = queueing.behind_others(now) if ready else None
+    image = launch.image_of(images, call.account, document)
+    pulls.check_training(call.platform, image, given["RoleArn"])
+    place = queueing.behind_others(now) if images.ready(image) else None
     role = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
     key = checks.output_key(call, document["OutputDataConfig"]["KmsKeyId"])
 

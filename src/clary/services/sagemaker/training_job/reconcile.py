@@ -21,6 +21,7 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
+from clary.services.sagemaker import pulls
 from clary.services.sagemaker.training_job import hosts, launch, queueing, retries, transitions
 from clary.services.sagemaker.training_job.declaration import ACTIVE, TRAINING_JOB
 from clary.store import queues
@@ -39,10 +40,10 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
     run = record.document["_run"]
     # Stopped between the claim and the launch: never launched, it shows as lost below, which ends it.
     if not run["Launched"] and record.status == "InProgress":
-        lacking = _make_image(platform, record)  # in the queue it may have gone, or become another
-        if lacking is not None:
-            return lacking
-        record = _launch(platform, record)
+        image = _make_image(platform, record)  # in the queue it may have gone, or become another
+        if not isinstance(image, Image):
+            return image
+        record = _launch(platform, record, image)
     return _watch(platform, _limit_wait(platform, record))
 
 
@@ -52,19 +53,21 @@ def _prepare(platform: Platform, record: Record) -> Record | Outcome:
     if record.status == "Stopping":
         return _conclude(platform, record, [])
     if not record.queue:
-        lacking = _make_image(platform, record)
-        if lacking is not None:
-            return lacking
+        image = _make_image(platform, record)
+        if not isinstance(image, Image):
+            return image
     record = _admit(platform, record)
     return AgainIn(max(queueing.patience_ends(record) - _now(platform), 0.0)) if record.queue else record
 
 
-def _make_image(platform: Platform, record: Record) -> Outcome | None:
-    """None once the image's environment is there: then the job can stand in the queue, or begin."""
+def _make_image(platform: Platform, record: Record) -> Image | Outcome:
+    """The image, once the role may have it and its environment is there: then the job can stand in the queue, or
+    begin."""
     try:
-        image = _image(platform, record)
+        image = launch.image_of(platform.images, record.account, record.document)
+        pulls.check_training(platform, image, record.document["RoleArn"])
         if platform.images.ready(image):
-            return None
+            return image
         told = transitions.say(record.document, transitions.DOWNLOADING_IMAGE)
         if told != record.document:
             record = _write(platform, record, told)
@@ -72,10 +75,6 @@ def _make_image(platform: Platform, record: Record) -> Outcome | None:
     except (ServiceError, ImageBuildFailed) as error:
         _end(platform, record, "Failed", transitions.fail(record.document, f"ClientError: {error}", _now(platform)))
         return Done()
-
-
-def _image(platform: Platform, record: Record) -> Image:
-    return launch.image_of(platform.images, record.account, record.document)
 
 
 def _admit(platform: Platform, record: Record) -> Record:
@@ -104,8 +103,8 @@ def _claim(record: Record) -> Claim:
     return Claim(len(hosts.names(groups)), largest)
 
 
-def _launch(platform: Platform, record: Record) -> Record:
-    for spec in launch.specs(platform.settings, record, _image(platform, record)):
+def _launch(platform: Platform, record: Record, image: Image) -> Record:
+    for spec in launch.specs(platform.settings, record, image):
         platform.compute.launch(spec)
     run = {**record.document["_run"], "Launched": True}
     return _write(platform, record, {**record.document, "_run": run})
