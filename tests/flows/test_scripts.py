@@ -6,13 +6,14 @@ import json
 import struct
 import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from flows import jobs
 from flows.scripts import archive, invoke, model, serve, train
 from image_environment import shared_data
-from whole_server import ROOT, Done, WholeServer
+from whole_server import ROOT, Done, WholeServer, wait_until
 
 EXAMPLE = ROOT / "examples" / "bank_marketing"
 
@@ -186,6 +187,50 @@ def test_handlers_of_one_s_own_beside_the_model(server: WholeServer) -> None:
     wrong = serve(server, {"sum.json": "10"})
     assert server.client("sagemaker").describe_endpoint(EndpointName=wrong)["EndpointStatus"] == "Failed"
     assert "Please provide a model_fn implementation" in server.clary("logs", wrong).stdout
+
+
+WITH_CONTEXT = """
+def model_fn(model_dir, context):
+    context.set_response_status(500)  # of no request yet
+    return {"loaded": context, "folder": model_dir}
+
+def transform_fn(model, data, content_type, accept, context):
+    assert context is model["loaded"] and context.system_properties["model_dir"] == model["folder"]
+    asked = context.get_request_header(0, "x-amzn-sagemaker-custom-attributes")
+    if asked == "teapot":
+        context.set_response_status(code=418, phrase="I'm a teapot")
+        return "no coffee"
+    if asked == "split":
+        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", "a\\r\\nSet-Cookie: b")
+    elif asked:
+        context.set_response_header(0, "X-Amzn-SageMaker-Custom-Attributes", f"told {asked}")
+    context.metrics.add_counter("Words", len(data.split()))
+    context.metrics.add_counter("Words", 1)
+    return {"headers": context.get_all_request_header(0), "id": context.get_request_id(0)}
+"""
+
+
+def test_handlers_that_take_a_context(server: WholeServer) -> None:
+    name = serve(server, {"code/inference.py": WITH_CONTEXT})
+    runtime = server.client("sagemaker-runtime")
+
+    def asked(attributes: str) -> Any:
+        request = {"EndpointName": name, "Body": b"two words", "ContentType": "application/json"}
+        return runtime.invoke_endpoint(**request, CustomAttributes=attributes)
+
+    answer = asked("a=b")
+    told = json.loads(answer["Body"].read())
+    assert (answer["ContentType"], answer["CustomAttributes"]) == ("application/json", "told a=b")
+    assert told["headers"]["X-Amzn-SageMaker-Custom-Attributes"] == "a=b"
+    assert told["headers"]["Content-Type"] == "application/json" and len(told["id"]) == 36
+    for attributes, status, why in (("teapot", 418, "no coffee"), ("split", 500, "which cannot be sent")):
+        with pytest.raises(runtime.exceptions.ModelError, match=why) as refused:
+            asked(attributes)
+        assert refused.value.response["OriginalStatusCode"] == status
+    assert "CustomAttributes" not in runtime.invoke_endpoint(EndpointName=name, Body=b"", ContentType="text/csv")
+    server.client("sagemaker").delete_endpoint(EndpointName=name)
+    wait_until(lambda: f",{told['id']}" in server.clary("logs", name).stdout, 60)
+    assert "Words.Count:3|#ModelName:model,Level:Model|#hostname:" in server.clary("logs", name).stdout
 
 
 SEVERAL = """

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from clary.algorithms import log
-from clary.algorithms.serving import InvocationError, Predictor, Reply
+from clary.algorithms.serving import Headers, InvocationError, Predictor, Reply
 
 _TEXT = "text/plain; charset=utf-8"
 _BATCH_PAYLOAD_MB = 6  # what batch transform sends at most in one request, unless the container allows less
@@ -19,13 +19,13 @@ _PONG = Reply(b"", _TEXT)
 
 @dataclass(slots=True)
 class Request:
-    """`content_type`, `accept` and `attributes` (custom ones) are the headers' values, empty when absent."""
+    """`content_type` and `accept` are the headers' values, empty when absent."""
 
     method: bytes
     path: bytes
     content_type: str
     accept: str
-    attributes: str
+    headers: Headers
     body: bytes
 
 
@@ -60,7 +60,7 @@ class Application:
 
     def _invoke(self, request: Request) -> Reply:
         try:
-            return self._predictor.invoke(request.body, request.content_type, request.accept, request.attributes)
+            return self._predictor.invoke(request.body, request.content_type, request.accept, request.headers)
         except InvocationError as problem:
             log.error(f"{problem.status}: {problem.message}")
             return refusal(problem.status, problem.message)

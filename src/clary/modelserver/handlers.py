@@ -5,26 +5,28 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
+import json
+import queue
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from clary.algorithms import log
 from clary.algorithms.declaration import split_content_type
-from clary.algorithms.serving import InvocationError, Predictor, Reply
+from clary.algorithms.serving import NO_HEADERS, Headers, InvocationError, Predictor, Reply
 from clary.contract.layout import Layout
 from clary.modelserver import defaults, encodings
+from clary.modelserver.context import Context, Handler, with_context
 
 _DEFAULT_PROGRAM = "inference.py"
 _PARTS = ("input_fn", "predict_fn", "output_fn")
-_NAMES = ("pre_model_fn", "model_fn", "model_warmup_fn", "transform_fn", *_PARTS)
-
-Handler = Callable[..., Any]
+# How many arguments each is called with, beside the context.
+_ARGUMENTS = {"pre_model_fn": 1, "model_fn": 1, "model_warmup_fn": 2, "transform_fn": 4, **dict.fromkeys(_PARTS, 2)}
+# Whose images on AWS have a model server with a context. The others' leave parameters alone that have a default.
+_WITH_CONTEXT = ("pytorch", "huggingface")
 
 
 def load(layout: Layout, environment: Mapping[str, str]) -> Predictor:
@@ -35,23 +37,32 @@ def load(layout: Layout, environment: Mapping[str, str]) -> Predictor:
         from clary.modelserver.frameworks import tensorflow
 
         return tensorflow.load(layout.model, module, environment)
-    named = {name: getattr(module, name) for name in _NAMES if hasattr(module, name)}
+    named = {name: getattr(module, name) for name in _ARGUMENTS if hasattr(module, name)}
     if "transform_fn" in named and not named.keys().isdisjoint(_PARTS):
         raise InvocationError(
             500,
             "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
             "implementation",
         )
-    handlers = {**defaults.of(framework), **named}
-    if "model_fn" not in handlers:
+    every = {**defaults.of(framework), **named}
+    if "model_fn" not in every:
         raise InvocationError(500, f"Please provide a model_fn implementation in {_program(environment)}.")
-    folder = str(layout.model)
+    handlers = {
+        name: with_context(handler, _ARGUMENTS[name], framework in _WITH_CONTEXT) for name, handler in every.items()
+    }
+    workers = max(1, int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or 1))
+    contexts = [Context(layout.model) for _ in range(workers)]
+    model = _loaded(contexts[0], str(layout.model), handlers)
+    return ScriptPredictor(model, handlers, contexts, environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", ""))
+
+
+def _loaded(context: Context, folder: str, handlers: Mapping[str, Handler]) -> Any:
     if "pre_model_fn" in handlers:
-        _call(handlers["pre_model_fn"], folder)
-    model = _call(handlers["model_fn"], folder)
+        handlers["pre_model_fn"](context, folder)
+    model = handlers["model_fn"](context, folder)
     if "model_warmup_fn" in handlers:
-        _call(handlers["model_warmup_fn"], folder, model)
-    return ScriptPredictor(model, handlers, environment)
+        handlers["model_warmup_fn"](context, folder, model)
+    return model
 
 
 def _program(environment: Mapping[str, str]) -> str:
@@ -75,56 +86,57 @@ def _module(layout: Layout, environment: Mapping[str, str]) -> ModuleType | None
     return importlib.import_module(name) if found else None
 
 
-def _call(handler: Handler, *arguments: Any) -> Any:
-    """AWS's toolkit hands its model server's context to handlers that have one more parameter. There is none here."""
-    parameters = inspect.signature(handler).parameters.values()
-    needed = [each for each in parameters if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD]
-    if len(needed) == len(arguments) + 1:
-        raise InvocationError(
-            500, f"{handler.__name__} takes a context, which is not built in Clary. Please leave that parameter out."
-        )
-    return handler(*arguments)
-
-
 class ScriptPredictor:
-    """Implements clary.algorithms.serving.Predictor. Handlers need not be safe for threads: one request at a time, or
-    as many as SAGEMAKER_MODEL_SERVER_WORKERS says."""
+    """Implements clary.algorithms.serving.Predictor. Handlers need not be safe for threads: as many requests at a time
+    as there are contexts, which is what SAGEMAKER_MODEL_SERVER_WORKERS says, or one. `accept` is for requests that name
+    no form, JSON where it is empty."""
 
     inline_bytes = 0  # nobody knows how long a script takes
 
-    def __init__(self, model: Any, handlers: Mapping[str, Handler], environment: Mapping[str, str]) -> None:
+    def __init__(self, model: Any, handlers: Mapping[str, Handler], contexts: Iterable[Context], accept: str) -> None:
         self._model = model
         self._handlers = handlers
-        self._accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or encodings.JSON
-        self._turns = threading.Semaphore(int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or 1))
+        self._accept = accept or encodings.JSON
+        self._turns: queue.SimpleQueue[Context] = queue.SimpleQueue()  # who has one of them has its turn
+        for each in contexts:
+            self._turns.put(each)
 
-    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply:
+    def invoke(self, body: bytes, content_type: str, accept: str, headers: Headers = NO_HEADERS) -> Reply:
         wanted = self._accept if accept in ("", "*/*") else accept
         text = split_content_type(content_type)[0] in encodings.TEXTS
+        context = self._turns.get()
         try:
+            context.begin(headers)
             data = body.decode() if text else body
-            with self._turns:
-                answer = self._transform(data, content_type, wanted)
+            answer = self._transform(context, data, content_type, wanted)
+            answer, form = answer if isinstance(answer, tuple) else (answer, wanted)
+            return context.reply(_bytes(answer), form)
         except InvocationError:
             raise
         except Exception as problem:  # of the user's code, whatever it raises
             traceback.print_exc()
             raise InvocationError(500, f"{problem}\n{traceback.format_exc()}") from problem
-        answer, form = answer if isinstance(answer, tuple) else (answer, wanted)
-        return Reply(_bytes(answer), form)
+        finally:
+            self._turns.put(context)
 
-    def _transform(self, data: str | bytes, content_type: str, accept: str) -> Any:
+    def _transform(self, context: Context, data: str | bytes, content_type: str, accept: str) -> Any:
         handlers = self._handlers
         if "transform_fn" in handlers:
-            return _call(handlers["transform_fn"], self._model, data, content_type, accept)
-        given = _call(handlers["input_fn"], data, content_type)
-        return _call(handlers["output_fn"], _call(handlers["predict_fn"], given, self._model), accept)
+            return handlers["transform_fn"](context, self._model, data, content_type, accept)
+        given = handlers["input_fn"](context, data, content_type)
+        return handlers["output_fn"](context, handlers["predict_fn"](context, given, self._model), accept)
 
 
 def _bytes(answer: Any) -> bytes:
+    """What is neither text nor bytes as JSON, as AWS's model servers have it."""
     if isinstance(answer, str):
         return answer.encode()
     if isinstance(answer, bytes | bytearray | memoryview):
         return bytes(answer)
-    log.error(f"the handler's answer is a {type(answer).__name__}")
-    raise InvocationError(500, f"The handler's answer is a {type(answer).__name__}; it has to be text or bytes.")
+    try:
+        return json.dumps(answer, indent=2).encode()
+    except TypeError:
+        log.error(f"the handler's answer is a {type(answer).__name__}")
+        raise InvocationError(
+            500, f"The handler's answer is a {type(answer).__name__}; it has to be text, bytes, or what JSON can write."
+        ) from None

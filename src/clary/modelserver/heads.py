@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
+from clary.algorithms.serving import Headers
+
 LONGEST_PLAIN = 1024  # bytes
-ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 _FRAMING = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
 
 
@@ -19,7 +20,7 @@ class Plain(NamedTuple):
     path: bytes
     content_type: str
     accept: str
-    attributes: str
+    headers: Headers
     length: int
 
 
@@ -30,6 +31,7 @@ class _Reader:
         self.parser = HttpRequestParser(self)
         self.url = b""
         self.values: dict[bytes, bytes] = {}
+        self.pairs: list[tuple[str, str]] = []
         self.complete = False
 
     def on_url(self, url: bytes) -> None:
@@ -37,6 +39,7 @@ class _Reader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.values[name.lower()] = value
+        self.pairs.append((name.decode("latin-1"), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
         self.complete = self.parser.should_keep_alive()
@@ -55,9 +58,8 @@ def plain(head: bytes) -> Plain | None:
     values = reader.values
     if not reader.complete or not _FRAMING.isdisjoint(values):
         return None
-    content_type, accept, attributes = (
-        values.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept", ATTRIBUTES)
-    )
+    headers = Headers(reader.pairs)
     path = reader.url.partition(b"?")[0]
     length = int(values.get(b"content-length", b"0"))
-    return Plain(reader.parser.get_method(), path, content_type, accept, attributes, length)
+    content_type, accept = headers.get("content-type", ""), headers.get("accept", "")
+    return Plain(reader.parser.get_method(), path, content_type, accept, headers, length)

@@ -10,12 +10,12 @@ from typing import cast
 
 import httptools
 
-from clary.algorithms.serving import Reply
-from clary.modelserver import heads
+from clary.algorithms.serving import Headers, Reply
 from clary.modelserver.application import Application, Request, refusal
 from clary.modelserver.heads import LONGEST_PLAIN, plain
 
 _PIPELINED = 16  # requests that may wait on one connection before it is not read any further
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _NO_CONTENT = 204  # a plain number: comparing with the enumeration takes longer than reading a header
 
 
@@ -36,7 +36,7 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._body: list[bytes] = []
         self._size = 0
-        self._content_type = self._accept = self._attributes = ""
+        self._headers: list[tuple[str, str]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by its class
@@ -85,19 +85,14 @@ class HttpConnection(asyncio.Protocol):
         self._url = b""
         self._body = []
         self._size = 0
-        self._content_type = self._accept = self._attributes = ""
+        self._headers = []
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1"), value.decode("latin-1")))
         match name.lower():
-            case b"content-type":
-                self._content_type = value.decode("latin-1")
-            case b"accept":
-                self._accept = value.decode("latin-1")
-            case heads.ATTRIBUTES:
-                self._attributes = value.decode("latin-1")
             case b"content-length":
                 if int(value) > self._application.limit:
                     self._refuse(413, "The request body is longer than this model server accepts")
@@ -117,7 +112,9 @@ class HttpConnection(asyncio.Protocol):
             return
         path = self._url.partition(b"?")[0]
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(self._parser.get_method(), path, self._content_type, self._accept, self._attributes, body)
+        headers = Headers(self._headers)
+        content_type, accept = headers.get("content-type", ""), headers.get("accept", "")
+        request = Request(self._parser.get_method(), path, content_type, accept, headers, body)
         self._take(request, self._parser.should_keep_alive())
 
     def _refuse(self, status: int, message: str) -> None:
@@ -158,7 +155,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _write(self, reply: Reply, keep: bool) -> None:
         keep = keep and not (self._ending and not self._waiting)
-        head = _head(reply.status, reply.content_type, keep)
+        head = _head(reply.status, reply.phrase, reply.content_type, keep)
+        if reply.headers:
+            head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items()).encode("latin-1")
         if reply.status == _NO_CONTENT:
             self._transport.write(head + b"\r\n")
         else:
@@ -169,9 +168,9 @@ class HttpConnection(asyncio.Protocol):
 
 
 @lru_cache(64)
-def _head(status: int, content_type: str, keep: bool) -> bytes:
+def _head(status: int, phrase: str, content_type: str, keep: bool) -> bytes:
     """An answer's first lines, without its length: there are few kinds of them."""
-    lines = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    lines = f"HTTP/1.1 {status} {phrase or _PHRASES.get(status, '')}\r\n"
     if not keep:
         lines += "Connection: close\r\n"
     if status != _NO_CONTENT:

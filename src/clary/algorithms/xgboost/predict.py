@@ -10,7 +10,7 @@ from scipy.sparse import csr_matrix
 
 from clary.algorithms import log
 from clary.algorithms.declaration import split_content_type
-from clary.algorithms.serving import InvocationError, Reply
+from clary.algorithms.serving import NO_HEADERS, Headers, InvocationError, Reply
 from clary.algorithms.xgboost import requests, responses
 from clary.algorithms.xgboost.dense import DensePredictor
 from clary.algorithms.xgboost.library import xgboost
@@ -61,7 +61,7 @@ class XGBoostPredictor:
         quick = len(self._predictors) == 1 and self._single.seconds < _QUICK
         return min(_INLINE_BYTES, _INLINE_CELL * self._columns) if quick else 0
 
-    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply:
+    def invoke(self, body: bytes, content_type: str, accept: str, headers: Headers = NO_HEADERS) -> Reply:
         if not body:
             return Reply(b"", "text/plain", 204)
         rows = self._predict(body, content_type)

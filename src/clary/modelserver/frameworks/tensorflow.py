@@ -15,11 +15,12 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from clary.algorithms.declaration import split_content_type
-from clary.algorithms.serving import InvocationError, Reply
+from clary.algorithms.serving import NO_HEADERS, Headers, InvocationError, Reply
 from clary.modelserver import encodings
 from clary.modelserver.frameworks import savedmodel
 
 _LINES = ("application/jsonlines", "application/jsons")
+_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _ATTRIBUTE = re.compile(r"(tfs-[a-z-]+)=([^,]+)")
 _OF_THE_API = ("instances", "inputs", "examples")
 
@@ -80,7 +81,8 @@ class ServingPredictor:
         self._accept = environment.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or encodings.JSON
         self._turns = threading.Semaphore(int(environment.get("SAGEMAKER_MODEL_SERVER_WORKERS") or 1))
 
-    def invoke(self, body: bytes, content_type: str, accept: str, attributes: str = "") -> Reply:
+    def invoke(self, body: bytes, content_type: str, accept: str, headers: Headers = NO_HEADERS) -> Reply:
+        attributes = headers.get(_ATTRIBUTES, "")
         asked = dict(_ATTRIBUTE.findall(attributes))
         if self._script is None:
             return Reply(_json(self._ask(asked, _request(body, content_type))), encodings.JSON)
