@@ -19,7 +19,7 @@ ALLOWED = {
     r"the tests run as an ordinary user already": "the other half of a test that changes its user",
     r".* is not Python 3\.11 or later": "the system's Python is what an ordinary user can reach",
     r"no cgroup can be written here": "a container may not give any",
-    r"no (podman|skopeo) on this machine": "container engines are not ours to install",
+    r"no (podman|skopeo|docker|dockerd) on this machine": "container engines are not ours to install",
     r"AWS's toolkits cannot be built here: .*": "they are published as sources, on an index that may not be reached",
     r"uv was not found: it builds AWS's toolkits": "uv is not ours to install",
     r"no container engine works here: .*": "podman is not ours to install, and runs containers for root alone",

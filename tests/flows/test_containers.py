@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +15,8 @@ from botocore.exceptions import ClientError
 
 from clary.contract.folder import container_name
 from clary.contract.processes import running
-from clary.sandbox import engine
-from clary.sandbox.engine import Engine, EngineError, NoEngine
-from flows import jobs
+from clary.sandbox.engine import Engine
+from flows import container_images, jobs
 from flows.own_images import logged, start
 from whole_server import WholeServer, wait_until
 
@@ -47,39 +44,20 @@ trap exit TERM  # the first process of a pid namespace gets no signal that it do
 nc -ll -p 8080 -e /opt/program/answer &
 wait
 """
-FILE = """FROM scratch
-COPY busybox /bin/busybox
-RUN ["/bin/busybox", "--install", "-s", "/bin"]
-COPY train serve answer /opt/program/
-ENV PATH=/opt/program:/bin
-WORKDIR /opt/program
-"""
 
 pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
 def podman() -> Engine:
-    try:
-        found = engine.find()
-        found.ask("info")
-        return found
-    except (NoEngine, EngineError) as error:
-        return pytest.skip(f"no container engine works here: {error}")
+    return container_images.working_engine()
 
 
 @pytest.fixture(scope="module")
 def built(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name, in the engine, of an image that is a static busybox with `train` and `serve`."""
-    busybox = shutil.which("busybox")
-    if busybox is None or subprocess.run(["ldd", busybox], capture_output=True).returncode == 0:
-        pytest.skip("no static busybox on this machine")
-    folder = tmp_path_factory.mktemp("image")
-    shutil.copy(busybox, folder / "busybox")
-    for name, text in {"train": TRAIN, "serve": SERVE, "answer": ANSWER}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    (folder / "Containerfile").write_text(FILE)
+    programs = {"train": TRAIN, "serve": SERVE, "answer": ANSWER}
+    folder = container_images.busybox_image(tmp_path_factory.mktemp("image"), programs)
     name = f"localhost/clary-test-{uuid.uuid4().hex[:8]}:1"
     words = ["--ulimit", "nofile=4096:4096", "--format", "oci", "--annotation", "run.oci.keep_original_groups=1"]
     podman.fetch("build", "--quiet", *words, "--tag", name, str(folder))

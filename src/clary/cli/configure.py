@@ -11,11 +11,11 @@ from clary.cli import endpoints, pointing, printing
 from clary.cli.failure import Failure
 from clary.cli.hints import hint
 from clary.cli.profile import Profile
-from clary.cli.server import Server, running
+from clary.cli.server import Server, running, settings_of
 
 
 def command(given: argparse.Namespace) -> int:
-    profile = Profile(_config_file(), given.profile)
+    profile = Profile(_config_file(settings_of(given).home), given.profile)
     models = Path("~/.aws/models/endpoints.json").expanduser()
     if given.undo:
         return _undo(given, profile, models)
@@ -41,8 +41,10 @@ def command(given: argparse.Namespace) -> int:
     return 0
 
 
-def _config_file() -> Path:
-    return Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+def _config_file(home: Path) -> Path:
+    """The user's own, also inside `clary run`, which names one of the home to who has none."""
+    named = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    return Path("~/.aws/config").expanduser() if named.parent == home else named
 
 
 def _values(server: Server) -> dict[str, str]:

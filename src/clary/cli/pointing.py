@@ -55,10 +55,8 @@ def variables(server: Server, credentials: Keys, by_endpoint: bool, environment:
     else:
         given |= dict.fromkeys(_PROXIES, server.url)
         given |= dict.fromkeys(_DIRECT, "localhost,127.0.0.1,::1")
-        roots = str(bundle(server, environment))
-        given["AWS_CA_BUNDLE"] = roots
-        if environment.get("SSL_CERT_FILE", roots) == roots:  # clients that are not AWS's look there
-            given["SSL_CERT_FILE"] = roots
+        # Clients that are not AWS's look at the second, container engines among them; what it named is in the bundle.
+        given |= dict.fromkeys(_ROOTS, str(bundle(server, environment)))
     given = {name: value for name, value in given.items() if value}
     others = [name for name in environment if name.startswith("AWS_ENDPOINT_URL_")]
     unset = [name for name in (*_IN_THE_WAY, "AWS_SESSION_TOKEN", *others) if name not in given]
@@ -74,6 +72,18 @@ def bundle(server: Server, environment: Mapping[str, str]) -> Path:
     outer = {name: value for name, value in environment.items() if name not in ours}
     Authority.open(server.settings.secrets).bundle(path, outer)
     return path
+
+
+def configuration(server: Server, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A configuration file for a user who has none: `aws configure get region`, by which scripts make the name of their
+    registry, looks at no variable."""
+    if environment.get("AWS_CONFIG_FILE") or Path("~/.aws/config").expanduser().exists():
+        return {}
+    region = server.settings.region
+    path = server.settings.home / f"aws-config-{region}"
+    if not path.exists():  # what `aws configure set` wrote stays
+        path.write_text(f"[default]\nregion = {region}\n")
+    return {"AWS_CONFIG_FILE": str(path)}
 
 
 def outer_proxy(server: Server, environment: Mapping[str, str] = os.environ) -> str:

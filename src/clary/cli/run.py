@@ -25,7 +25,7 @@ def command(given: argparse.Namespace) -> int:
     server = running(given)
     credentials = pointing.keys(server, given.root)
     variables = pointing.variables(server, credentials, given.endpoint_url, os.environ)
-    environment = variables.applied(os.environ)
+    environment = variables.applied(os.environ) | pointing.configuration(server)
     found = shutil.which(words[0], path=environment.get("PATH"))
     if found is None:
         if "/" in words[0] and Path(words[0]).exists():

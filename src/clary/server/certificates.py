@@ -76,11 +76,11 @@ class Authority:
         return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def bundle(self, path: Path, environment: Mapping[str, str]) -> None:
-        """Writes a file for AWS_CA_BUNDLE: this CA and the client's usual roots, so other HTTPS goes on working."""
+        """Writes a file for AWS_CA_BUNDLE and SSL_CERT_FILE: this CA and the client's usual roots, so other HTTPS goes
+        on working."""
         own = self.path.read_bytes()
         mine = _PEM.findall(own)
-        roots = usual_roots(environment)
-        others = _PEM.findall(roots.read_bytes()) if roots else []
+        others = dict.fromkeys(each for file in usual_roots(environment) for each in _PEM.findall(file.read_bytes()))
         pieces = [own.strip(), *(each for each in others if each not in mine)]
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         draft.write_bytes(b"\n".join(pieces) + b"\n")
@@ -130,15 +130,17 @@ class ServerContexts:
         return context
 
 
-def usual_roots(environment: Mapping[str, str]) -> Path | None:
-    """The file of roots that AWS clients use here: the one the environment names, the system's, or botocore's."""
-    named = (environment.get("AWS_CA_BUNDLE"), environment.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile)
+def usual_roots(environment: Mapping[str, str]) -> list[Path]:
+    """The files of roots that clients use here: what AWS's are told beside what the others are (in the environment, by
+    the system, or else botocore's)."""
     botocore = find_spec("botocore")
     shipped = str(Path(botocore.origin).with_name("cacert.pem")) if botocore and botocore.origin else None
-    for candidate in (*named, shipped):
-        if candidate and Path(candidate).is_file():
-            return Path(candidate)
-    return None
+    others = _files(environment.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, shipped)
+    return _files(environment.get("AWS_CA_BUNDLE")) + others[:1]
+
+
+def _files(*names: str | None) -> list[Path]:
+    return [Path(each) for each in names if each and Path(each).is_file()]
 
 
 def _load(context: ssl.SSLContext, certificate: bytes, key: ec.EllipticCurvePrivateKey) -> None:

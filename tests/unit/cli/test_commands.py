@@ -18,6 +18,7 @@ import pytest
 from clary.cli import up
 from clary.config import Settings
 from clary.server import home, processes, questions
+from clary.server.certificates import Authority
 from clary.server.control import ControlServer
 from clary.server.frames import questions_socket
 from clary.server.questions import Keys, LogPage, Refused, Status, answering, as_answer
@@ -181,11 +182,31 @@ def test_env_is_for_a_shell(clary: Clary, server: Answers, settings: Settings) -
     assert bundle.count("BEGIN CERTIFICATE") > 1
 
 
-def test_env_names_its_roots_to_clients_that_are_not_awss(clary: Clary, server: Answers, settings: Settings) -> None:
-    ours = str(settings.home / "ca-bundle.pem")
-    facts = json.loads(clary("env", "--json", SSL_CERT_FILE=ours).stdout)
-    assert (facts["SSL_CERT_FILE"], facts["AWS_CA_BUNDLE"]) == (ours, ours)
-    assert "SSL_CERT_FILE" not in json.loads(clary("env", "--json", SSL_CERT_FILE="/of/mine.pem").stdout)
+def test_env_names_its_roots_to_every_client(clary: Clary, server: Answers, settings: Settings, tmp_path: Path) -> None:
+    """Those that the user named, for AWS's clients or for others, are among them."""
+    ours, named = settings.home / "ca-bundle.pem", {}
+    for variable in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+        named[variable] = str(Authority.open(tmp_path / variable).path)
+    for environment in (named, dict.fromkeys(named, str(ours)), {"SSL_CERT_FILE": "/not/there.pem"}):
+        facts = json.loads(clary("env", "--json", **environment).stdout)
+        assert (facts["SSL_CERT_FILE"], facts["AWS_CA_BUNDLE"]) == (str(ours), str(ours))
+        if environment is named:
+            assert all(Path(each).read_text().strip() in ours.read_text() for each in named.values())
+
+
+def test_run_gives_a_configuration_to_who_has_none(
+    clary: Clary, server: Answers, settings: Settings, tmp_path: Path
+) -> None:
+    """`aws configure get region` looks there; what configures goes on with the user's own file."""
+    show = ("run", sys.executable, "-c", "import os; print(os.environ.get('AWS_CONFIG_FILE'))")
+    ours = settings.home / "aws-config-us-east-1"
+    assert clary(*show).stdout.strip() == str(ours)
+    assert ours.read_text() == "[default]\nregion = us-east-1\n"
+    assert clary(*show, AWS_CONFIG_FILE="/of/mine").stdout.strip() == "/of/mine"
+    config = tmp_path / "user" / ".aws" / "config"
+    assert str(config) in clary("configure", "--yes", AWS_CONFIG_FILE=str(ours)).stdout
+    assert config.exists()
+    assert clary(*show).stdout.strip() == "None"
 
 
 def test_env_by_endpoint_and_with_the_root_key(clary: Clary, server: Answers) -> None:
