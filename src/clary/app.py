@@ -72,12 +72,12 @@ _JOB_SESSION_SECONDS = 3600.0
 _THREADS = 32  # requests at work at once, of which few run
 _SPARE = 160  # more, for those that wait for the bodies of slow clients
 _STRANGERS = 8  # of these requests may wait for bodies while nobody knows whose they are
-_BACKGROUND = {"lifecycle": lifecycle_sweep.forever, "events": event_sender.forever, "scrub": scrub.forever}
 _SWITCH_SECONDS = 0.001  # for which a busy thread may keep the others from running (Python's own: 0.005)
 
 _ROUNDS = {
     "lifecycle": lifecycle_sweep.forever,
     "events": event_sender.forever,
+    "scrub": scrub.forever,
     "registry": registry_rounds.forever,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import clary
+from clary import app
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "clary"
@@ -226,3 +228,10 @@ def test_no_file_tells_of_one_machine() -> None:
             continue
         match = private.search(file.read_text(encoding="utf-8", errors="replace"))
         assert match is None, f"{path}: {match.group() if match else ''}"
+
+
+def test_what_goes_on_for_ever_is_started() -> None:
+    """The functions of that name are the rounds of a server: the composition root has all of them."""
+    written = [path for path in MODULES if any(each.name == "forever" for each in functions(path))]
+    modules = [importlib.import_module(f"clary.{name(path).removesuffix('.py').replace('/', '.')}") for path in written]
+    assert {each.forever for each in modules} == set(app._ROUNDS.values())

@@ -1,6 +1,8 @@
-"""Every object of a home, read: whether its bytes are there, as many as were stored, and the same.
+"""Every object of a home, and every container image, read: whether its bytes are there, as many as were stored, and
+the same.
 
-By the checksums of their files (`clary.objects.blobs`), and by MD5, where that is what their ETag says.
+By the checksums of their files (`clary.objects.blobs`), and by MD5, where that is what their ETag says; layers and
+manifests by their digests. What is encrypted is not opened.
 """
 
 from __future__ import annotations
@@ -31,12 +33,24 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageFault:
+    """A layer or a manifest whose bytes are not what was pushed."""
+
+    digest: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
-    """How many objects and versions were read, how many bytes they have, and which are not whole."""
+    """How many objects and versions were read, how many bytes they have, and which are not whole; likewise the layers
+    of container images, and what is not whole of these and of their manifests."""
 
     objects: int
     size: int
     faults: list[Fault]
+    layers: int
+    layers_size: int
+    image_faults: list[ImageFault]
 
 
 class _Bad(Exception):
@@ -44,15 +58,15 @@ class _Bad(Exception):
 
 
 def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) -> Checked:
-    """Reads every object and every version. `copying` hears of the index's pages or rows, `reading` of bytes. Raises
-    StoreFailed, Refused, NotRunning, PlaceError, Unavailable, OSError."""
-    faults, done = list[Fault](), 0
+    """Reads every object, every version and every image. `copying` hears of the index's pages or rows, `reading` of
+    bytes. Raises StoreFailed, Refused, NotRunning, PlaceError, Unavailable, OSError."""
+    faults, image_faults, done = list[Fault](), list[ImageFault](), 0
     with (
         snapshot(ask, ["objects"], settings.database_url, copying) as taken,
         index.opened(taken.folder / "objects.db") as found,
         closing(object_store(settings)) as store,
     ):
-        count, size = found.objects_size()
+        (count, size), (layers, layers_size) = found.objects_size(), found.layers_size()
         for stored in found.objects():
             try:
                 _check(store, found, stored)
@@ -60,8 +74,14 @@ def check_objects(settings: Settings, ask: Ask, copying: Tell, reading: Tell) ->
                 key = stored.key.decode("utf-8", "backslashreplace")
                 faults.append(Fault(stored.bucket, key, stored.version, str(bad)))
             done += stored.size
-            reading(done, size)
-    return Checked(count, size, faults)
+            reading(done, size + layers_size)
+        for layer in found.layers():
+            image_faults += _image_faults(layer.digest, _pieces(store, layer.blob), layer.encrypted)
+            done += layer.size
+            reading(done, size + layers_size)
+        for digest, manifest in found.manifests():
+            image_faults += _image_faults(digest, [manifest])
+    return Checked(count, size, faults, layers, layers_size, image_faults)
 
 
 def _check(store: ObjectStore, found: Index, stored: Stored) -> None:
@@ -98,6 +118,19 @@ def _pieces(store: ObjectStore, blob: str) -> Iterator[bytes]:
         raise _Bad(str(error)) from error
     except OSError as error:
         raise _Bad(f"its bytes cannot be read ({error.strerror or error})") from error
+
+
+def _image_faults(digest: str, pieces: Iterable[bytes], encrypted: bool = False) -> list[ImageFault]:
+    """One, or none. Of an encrypted layer the checksums of its file have to do."""
+    hashed = hashlib.sha256()
+    try:
+        for piece in pieces:
+            hashed.update(piece)
+    except _Bad as bad:
+        return [ImageFault(digest, str(bad))]
+    if encrypted or digest == f"sha256:{hashed.hexdigest()}":
+        return []
+    return [ImageFault(digest, "its bytes are not those that were pushed")]
 
 
 def _compare(pieces: Iterable[bytes], this: Stored | Part, encrypted: bool) -> None:

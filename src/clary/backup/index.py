@@ -16,6 +16,8 @@ _BLOBS = """
     SELECT blob, size FROM registry_blobs UNION
     SELECT blob, size FROM registry_parts
 """
+_LAYERS = "SELECT digest, blob, size, key IS NOT NULL FROM registry_blobs"
+_MANIFESTS = "SELECT digest, manifest FROM registry_images"
 _OBJECT = "o.bucket, o.key, o.version, o.blob, o.upload, o.size, o.etag, c.data, o.encryption IS NOT NULL"
 _OBJECTS = f"""
     SELECT {_OBJECT} FROM objects o LEFT JOIN contents c ON c.id = o.content UNION ALL
@@ -48,6 +50,16 @@ class Stored:
     encrypted: bool
 
 
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """Of container images: the blob that holds its bytes, `size` of them, as they were pushed or `encrypted`."""
+
+    digest: str
+    blob: str
+    size: int
+    encrypted: bool
+
+
 class Index:
     """A connection to the copy; `opened` makes one."""
 
@@ -71,6 +83,20 @@ class Index:
         """(how many objects and versions, their bytes)"""
         count, size = self._connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM ({_OBJECTS})").fetchone()
         return int(count), int(size)
+
+    def layers(self) -> Iterator[StoredLayer]:
+        for row in self._connection.execute(_LAYERS):
+            yield StoredLayer(*row)
+
+    def layers_size(self) -> tuple[int, int]:
+        """(how many layers, their bytes)"""
+        count, size = self._connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM ({_LAYERS})").fetchone()
+        return int(count), int(size)
+
+    def manifests(self) -> Iterator[tuple[str, bytes]]:
+        """(digest, bytes) of each image."""
+        for digest, manifest in self._connection.execute(_MANIFESTS):
+            yield str(digest), bytes(manifest)
 
     def parts(self, upload: str) -> list[Part]:
         return [Part(*row) for row in self._connection.execute(_PARTS, (upload,))]

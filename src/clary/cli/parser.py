@@ -154,7 +154,9 @@ def _configure(command: argparse.ArgumentParser) -> None:
 
 def _doctor(command: argparse.ArgumentParser) -> None:
     command.add_argument("--brief", action="store_true", help="only how well jobs are shut in here, in a line or two")
-    command.add_argument("--deep", action="store_true", help="instead, read every object and name what is not whole")
+    command.add_argument(
+        "--deep", action="store_true", help="instead, read all objects and images and name what is not whole"
+    )
 
 
 def _backup(command: argparse.ArgumentParser) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images.base import ImageBuildFailed, ImageNotOffered
+from clary.objects.damage import Damaged
 from clary.registry import manifests, names, repositories
 from clary.registry.names import Reference
 from clary.registry.pulling import ImageSource, Manifest, NoSuchImage
@@ -106,7 +107,7 @@ class Containers:
                 self._lay_out(self._source, reference._replace(reference=digest), Path(folder))
                 identity = runs.fetch("pull", "--quiet", f"dir:{folder}").split()[-1]
             runs.ask("tag", identity, image.container)
-        except (NoEngine, EngineError, NoSuchImage, OSError) as error:
+        except (NoEngine, EngineError, NoSuchImage, Damaged, OSError) as error:
             raise ImageBuildFailed(f"The image {image.uri} could not be given to the engine: {error}") from error
 
     def _lay_out(self, source: ImageSource, reference: Reference, folder: Path) -> None:

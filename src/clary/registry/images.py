@@ -9,9 +9,10 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from clary.objects.damage import Damaged
 from clary.registry import layers, repositories
 from clary.registry.manifests import Manifest
-from clary.registry.names import DIGEST, TAG, Reference
+from clary.registry.names import DIGEST, TAG, Reference, digest_of
 from clary.registry.repositories import Repository
 from clary.store.registry_schema import images, references, tags
 
@@ -62,6 +63,13 @@ def find(connection: Connection, repository: Repository, reference: str) -> Imag
     return None if row is None else Image(*row)
 
 
+def intact(image: Image) -> Image:
+    """The image, whose manifest is about to be given out. Raises Damaged."""
+    if digest_of(image.manifest) != image.digest:
+        raise Damaged(f"the manifest {image.digest} has another digest")
+    return image
+
+
 def at(connection: Connection, wanted: Reference) -> Image | None:
     repository = repositories.find(connection, wanted.place)
     return None if repository is None else find(connection, repository, wanted.reference)
@@ -96,14 +104,17 @@ def put(
     now: float,
     fixed: Callable[[str], bool],
 ) -> None:
-    """Enters the image and has the tag name it; one that is there stays as it is. `fixed` says of a tag whether it must
-    not be moved. Raises MissingParts, TagTaken."""
+    """Enters the image and has the tag name it; one that is there stays, with a manifest that is right now. `fixed`
+    says of a tag whether it must not be moved. Raises MissingParts, TagTaken."""
     before = None if tag is None else tagged(connection, repository, tag)
     if tag is not None and before not in (None, manifest.digest) and fixed(tag):
         raise TagTaken(before)
     size = _checked(connection, repository, manifest)
-    if find(connection, repository, manifest.digest) is None:
+    there = find(connection, repository, manifest.digest)
+    if there is None:
         _enter(connection, repository, manifest, size, now)
+    elif there.manifest != manifest.data:
+        connection.execute(images.update().where(*_this(repository, manifest.digest)).values(manifest=manifest.data))
     if tag is not None and before != manifest.digest:
         untag(connection, repository, tag)
         connection.execute(tags.insert().values(repository=repository.id, name=tag, digest=manifest.digest))

@@ -11,24 +11,29 @@ from sqlalchemy.engine import Connection
 from clary.registry.bytes_at_rest import Written
 from clary.registry.repositories import Repository
 from clary.store.prepared import Prepared
-from clary.store.registry_schema import blobs, layers, parts, references
+from clary.store.registry_schema import blobs, damaged, layers, parts, references
 
 TOUCHED_SECONDS = 3600.0  # how exactly it is noted when a layer was last asked for
 _AT_ONCE = 500
 
-_JOINED = sa.select(
-    blobs.c.account, layers.c.digest, layers.c.touched, blobs.c.blob, blobs.c.size, blobs.c.key
-).join_from(layers, blobs, blobs.c.blob == layers.c.blob)
+_BYTES = (blobs.c.blob, blobs.c.size, blobs.c.key)
+_JOINED = (
+    sa.select(blobs.c.account, layers.c.digest, layers.c.touched, damaged.c.blob.label("damaged"), *_BYTES)
+    .join_from(layers, blobs, blobs.c.blob == layers.c.blob)
+    .outerjoin(damaged, damaged.c.blob == layers.c.blob)
+)
 _FIND = Prepared(
     _JOINED.where(layers.c.repository == sa.bindparam("of_repository"), layers.c.digest == sa.bindparam("of_digest"))
 )
 
 
 class Layer(NamedTuple):
-    """A repository's: `written` says where its bytes are; `touched` is in epoch seconds."""
+    """A repository's: `written` says where its bytes are; `touched` is in epoch seconds. Of one that is `damaged` it is
+    known that its bytes were not what was stored, when they were read last."""
 
     account: str
     touched: float
+    damaged: bool
     written: Written
 
     @property
@@ -45,37 +50,53 @@ def find(connection: Connection, repository: Repository, digest: str) -> Layer |
     row = _FIND.first(connection, {"of_repository": repository.id, "of_digest": digest})
     if row is None:
         return None
-    account, digest, touched, blob, size, key = row
-    return Layer(account, touched, Written(blob, size, digest, None if key is None else bytes(key)))
+    account, digest, touched, broken, blob, size, key = row
+    return Layer(account, touched, broken is not None, Written(blob, size, digest, None if key is None else bytes(key)))
+
+
+def whole(connection: Connection, repository: Repository, digest: str) -> Layer | None:
+    """As `find`, of one that need not be pushed."""
+    found = find(connection, repository, digest)
+    return None if found is None or found.damaged else found
 
 
 def sizes(connection: Connection, repository: Repository, digests: Collection[str]) -> dict[str, int]:
-    """Of those of `digests` that the repository has."""
+    """Of those of `digests` that the repository has, and that are not known to be damaged."""
     found: dict[str, int] = {}
+    broken = sa.select(damaged.c.blob)
     for some in _batches(sorted(digests)):
         wanted = sa.select(layers.c.digest, blobs.c.size).join_from(layers, blobs, blobs.c.blob == layers.c.blob)
-        rows = connection.execute(wanted.where(layers.c.repository == repository.id, layers.c.digest.in_(some)))
+        rows = connection.execute(wanted.where(*_this(repository, some), layers.c.blob.not_in(broken)))
         found.update((row.digest, row.size) for row in rows)
     return found
 
 
 def enter(connection: Connection, repository: Repository, written: Written, now: float) -> list[str]:
-    """Makes the bytes a layer of the repository. Where the account has them already these are used, and the blob that
-    was written is among what is returned: to be discarded after the commit."""
+    """Makes the bytes a layer of the repository. Where the account has them already these take their place in all of
+    its repositories: they were verified just now, and what has been on the disk may be damaged. The blob that is needed
+    no more is returned: to be discarded after the commit."""
     same = (blobs.c.account == repository.account, blobs.c.digest == written.sha256)
     wanted = sa.select(blobs.c.blob).where(*same, blobs.c.encrypted == repository.encrypted)
     known: str | None = connection.scalar(wanted)
-    if known is None:
+    if known != written.blob:
+        if known is not None:
+            _forget(connection, [known])
+            connection.execute(layers.update().where(layers.c.blob == known).values(blob=written.blob))
         values = {"account": repository.account, "digest": written.sha256, "encrypted": repository.encrypted}
         connection.execute(blobs.insert().values(blob=written.blob, size=written.size, key=written.key, **values))
-    _belong(connection, repository, written.sha256, known or written.blob, now)
-    return [] if known in (None, written.blob) else [written.blob]
+    _belong(connection, repository, written.sha256, written.blob, now)
+    return [] if known in (None, written.blob) else [known]
+
+
+def _forget(connection: Connection, names: Sequence[str]) -> None:
+    for table in (blobs, damaged):
+        connection.execute(table.delete().where(table.c.blob.in_(names)))
 
 
 def share(connection: Connection, layer: Layer, repository: Repository, now: float) -> bool:
-    """Makes another repository's layer one of this one too. False where it has to be sent: it is another account's, or
-    of the two repositories one is encrypted."""
-    if layer.account != repository.account or (layer.written.key is not None) != repository.encrypted:
+    """Makes another repository's layer one of this one too. False where it has to be sent: it is damaged, or another
+    account's, or of the two repositories one is encrypted."""
+    if layer.damaged or layer.account != repository.account or (layer.written.key is not None) != repository.encrypted:
         return False
     _belong(connection, repository, layer.digest, layer.written.blob, now)
     return True
@@ -110,7 +131,7 @@ def free(connection: Connection, limit: int) -> dict[str, int]:
     """Forgets bytes that no repository has any more: blob -> size, to be discarded after the commit."""
     had = sa.select(layers.c.blob).where(layers.c.blob == blobs.c.blob)
     rows = connection.execute(sa.select(blobs.c.blob, blobs.c.size).where(~had.exists()).limit(limit)).all()
-    connection.execute(blobs.delete().where(blobs.c.blob.in_([row.blob for row in rows])))
+    _forget(connection, [row.blob for row in rows])
     return {row.blob: row.size for row in rows}
 
 
@@ -125,6 +146,17 @@ def named(connection: Connection, names: Sequence[str]) -> set[str]:
 def owners(connection: Connection, blob: str) -> list[str]:
     """The digests that the blob is the bytes of: one, or none."""
     return list(connection.scalars(sa.select(blobs.c.digest).where(blobs.c.blob == blob)))
+
+
+def note_damage(connection: Connection, blob: str) -> None:
+    """A layer's bytes are not what was stored: whoever is about to push it is asked for them."""
+    if owners(connection, blob) and not connection.scalar(sa.select(damaged.c.blob).where(damaged.c.blob == blob)):
+        connection.execute(damaged.insert().values(blob=blob))
+
+
+def note_mended(connection: Connection, blob: str) -> None:
+    """They are all right after all: the disk gives them again."""
+    connection.execute(damaged.delete().where(damaged.c.blob == blob))
 
 
 def _this(repository: Repository, digests: Sequence[str]) -> tuple[sa.ColumnElement[bool], ...]:

@@ -63,6 +63,13 @@ def whole(connection: Connection, repository: Repository, status: TagStatus, aft
     return [Image(*row) for row in connection.execute(wanted.order_by(images.c.digest).limit(limit))]
 
 
+def each(connection: Connection, after: tuple[int, str], limit: int) -> list[Image]:
+    """Images of every repository, those that come after one."""
+    here, there = sa.tuple_(images.c.repository, images.c.digest), sa.tuple_(*map(sa.literal, after))
+    ordered = sa.select(images).where(here > there).order_by(images.c.repository, images.c.digest)
+    return [Image(*row) for row in connection.execute(ordered.limit(limit))]
+
+
 def referrers(
     connection: Connection, repository: Repository, subject: str, kinds: Sequence[str], after: str, limit: int
 ) -> tuple[list[Image], bool]:

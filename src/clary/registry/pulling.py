@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy.engine import Connection
 
 from clary.clock import Clock
 from clary.objects.base import ObjectStore
+from clary.objects.damage import Damaged
 from clary.registry import images, layers, repositories
 from clary.registry.bytes_at_rest import Bytes
 from clary.registry.layers import Layer
 from clary.registry.names import DIGEST, Reference
 from clary.secrets import SealingKey
 from clary.store.engine import Database
+
+T = TypeVar("T")
 
 
 class NoSuchImage(LookupError):
@@ -30,6 +33,30 @@ class Manifest(NamedTuple):
     data: bytes
 
 
+class LostLayer(Damaged):
+    """The file of a layer, the blob `blob`, is not there, and nobody deleted it."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(f"the file of the layer {layer.digest} is missing")
+        self.blob = layer.written.blob
+
+
+def opened(
+    database: Database, find: Callable[[Connection], Layer | None], read: Callable[[Layer], T]
+) -> tuple[Layer, T] | None:
+    """The layer that `find` finds, and its bytes, which `read` opens; None where there is none. Raises LostLayer, and
+    what `read` raises."""
+    lost = ""
+    while layer := database.read(find):
+        try:
+            return layer, read(layer)
+        except FileNotFoundError:
+            if layer.written.blob == lost:
+                raise LostLayer(layer) from None
+            lost = layer.written.blob  # it may have been let go, or pushed again, between the look and the opening
+    return None
+
+
 class ImageSource:
     """Reads the images of all accounts: whether somebody may have them is decided before. Safe between threads."""
 
@@ -40,7 +67,7 @@ class ImageSource:
         self._clock = clock
 
     def manifest(self, wanted: Reference) -> Manifest:
-        """What a tag stands for now, or a digest; counts as a pull. Raises NoSuchImage."""
+        """What a tag stands for now, or a digest; counts as a pull. Raises NoSuchImage, Damaged."""
         now = self._clock.now()
 
         found = self._database.read(lambda connection: images.at(connection, wanted))
@@ -48,18 +75,20 @@ class ImageSource:
             raise NoSuchImage(f"there is no image {wanted.reference} in the repository {wanted.place.repository}")
         if images.due_for_note(found, now):
             self._database.write(lambda connection: images.note_pull(connection, found, now))
-        return Manifest(found.digest, found.media_type, found.manifest)
+        return Manifest(found.digest, found.media_type, images.intact(found).manifest)
 
     def layer(self, wanted: Reference, digest: str) -> tuple[int, Iterator[bytes]]:
         """(size, pieces) of a layer, or configuration, of the repository. The pieces come verified against accidents on
         the disk (`clary.objects.damage.Damaged`); a later delete does not disturb them. Raises NoSuchImage."""
-        layer = self._database.read(lambda connection: _layer(connection, wanted, digest))
-        try:
-            if layer is not None:
-                return layer.size, self._kept.read(layer.account, layer.written)
-        except FileNotFoundError:
-            pass  # let go between the look and the opening
-        raise NoSuchImage(f"there is no layer {digest} in the repository {wanted.place.repository}")
+        found = opened(
+            self._database,
+            lambda connection: _layer(connection, wanted, digest),
+            lambda layer: self._kept.read(layer.account, layer.written),
+        )
+        if found is None:
+            raise NoSuchImage(f"there is no layer {digest} in the repository {wanted.place.repository}")
+        layer, pieces = found
+        return layer.size, pieces
 
 
 def _layer(connection: Connection, wanted: Reference, digest: str) -> Layer | None:

@@ -93,6 +93,9 @@ layers = sa.Table(
     sa.Column("touched", sa.Float, nullable=False, index=True),
 )
 
+# Blobs of layers that were found not to be what was stored. They are asked for again: to push one mends it.
+damaged = sa.Table("registry_damaged", OBJECTS, sa.Column("blob", sa.String, primary_key=True))
+
 # Layers that are coming, and the parts of them that have come. `at` is where a part begins, `sha256` its digest.
 uploads = sa.Table(
     "registry_uploads",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from clary.objects.damage import DamageList
 from clary.objects.filesystem import FilesystemStore
 from clary.services.s3 import scrub
 from clary.services.s3.damage import Notices
-from clary.store.registry_schema import blobs
+from clary.store.registry_schema import blobs, images
 from clary.testing.frozen_clock import FrozenClock
 from whole_server import wait_until
 
@@ -117,6 +118,18 @@ def test_the_registrys_layers_are_read_too(server: SimpleNamespace, kept: Kept, 
     kept.write(blob, flipped(kept.read(blob), 7))
     read_all(server, clock)
     assert any(blob in each.what for each in DamageList(server.platform.settings.damages).every())
+
+
+def test_manifests_of_images_are_read_too(server: SimpleNamespace, clock: FrozenClock) -> None:
+    manifests = {f"sha256:{hashlib.sha256(data).hexdigest()}": data for data in (b"%d" % number for number in range(9))}
+    row = {"repository": 1, "media_type": "", "artifact_type": "", "subject": "", "size": 0, "pushed": 0.0}
+    rows = [{**row, "digest": digest, "manifest": data} for digest, data in manifests.items()]
+    damaged = rows[7] = {**rows[7], "manifest": b"another"}
+    server.platform.stores.objects.write(lambda connection: connection.execute(images.insert(), rows))
+    read_all(server, clock)
+    told = [each.what for each in DamageList(server.platform.settings.damages).every() if "manifest" in each.what]
+    assert told == [f"the manifest {damaged['digest']} of a container image"]
+    server.platform.stores.objects.write(lambda connection: connection.execute(images.delete()))
 
 
 def test_it_keeps_to_its_rate_and_goes_on_where_it_was(

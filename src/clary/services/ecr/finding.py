@@ -15,6 +15,7 @@ from clary.registry.repositories import Repository
 from clary.registry.uploads import Uploads
 from clary.services.ecr import faults
 from clary.services.operation import Call, Document
+from clary.services.s3.damage import Notices
 
 T = TypeVar("T")
 
@@ -68,6 +69,11 @@ def kept(call: Call) -> Bytes:
 
 def uploads(call: Call) -> Uploads:
     return Uploads(call.platform.stores.objects, kept(call), call.platform.clock)
+
+
+def damages(call: Call) -> Notices:
+    """Who is told of layers and manifests that are not what was pushed."""
+    return Notices(call.platform.settings, call.platform.stores.objects, call.platform.clock)
 
 
 def host(call: Call, account: str) -> str:

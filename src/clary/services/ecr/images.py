@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from clary.errors import ServiceError
+from clary.objects.damage import Damaged
 from clary.registry import images, listings, manifests
 from clary.registry.images import Image, Needed
 from clary.registry.manifests import MalformedManifest
 from clary.registry.names import DIGEST, TAG, Place
 from clary.registry.repositories import Repository
-from clary.services.ecr import faults, finding, paging, pushing
+from clary.services.ecr import faults, finding, paging, pushing, verified
 from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
@@ -63,7 +64,7 @@ def batch_get_image(call: Call, given: Document) -> Document:
 
     answer: Document = {"images": [], "failures": []}
     for identity, found in zip(given["imageIds"], finding.read(call, look), strict=True):
-        told = _accepted(identity, found, given.get("acceptedMediaTypes"))
+        told = _given_out(call, identity, _accepted(identity, found, given.get("acceptedMediaTypes")))
         if isinstance(told, Image):
             note_pull(call, told, now)
             answer["images"].append(_shown(place, told, identity.get("imageTag")))
@@ -77,6 +78,13 @@ def _accepted(identity: Mapping[str, Any], found: Image | Document, accepted: Se
     if isinstance(found, Image) and accepted and found.media_type not in accepted:
         return _failure(identity, "ImageNotFound", f"The image is {found.media_type}, which is not accepted")
     return found
+
+
+def _given_out(call: Call, identity: Mapping[str, Any], found: Image | Document) -> Image | Document:
+    try:
+        return verified.image(call, found) if isinstance(found, Image) else found
+    except Damaged as error:
+        return _failure(identity, "ImageInaccessible", f"It is damaged on the server's disk: {error}. Push it again.")
 
 
 def _shown(place: Place, image: Image, tag: str | None) -> Document:

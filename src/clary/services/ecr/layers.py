@@ -41,16 +41,17 @@ def batch_check_layer_availability(call: Call, given: Document) -> Document:
 
 
 def there(call: Call, place: Place, digest: str) -> layers.Layer | None:
-    """A layer that somebody counts on from now on. Raises RepositoryNotFoundException."""
+    """A layer that somebody counts on from now on; None for one that is damaged: whoever asks is about to push it, and
+    so mends it. Raises RepositoryNotFoundException."""
     now = call.platform.clock.now()
 
     def look(connection: Connection) -> tuple[Repository, layers.Layer | None]:
         repository = finding.find(connection, place)
-        return repository, layers.find(connection, repository, digest)
+        return repository, layers.whole(connection, repository, digest)
 
     def touch(connection: Connection) -> layers.Layer | None:
         layers.touch(connection, repository, [digest], now)
-        return layers.find(connection, repository, digest)  # it may have been let go meanwhile
+        return layers.whole(connection, repository, digest)  # it may have been let go meanwhile
 
     repository, found = finding.read(call, look)
     if found is None or now - found.touched < layers.TOUCHED_SECONDS:
@@ -115,7 +116,7 @@ def _check_parts(sizes: list[int]) -> None:
 
 
 def _check_new(call: Call, repository: Repository, digest: str) -> None:
-    if finding.read(call, lambda connection: layers.find(connection, repository, digest)) is not None:
+    if finding.read(call, lambda connection: layers.whole(connection, repository, digest)) is not None:
         message = f"Layer with digest {digest} already exists in the repository with name '{repository.name}'"
         raise ServiceError("LayerAlreadyExistsException", message)
 

@@ -22,7 +22,8 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Writes them to the log, and to the list that `clary doctor` shows."""
+    """Writes them to the log, and to the list that `clary doctor` shows; a layer's to the registry too, which asks for
+    it when somebody is about to push it."""
 
     settings: Settings
     database: Database
@@ -35,9 +36,23 @@ class Notices:
             for bucket, key, version in self.database.read(lambda connection: _owners(connection, blob)):
                 note(self.settings, self.clock, bucket, key, version, f"{words} (file {blob})")
             for digest in self.database.read(lambda connection: layers.owners(connection, blob)):
-                _note_layer(self.settings, self.clock, digest, f"{words} (file {blob})")
+                self._of_registry(f"the layer {digest} of container images", f"{words} (file {blob})")
+                self.database.write(lambda connection: layers.note_damage(connection, blob))
         except Exception:  # the reader's answer is what matters
             _LOG.exception("the blob %s is damaged (%s); of which object it is could not be found out", blob, words)
+
+    def of_manifest(self, digest: str) -> None:
+        """Of an image. Raises OSError when the list cannot be written."""
+        self._of_registry(f"the manifest {digest} of a container image", "its bytes have another digest")
+
+    def _of_registry(self, what: str, words: str) -> None:
+        _LOG.error(
+            "%s is damaged and is not given out: %s. Push the images that need it again, or restore a backup into "
+            "another home and push them from there.",
+            what,
+            words,
+        )
+        DamageList(self.settings.damages).add(Damage(what, words, self.clock.now()))
 
     def answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """An edge has found one."""
@@ -52,18 +67,6 @@ def note(settings: Settings, clock: Clock, bucket: str, key: bytes, version: str
     _LOG.error(
         "%s is damaged and is not given out: %s. Put it again, or restore a backup into another home and copy it from "
         "there; `clary doctor --deep` reads every object.",
-        what,
-        words,
-    )
-    DamageList(settings.damages).add(Damage(what, words, clock.now()))
-
-
-def _note_layer(settings: Settings, clock: Clock, digest: str, words: str) -> None:
-    """Raises OSError when the list cannot be written."""
-    what = f"the layer {digest} of container images"
-    _LOG.error(
-        "%s is damaged and is not given out: %s. Restore a backup into another home and push the images that need it "
-        "from there.",
         what,
         words,
     )

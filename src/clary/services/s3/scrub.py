@@ -2,7 +2,8 @@
 backup to mend it from.
 
 A round reads all blobs that the index and the registry name, by their names. How far it is stands in a file of the
-home, so that a server that is restarted goes on with it.
+home, so that a server that is restarted goes on with it. It ends with the manifests of images, which are in the index
+and few.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sqlalchemy.engine import Connection
 from clary.context import Platform
 from clary.contract.folder import write_whole
 from clary.objects.damage import Damaged
+from clary.registry import images, listings
 from clary.services.s3.damage import Notices
 from clary.services.s3.sweep import named
 from clary.store import registry_schema
@@ -34,6 +36,7 @@ EVERY = 7 * 86400.0  # seconds from the begin of a round to that of the next
 _FIRST = 60.0  # seconds after a start, which has enough to do
 _AGAIN = 3600.0  # seconds after an error
 _PAGE = 200  # blobs
+_MANIFESTS = 4  # of at most 4 MiB each
 _A_BLOB = 128 * 1024  # bytes that could be read in the time that a blob takes besides its own
 _SHORTEST = 0.25  # seconds of a pause: many short ones would cost more than the reading
 _FILE = "scrub.json"
@@ -81,6 +84,8 @@ def go_on(platform: Platform, pause: Pause) -> float:
                 return 0.0
         here = dataclasses.replace(here, position=names[-1])
         write_whole(file, json.dumps(dataclasses.asdict(here)))
+    if not _read_manifests(platform, pace):
+        return 0.0
     write_whole(file, json.dumps(dataclasses.asdict(dataclasses.replace(here, position=""))))
     return max(0.0, here.begun + EVERY - platform.clock.now())
 
@@ -117,6 +122,22 @@ def _look(platform: Platform, blob: str, pace: _Pace) -> None:
             notices.of_blob(blob, "its file is missing")
     except OSError as error:
         notices.of_blob(blob, f"its file cannot be read ({error.strerror or error})")
+
+
+def _read_manifests(platform: Platform, pace: _Pace) -> bool:
+    """Whether the end did not come meanwhile."""
+    notices, after = Notices(platform.settings, platform.stores.objects, platform.clock), (0, "")
+    while page := platform.stores.objects.read(partial(listings.each, after=after, limit=_MANIFESTS)):
+        for image in page:
+            pace.read(len(image.manifest))
+            try:
+                images.intact(image)
+            except Damaged:
+                notices.of_manifest(image.digest)
+        if pace.over:
+            return False
+        after = page[-1].repository, page[-1].digest
+    return True
 
 
 def _uncache(path: str | None) -> None:

@@ -13,7 +13,7 @@ from clary.registry.layers import Layer
 from clary.registry.names import DIGEST, place
 from clary.registry.uploads import Upload
 from clary.services.access.ecr import may_read_layers
-from clary.services.ecr import finding
+from clary.services.ecr import finding, verified
 from clary.services.ecr.distribution import errors
 from clary.services.ecr.distribution.asked import VERSION, Asked, empty
 from clary.services.ecr.layers import there
@@ -33,22 +33,18 @@ def look(asked: Asked) -> Response:
 
 
 def read(asked: Asked) -> Response:
-    digest = _digest(asked.reference)
+    digest, given = _digest(asked.reference), asked.header("range")
 
     def look(connection: Connection) -> Layer | None:
         return layers.find(connection, finding.find(connection, asked.place), digest)
 
-    found = finding.read(asked.call, look)
+    found = verified.layer(asked.call, look, lambda size: _ranged(given, size) or (0, size))
     if found is None:
         raise errors.blob_unknown(digest)
-    part = _ranged(asked.header("range"), found.size)
-    start, length = part or (0, found.size)
-    try:
-        pieces = finding.kept(asked.call).read(found.account, found.written, start, length) if length else b""
-    except FileNotFoundError:  # let go between the look and the opening
-        raise errors.blob_unknown(digest) from None
-    span = [("Content-Range", f"bytes {start}-{start + length - 1}/{found.size}")] if part else []
-    headers = [VERSION, *_about(found), *span, ("Content-Length", str(length))]
+    layer, (start, length), pieces = found
+    part = _ranged(given, layer.size)
+    span = [("Content-Range", f"bytes {start}-{start + length - 1}/{layer.size}")] if part else []
+    headers = [VERSION, *_about(layer), *span, ("Content-Length", str(length))]
     return Response(206 if part else 200, headers, pieces)
 
 

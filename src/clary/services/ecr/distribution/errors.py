@@ -6,6 +6,7 @@ import errno
 import json
 
 from clary.errors import ServiceError
+from clary.objects.damage import Damaged
 from clary.registry.manifests import MalformedManifest
 from clary.registry.repositories import RepositoryGone
 from clary.registry.uploads import NoSuchUpload, OutOfOrder, WrongDigest
@@ -29,6 +30,7 @@ _RAISED = (
     (OutOfOrder, "BLOB_UPLOAD_INVALID", 416, "The part begins in the wrong place: {}"),
     (WrongDigest, "DIGEST_INVALID", 400, "The bytes that came have the digest {}"),
     (MalformedManifest, "MANIFEST_INVALID", 400, "The manifest cannot be kept: {}"),
+    (Damaged, "UNKNOWN", 500, "It is damaged on the server's disk and is not given out: push it again ({})"),
     (RepositoryGone, "NAME_UNKNOWN", 404, "The repository {} was deleted"),
 )
 _CHALLENGE = ("WWW-Authenticate", 'Basic realm="Clary",service="ecr.amazonaws.com"')

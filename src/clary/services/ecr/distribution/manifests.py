@@ -12,7 +12,7 @@ from clary.registry import images, listings, manifests
 from clary.registry.images import Image, Needed
 from clary.registry.manifests import LONGEST, MalformedManifest, Manifest
 from clary.registry.names import DIGEST, TAG
-from clary.services.ecr import finding, pushing
+from clary.services.ecr import finding, pushing, verified
 from clary.services.ecr.distribution import errors
 from clary.services.ecr.distribution.asked import VERSION, Asked, empty, reply
 from clary.services.ecr.images import note_pull
@@ -23,7 +23,7 @@ _REFERRERS = 1000  # in one answer
 
 
 def read(asked: Asked) -> Response:
-    found = _find(asked)
+    found = verified.image(asked.call, _find(asked))
     headers = [VERSION, ("Docker-Content-Digest", found.digest), ("Content-Type", found.media_type)]
     headers += [("ETag", f'"{found.digest}"'), ("Content-Length", str(len(found.manifest)))]
     if asked.is_head:
