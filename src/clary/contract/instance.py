@@ -23,7 +23,8 @@ class Image:
     "container": the image itself, which the machine's container engine has under the name `container`. `note` is for
     the log: what runs instead of the version that the URI names. `beneath` is what `environment` was made of, where it
     has packages of the user's besides. `repository` is the ARN of the ECR repository that the image is of, "" for all
-    others."""
+    others. `pin` says what the URI stood for when it was looked up, of images that accounts can put others in the place
+    of: given to the next look-up, the same is found again."""
 
     kind: Literal["builtin", "framework", "folder", "container"]
     uri: str
@@ -34,6 +35,7 @@ class Image:
     container: str = ""
     beneath: str = ""
     repository: str = ""
+    pin: str = ""
 
     @property
     def foundation(self) -> str:

@@ -25,11 +25,12 @@ class ImageBuildFailed(Exception):
 
 class Images(Protocol):
     """`resolve` is quick and answers from the catalogue and from what `account` has registered (raises
-    ImageNotOffered); with `script` it means what runs a script of the user's in that image. `ready` says whether the
+    ImageNotOffered); with `script` it means what runs a script of the user's in that image, and with the `pin` of an
+    earlier answer what the URI stood for then, if that is still there. `ready` says whether the
     environment exists. `prepare` says so too and, if it does not, sees to it that it is being built (seconds to
     minutes, in the background, once for all who ask); it raises ImageBuildFailed when a build has failed just now."""
 
-    def resolve(self, uri: str, script: bool = False, account: str = "") -> Image: ...
+    def resolve(self, uri: str, script: bool = False, account: str = "", pin: str = "") -> Image: ...
 
     def ready(self, image: Image) -> bool: ...
 

@@ -29,6 +29,10 @@ _OURS = "localhost/clary/"  # what the names begin with under which the engine h
 _STANDS = 30.0  # seconds for which an image that was in the engine counts as there
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OF_A_MANIFEST = ("schemaVersion", "mediaType", "config", "layers")
+_GONE = (
+    "Image '{uri}' stood for {digest} when this began, and the repository does not have that any more. Push that image "
+    "again, or begin anew with what the URI stands for now (an endpoint by UpdateEndpoint)."
+)
 _DIR_VERSION = "Directory Transport Version: 1.1\n"
 
 
@@ -42,19 +46,20 @@ class Containers:
         self._named: dict[str, tuple[float, str]] = {}  # URI -> until when (monotonic) it means which name
         self._seen: dict[str, float] = {}  # name in the engine -> until when it counts as there (monotonic)
 
-    def of_repository(self, uri: str, account: str) -> Image | None:
-        """None where no repository of the account has such an image. Raises ImageNotOffered without an engine."""
+    def of_repository(self, uri: str, account: str, digest: str = "") -> Image | None:
+        """None where no repository of the account has such an image. With a `digest` it is that image of the
+        repository, whatever the URI says besides. Raises ImageNotOffered without an engine, and for a digest that is
+        not there."""
         reference = self._reference(uri, account)
-        if reference is None or self._source is None:
-            return None
-        try:
-            manifest = self._source.manifest(reference)
-        except NoSuchImage:
+        manifest = self._manifest(reference, digest)
+        if reference is None or manifest is None:
+            if digest:
+                raise ImageNotOffered(_GONE.format(uri=uri, digest=digest))
             return None
         _require_engine(uri)
         place = reference.place
         name = f"{_OURS}{place.account}/{place.region}/{place.repository}:{manifest.digest.replace(':', '-')}"
-        return Image("container", uri, "", "", container=name, repository=repositories.arn(place))
+        return Image("container", uri, "", "", container=name, repository=repositories.arn(place), pin=manifest.digest)
 
     def of_engine(self, uri: str) -> Image | None:
         """None where the engine has no image of that name, or there is no engine. Asks the engine, which takes a tenth
@@ -119,6 +124,14 @@ class Containers:
             with (folder / digest.partition(":")[2]).open("wb") as file:
                 for piece in source.layer(reference, digest)[1]:
                     file.write(piece)
+
+    def _manifest(self, reference: Reference | None, digest: str) -> Manifest | None:
+        if reference is None or self._source is None:
+            return None
+        try:
+            return self._source.manifest(reference._replace(reference=digest or reference.reference))
+        except NoSuchImage:
+            return None
 
     def _reference(self, uri: str, account: str) -> Reference | None:
         """None for what names no repository of the account."""

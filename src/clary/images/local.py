@@ -14,6 +14,7 @@ from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images import catalogue, environments, installer, registered
 from clary.images.base import ImageBuildFailed, ImageUnknown
+from clary.registry.names import DIGEST
 from clary.registry.pulling import ImageSource
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class LocalImages:
 
         return Containers(self._settings, self._source)
 
-    def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
-        own = self._of_account(uri, account) if account else None
+    def resolve(self, uri: str, script: bool = False, account: str = "", pin: str = "") -> Image:
+        own = self._of_account(uri, account, pin) if account else None
         if own is not None:
             return own
         try:
@@ -63,8 +64,10 @@ class LocalImages:
         kind: Literal["builtin", "framework"] = "framework" if meaning.framework else "builtin"
         return Image(kind, uri, meaning.name, str(self._place(meaning.lock)), meaning.note)
 
-    def _of_account(self, uri: str, account: str) -> Image | None:
-        made = self._registry.find(account, uri)
+    def _of_account(self, uri: str, account: str, pin: str) -> Image | None:
+        if DIGEST.fullmatch(pin):
+            return self._containers.of_repository(uri, account, pin)
+        made = registered.pinned(account, uri, pin) if pin else self._registry.find(account, uri)
         return made.image(self._settings) if made else self._containers.of_repository(uri, account)
 
     def ready(self, image: Image) -> bool:

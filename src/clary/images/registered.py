@@ -41,19 +41,30 @@ class Registration:
     environment: str
     folder: str = ""
 
+    @property
+    def pin(self) -> str:
+        """As in Image; `pinned` reads it."""
+        return f"{self.environment}/{self.folder}"
+
     def image(self, settings: Settings) -> Image:
-        """Raises ImageNotOffered where another version of Clary had the environment."""
+        """Raises ImageNotOffered where another version of Clary had the environment, or the folder's copy is gone."""
         if all(each.lock != self.environment for each in frameworks.FRAMEWORKS):
             raise ImageNotOffered(
                 f"Image '{self.uri}' is registered for the environment {self.environment}, which this version of Clary "
-                "does not have. Register it again: clary images register."
+                "does not have. Register it again: clary images register. Endpoints take it up by UpdateEndpoint."
             )
         place = environments.path(settings, self.environment)
         if not self.folder:
-            return Image("framework", self.uri, _framework(self.environment), str(place))
+            return Image("framework", self.uri, _framework(self.environment), str(place), pin=self.pin)
         programs = folder_place(settings, self.folder)
+        if not programs.is_dir():
+            raise ImageNotOffered(
+                f"Image '{self.uri}' stood for a folder that is not kept here any more. Register it again: clary "
+                "images register. Endpoints take it up by UpdateEndpoint."
+            )
         layered = str(_layered(place, programs))
-        return Image("folder", self.uri, self.environment, layered, programs=str(programs), beneath=str(place))
+        where = {"programs": str(programs), "beneath": str(place), "pin": self.pin}
+        return Image("folder", self.uri, self.environment, layered, **where)
 
 
 class Registry:
@@ -102,6 +113,11 @@ class Registry:
 
     def _place(self, account: str, uri: str) -> Path:
         return self._home / account / f"{hashlib.sha256(uri.encode()).hexdigest()[:32]}.json"
+
+
+def pinned(account: str, uri: str, pin: str) -> Registration:
+    """What an image with that pin was resolved from, whatever the URI stands for now."""
+    return Registration(account, uri, *pin.split("/", 1))
 
 
 def folder_place(settings: Settings, content: str) -> Path:

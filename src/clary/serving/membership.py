@@ -8,8 +8,8 @@ the generation.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 Document = dict[str, Any]
@@ -17,13 +17,16 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an endpoint is to be: `config` and `models` (by name) are documents; counts and weights are by variant."""
+    """What an endpoint is to be: `config` and `models` (by name) are documents; counts and weights are by variant, and
+    so is `images`: what each image was found to be before the first instance, which all later ones run too (`Pin`, as
+    the Image has it; `ResolvedImage` and `ResolutionTime`, as Describe shows them)."""
 
     generation: int
     config: Document
     models: dict[str, Document]
     counts: dict[str, int]
     weights: dict[str, float]
+    images: dict[str, Document] = field(default_factory=dict)
 
     def variant(self, name: str) -> Document:
         """The variant's entry in the configuration."""
@@ -104,8 +107,17 @@ class Fleet:
             chosen += sorted(self.of(self.target, variant), key=lambda each: not each.healthy)[:count]
         return chosen
 
-    def goal_of(self, member: Member) -> Target:
-        """The target that a member was launched for."""
-        if self.serving is not None and member.generation == self.serving.generation != self.target.generation:
+    def goal(self, generation: int) -> Target:
+        """The target that members of a generation are launched for."""
+        if self.serving is not None and generation == self.serving.generation != self.target.generation:
             return self.serving
         return self.target
+
+    def with_images(self, found: Mapping[int, dict[str, Document]]) -> Fleet:
+        """With the images of each generation."""
+        target, serving = self.target, self.serving
+        if serving is not None:
+            serving = dataclasses.replace(serving, images=found[serving.generation])
+        return dataclasses.replace(
+            self, target=dataclasses.replace(target, images=found[target.generation]), serving=serving
+        )

@@ -12,21 +12,24 @@ from clary.images.base import ImageNotOffered
 
 class FakeImages:
     """Implements clary.images.base.Images. `building` is called by `prepare`, which is ready
-    after it; it may block or raise. `repository` is the ARN of the one that all images are of."""
+    after it; it may block or raise. `repository` is the ARN of the one that all images are of. What a URI stands
+    for, `stands`, may be changed, as by a tag that moves; images say which one they are by their `note`."""
 
     def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None, repository: str = "") -> None:
         self.prepared = 0
         self._repository = repository
+        self.stands = ""
         self._ready = ready
         self._building = building
         self._mutex = threading.Lock()
 
-    def resolve(self, uri: str, script: bool = False, account: str = "") -> Image:
+    def resolve(self, uri: str, script: bool = False, account: str = "", pin: str = "") -> Image:
         repository = uri.rpartition("/")[2].partition(":")[0]
         if repository not in ("sagemaker-xgboost", "xgboost"):
             raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")
         kind: Literal["framework", "builtin"] = "framework" if script else "builtin"
-        return Image(kind, uri, "xgboost", "/environments/xgboost", repository=self._repository)
+        one = pin or self.stands
+        return Image(kind, uri, "xgboost", "/environments/xgboost", one, repository=self._repository, pin=one)
 
     def ready(self, image: Image) -> bool:
         return self._ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import threading
 from pathlib import Path
@@ -67,6 +68,23 @@ def test_a_copy_goes_when_nothing_stands_for_it_and_nothing_runs_in_it(settings:
     assert registry.unused() == []
     (instance / "spec.json").unlink()
     assert registry.unused() == [place]
+
+
+def test_a_pin_finds_what_the_image_stood_for(settings: Settings, folder: Path) -> None:
+    registry, images = Registry(settings), LocalImages(settings)
+    registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
+    first = images.resolve(URI, account=ACCOUNT)
+    (folder / "train").write_text("another")
+    registry.add(ACCOUNT, URI, folder, "xgboost-script")
+    assert images.resolve(URI, account=ACCOUNT).programs != first.programs
+    assert images.resolve(URI, account=ACCOUNT, pin=first.pin) == first
+    registry.add(ACCOUNT, URI, None, "xgboost-script")
+    scripts = images.resolve(URI, account=ACCOUNT)
+    registry.remove(ACCOUNT, URI)
+    assert images.resolve(URI, account=ACCOUNT, pin=scripts.pin) == scripts
+    shutil.rmtree(first.programs)
+    with pytest.raises(ImageNotOffered, match="stood for a folder that is not kept here any more"):
+        images.resolve(URI, account=ACCOUNT, pin=first.pin)
 
 
 def test_a_registration_is_one_accounts(settings: Settings, folder: Path) -> None:

@@ -7,6 +7,7 @@ import secrets
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images.base import Images
+from clary.registry.names import DIGEST, digest_of
 from clary.services.operation import Document
 
 _PROGRAM = "sagemaker_program"  # an entry point of the user's: the image runs it instead of its own algorithm
@@ -18,11 +19,21 @@ def new_instance_id(name: str) -> str:
     return f"{name[:_NAME_IN_ID].rstrip('-')}-{secrets.token_hex(4)}"
 
 
-def image(images: Images, account: str, uri: str, *given: Document, command: bool = False) -> Image:
+def image(images: Images, account: str, uri: str, *given: Document, command: bool = False, pin: str = "") -> Image:
     """What an image means to a job of the account with these hyperparameters and variables, or with a `command` of the
-    user's to run in it. Raises ImageNotOffered."""
+    user's to run in it; with a `pin` what it meant when that was drawn. Raises ImageNotOffered."""
     script = command or any(each.get(_PROGRAM) or each.get(_PROGRAM.upper()) for each in given)
-    return images.resolve(uri, script, account)
+    return images.resolve(uri, script, account, pin)
+
+
+def resolved_name(image: Image) -> str:
+    """The URI with the digest of what it stood for, in the place of a tag. Of a folder it is one of the folder's
+    content and environment; images of Clary's own have none, their URI stays as it is."""
+    if not image.pin:
+        return image.uri
+    folders, slash, name = image.uri.partition("@")[0].rpartition("/")
+    digest = image.pin if DIGEST.fullmatch(image.pin) else digest_of(image.pin.encode())
+    return f"{folders}{slash}{name.partition(':')[0]}@{digest}"
 
 
 def new_token() -> str:

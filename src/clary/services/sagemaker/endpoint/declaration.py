@@ -28,7 +28,7 @@ def _variant(fleet: Fleet, record: Record, name: str) -> Document:
     wanted = fleet.target if name in fleet.target.counts else serves
     shown: Document = {
         "VariantName": name,
-        "DeployedImages": [_image(serves, record, name)],
+        "DeployedImages": [_image(serves, name)],
         "DesiredWeight": wanted.weights[name],
         "DesiredInstanceCount": wanted.counts[name],
         "CurrentInstanceCount": sum(each.healthy for each in fleet.of(serves, name)),
@@ -43,7 +43,7 @@ def _pending(fleet: Fleet, record: Record) -> Document:
     variants: list[dict[str, Any]] = [
         {
             "VariantName": name,
-            "DeployedImages": [_image(fleet.target, record, name)],
+            "DeployedImages": [_image(fleet.target, name)],
             "DesiredWeight": fleet.target.weights[name],
             "DesiredInstanceCount": count,
             "CurrentInstanceCount": sum(each.healthy for each in fleet.of(fleet.target, name)),
@@ -58,9 +58,11 @@ def _pending(fleet: Fleet, record: Record) -> Document:
     }
 
 
-def _image(target: Target, record: Record, variant: str) -> Document:
+def _image(target: Target, variant: str) -> Document:
+    """What it is resolved to is known once the first instance is wanted."""
     uri = container(target.models[target.variant(variant)["ModelName"]])["Image"]
-    return {"SpecifiedImage": uri, "ResolvedImage": uri, "ResolutionTime": record.created}
+    known = target.images.get(variant, {})
+    return {"SpecifiedImage": uri, **{name: value for name, value in known.items() if name != "Pin"}}
 
 
 ENDPOINT = Resource(

@@ -24,7 +24,7 @@ def model_of(target: Target, variant: str) -> Document:
 
 def spec(settings: Settings, record: Record, fleet: Fleet, member: Member, image: Image) -> InstanceSpec:
     """The same every time it is asked."""
-    target, name = fleet.goal_of(member), record.name or ""
+    target, name = fleet.goal(member.generation), record.name or ""
     variant, model = target.variant(member.variant), model_of(target, member.variant)
     serves = container(model)
     return InstanceSpec(

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 
 from clary.compute.base import Observation
 from clary.context import Platform
-from clary.contract.instance import Image
 from clary.errors import ServiceError
 from clary.images.base import ImageBuildFailed
 from clary.scheduler import retirement
@@ -20,10 +19,8 @@ from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
 from clary.services import resources
 from clary.services.operation import Document
-from clary.services.sagemaker import launches, pulls
-from clary.services.sagemaker.endpoint import launch
+from clary.services.sagemaker.endpoint import images, launch
 from clary.services.sagemaker.endpoint.declaration import ENDPOINT, RECONCILED
-from clary.services.sagemaker.model import container
 from clary.serving.membership import Fleet, Member
 from clary.store.records import Record
 
@@ -40,6 +37,10 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
         return _delete(platform, record)
     fleet = Fleet.load(record.document["_fleet"])
     if fleet.missing() and platform.clock.now() >= fleet.resume_at:
+        try:
+            fleet = images.resolved(platform, record.account, fleet)
+        except ServiceError as error:
+            return _give_up(platform, record, fleet, str(error))
         added = [launch.new_member(record, variant, generation) for variant, generation in fleet.missing()]
         fleet = fleet.with_members([*fleet.members, *added])
         record = _write(platform, record, fleet)
@@ -55,27 +56,18 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
 
 def _prepared(platform: Platform, account: str, fleet: Fleet) -> bool:
     """Whether all images are ready; those that are not are being built. Raises ServiceError, ImageBuildFailed."""
-    images = [_image(platform, account, fleet, each) for each in fleet.members if not each.launched]
-    ready = [platform.images.prepare(image) for image in images]  # each is asked: builds start side by side
+    wanted = [images.of_member(platform, account, fleet, each) for each in fleet.members if not each.launched]
+    ready = [platform.images.prepare(image) for image in wanted]  # each is asked: builds start side by side
     return all(ready)
 
 
 def _launch(platform: Platform, record: Record, fleet: Fleet) -> tuple[Record, Fleet]:
     for member in fleet.members:
         if not member.launched:
-            image = _image(platform, record.account, fleet, member)
+            image = images.of_member(platform, record.account, fleet, member)
             platform.compute.launch(launch.spec(platform.settings, record, fleet, member, image))
     fleet = fleet.with_members(dataclasses.replace(each, launched=True) for each in fleet.members)
     return _write(platform, record, fleet), fleet
-
-
-def _image(platform: Platform, account: str, fleet: Fleet, member: Member) -> Image:
-    """Raises ServiceError where there is none, or the model's role may not have it."""
-    model = launch.model_of(fleet.goal_of(member), member.variant)
-    serves = container(model)
-    image = launches.image(platform.images, account, serves["Image"], serves.get("Environment", {}))
-    pulls.check_hosting(platform, image, model["ExecutionRoleArn"])
-    return image
 
 
 def _watch(platform: Platform, record: Record, fleet: Fleet) -> Outcome:

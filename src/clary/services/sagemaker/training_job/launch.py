@@ -27,12 +27,12 @@ def new_run(name: str, count: int, now: float) -> Document:
 
 
 def image_of(images: Images, account: str, job: Document) -> Image:
-    """What runs the job. Raises ImageNotOffered."""
+    """What runs the job, in each of its instances and attempts: what its image meant when it was created. Raises
+    ImageNotOffered."""
     asked = job["AlgorithmSpecification"]
     given = job.get("HyperParameters", {}), job.get("Environment", {})
-    return launches.image(
-        images, account, asked["TrainingImage"], *given, command=bool(asked.get("ContainerEntrypoint"))
-    )
+    command, pin = bool(asked.get("ContainerEntrypoint")), job.get("_pin", "")
+    return launches.image(images, account, asked["TrainingImage"], *given, command=command, pin=pin)
 
 
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:

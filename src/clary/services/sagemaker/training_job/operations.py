@@ -23,6 +23,8 @@ def create_training_job(call: Call, given: Document) -> Document:
     document = request.completed(given, images, call.account) | transitions.begin(now)
     image = launch.image_of(images, call.account, document)
     pulls.check_training(call.platform, image, given["RoleArn"])
+    if image.pin:
+        document["_pin"] = image.pin
     place = queueing.behind_others(now) if images.ready(image) else None
     role = checks.role(call, TRAINING_JOB, given["RoleArn"], given["TrainingJobName"])
     key = checks.output_key(call, document["OutputDataConfig"]["KmsKeyId"])
@@ -64,6 +66,7 @@ def _stop(connection: Connection, record: Record, now: float) -> None:
     if "_run" not in document:
         # Nothing was launched, nor can it be now. Its image may be in the making, which is worth no waiting.
         document = transitions.end(document, "Stopped", now)
+        document.pop("_pin", None)
         resources.move(connection, TRAINING_JOB, record, document, now, "Stopped")
 
 

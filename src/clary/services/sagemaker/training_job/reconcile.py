@@ -40,7 +40,7 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
     run = record.document["_run"]
     # Stopped between the claim and the launch: never launched, it shows as lost below, which ends it.
     if not run["Launched"] and record.status == "InProgress":
-        image = _make_image(platform, record)  # in the queue it may have gone, or become another
+        image = _make_image(platform, record)  # in the queue it may have gone
         if not isinstance(image, Image):
             return image
         record = _launch(platform, record, image)
