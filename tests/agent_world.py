@@ -337,6 +337,16 @@ class World:
     def agent_pid(self, instance: str) -> int | None:
         return running(self.settings.run / f"agent-{instance}.pid")
 
+    def sandboxed(self, instance: str) -> int:
+        """How many processes of the instance's sandbox there are: they see its tree at a mount, or stand in it."""
+        found = 0
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    mounts, folder = (entry / "mountinfo").read_text(), str((entry / "cwd").readlink())
+                    found += f"/{instance}/ml " in mounts or folder.endswith(f"/{instance}/ml")
+        return found
+
     def close(self) -> None:
         self.launcher.kill()
         self.launcher.wait()

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -157,9 +158,21 @@ class Context:
             self.closing.callback(made.close)
         return made
 
-    def prepare(self, request: Request) -> Preparing:
-        """Has the sandbox made, side by side with what else is to be done before its job can begin. A container is made
-        when it begins. Raises ClientFailure."""
+    @contextlib.contextmanager
+    def prepared(self, request: Callable[[], Request], stage: Callable[[], None]) -> Iterator[Preparing]:
+        """What is asked for, in the making while `stage` brings the inputs in. Where these name packages that are to be
+        part of it (a requirements.txt does), the one that was begun is destroyed and it is asked for anew: the rarer
+        case pays. Raises ClientFailure, and what `stage` raises."""
+        with contextlib.ExitStack() as making:
+            preparation = making.enter_context(self._prepare(request()))
+            stage()
+            if self.requirements:
+                making.close()
+                preparation = making.enter_context(self._prepare(request()))
+            yield preparation
+
+    def _prepare(self, request: Request) -> Preparing:
+        """A container is made when it begins."""
         if self.spec.image.kind == "container":
             return ContainerPreparation(self.spec, self.folder, request)
         join = self.meeting.join if isinstance(self.meeting, Other) else None

@@ -1,4 +1,4 @@
-"""The user's code: brought in before the sandbox is made, and the environment with what its requirements.txt names."""
+"""The user's code: brought in, and the environment made with what its requirements.txt names."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _source(context: Context) -> str:
 def stage_driven(context: Context) -> None:
     """For a command of the request's, once the channels are in place: they may hold code, with the SDK's own way to run
     it. Raises as `stage` does."""
-    if context.spec.image.kind == "container":  # what it has is its own business
+    if not context.spec.entrypoint or context.spec.image.kind == "container":  # what that has is its own business
         return
     found = drivers.requirements(context.spec, context.layout, context.folder.scratch)
     if found is not None:

@@ -6,6 +6,7 @@ import math
 import socket
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from clary.agent import command, failures, furnish, script
@@ -48,9 +49,7 @@ def run(context: Context) -> ExitRecord:
         furnish.make_tree(context)
         group = furnish.make_limits(context)
         sockets = furnish.make_socket_folder(context)
-        _stage(context, beside=False)
-        with context.prepare(_request(context, group, sockets)) as preparation:
-            _stage(context, beside=True)
+        with context.prepared(partial(_request, context, group, sockets), partial(_stage, context)) as preparation:
             end, status = _serve(context, preparation, sockets / furnish.MODEL_SOCKET)
         return _record(context, end, status, started, context.hint(status, group))
     except Unwanted:
@@ -71,11 +70,7 @@ def run(context: Context) -> ExitRecord:
         group.remove()
 
 
-def _stage(context: Context, *, beside: bool) -> None:
-    """Brings the model in, at its time: beside the making of the sandbox, but before it where a script comes with the
-    model, since what that requires is part of its sandbox."""
-    if beside == (context.spec.image.kind == "framework"):
-        return
+def _stage(context: Context) -> None:
     context.phase("Downloading", "Downloading the model")
     s3 = context.s3()
     if context.spec.model_data:

@@ -50,13 +50,7 @@ def run(context: Context) -> ExitRecord:
         context.phase("Starting", "Preparing the instances for training")
         furnish.make_tree(context)
         group = furnish.make_limits(context)
-        script.stage(context, s3)
-        if context.spec.entrypoint:  # before: what comes in its channels may decide what is part of its sandbox
-            _stage(context, s3)
-            script.stage_driven(context)
-        with context.prepare(_request(context, group)) as preparation:
-            if not context.spec.entrypoint:
-                _stage(context, s3)
+        with context.prepared(partial(_request, context, group), partial(_stage, context, s3)) as preparation:
             end = _train(context, preparation, result)
         _collect(context, s3, end, group, result)
     except Unwanted:
@@ -96,6 +90,7 @@ def _request(context: Context, group: Group) -> Request:
 
 def _stage(context: Context, s3: S3) -> None:
     spec = context.spec
+    script.stage(context, s3)
     if spec.channels:
         context.phase("Downloading", "Downloading input data")
     for channel in spec.channels:
@@ -104,6 +99,7 @@ def _stage(context: Context, s3: S3) -> None:
         if spec.image.kind != "builtin" and channel.mode == "File":
             context.give(folder)
     furnish.write_configs(spec, context.layout)
+    script.stage_driven(context)
 
 
 def _train(context: Context, preparation: Preparing, result: _Result) -> End:

@@ -203,7 +203,7 @@ def test_a_job_waits_in_its_sandbox_for_its_inputs(here: World) -> None:
     program = "print((layout.channel('c') / 'a').read_text())"
     spec = here.spec(program, channels=(here.channel("c", "s3://late/a"),))
     here.compute.launch(spec)
-    here.wait(spec.id, lambda _: _waiting(spec.id) > 0)
+    here.wait(spec.id, lambda _: here.sandboxed(spec.id) > 0)
     assert not (here.settings.instances / spec.id / "started").exists()
     here.s3.start(here.port)
     assert here.wait(spec.id, lambda seen: seen.state == "exited").exit is not None
@@ -215,26 +215,15 @@ def test_a_job_that_waits_ends_with_its_agent_and_was_never_begun(here: World) -
     here.s3.stop()
     spec = here.spec("print('begun')", channels=(here.channel("c", "s3://away/a"),))
     here.compute.launch(spec)
-    here.wait(spec.id, lambda _: _waiting(spec.id) > 0)
+    here.wait(spec.id, lambda _: here.sandboxed(spec.id) > 0)
     pid = here.agent_pid(spec.id)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    here.wait(spec.id, lambda seen: seen.state == "lost" and not _waiting(spec.id))
+    here.wait(spec.id, lambda seen: seen.state == "lost" and not here.sandboxed(spec.id))
     here.s3.start(here.port)
     assert here.lines(spec.id) == []
     assert not (here.settings.instances / spec.id / "started").exists()
     here.compute.discard(spec.id)
-
-
-def _waiting(instance: str) -> int:
-    """How many processes of the instance's sandbox there are: they see its tree at a mount, or stand in it."""
-    found = 0
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                mounts, folder = (entry / "mountinfo").read_text(), str((entry / "cwd").readlink())
-                found += f"/{instance}/ml " in mounts or folder.endswith(f"/{instance}/ml")
-    return found
 
 
 def _processes(argument: str) -> int:
