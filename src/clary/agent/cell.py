@@ -166,14 +166,15 @@ class SandboxCell:
 class Preparation:
     """Of a sandbox: most of the time to a job's first line is the kernel's, for forks, cgroups and mounts.
 
-    fork_server() gives the socket of a running fork server (a new one when the last died); pause(seconds) waits and
-    raises when the instance is not wanted any more. join() gives the descriptors of the network of another sandbox,
-    once that is there; with it nothing is made before `cell`. Raises ClientFailure for an environment that is too
-    large."""
+    `near` is where the socket of its fork server is, should that run; fork_server() gives the socket of one that runs,
+    after a question to the launcher (a new one when the last died); pause(seconds) waits and raises when the instance
+    is not wanted any more. join() gives the descriptors of the network of another sandbox, once that is there; with it
+    nothing is made before `cell`. Raises ClientFailure for an environment that is too large."""
 
     def __init__(
         self,
         request: Request,
+        near: str,
         fork_server: Callable[[], str],
         pause: Callable[[float], None],
         join: Callable[[], Sequence[int]] | None = None,
@@ -187,7 +188,9 @@ class Preparation:
         self._fork_server = fork_server
         self._pause = pause
         self._join = join
-        self._asked = None if join is not None else _ask(self._message, fork_server())
+        self._asked = None
+        if join is None:
+            self._asked = _ask(self._message, near) or _ask(self._message, fork_server())
 
     def cell(self) -> SandboxCell:
         """The sandbox, once its init runs; the job in it waits to be released. Raises InternalFailure."""

@@ -176,7 +176,9 @@ class Context:
         if self.spec.image.kind == "container":
             return ContainerPreparation(self.spec, self.folder, request)
         join = self.meeting.join if isinstance(self.meeting, Other) else None
-        return Preparation(request, self._fork_server, self.pause, join)
+        question = self._fork_server
+        near = str(question.socket(self._run))
+        return Preparation(request, near, functools.partial(self._running, question), self.pause, join)
 
     def begin(self, preparation: Preparing) -> Cell:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
@@ -199,13 +201,22 @@ class Context:
             case Other() as other:
                 other.begin()
 
-    def _fork_server(self) -> str:
+    @property
+    def _run(self) -> Path:
+        """The folder of the server's sockets."""
+        return Path(self.spec.link).parent
+
+    @property
+    def _fork_server(self) -> launch.ForkServer:
         image = self.spec.image
         algorithm = image.algorithm if image.kind == "builtin" else ""  # for programs of the user's nothing is loaded
-        question = launch.ForkServer(image.foundation, algorithm, self.inside)
+        return launch.ForkServer(image.foundation, algorithm, self.inside)
+
+    def _running(self, question: launch.ForkServer) -> str:
+        """The socket of that fork server, which runs then. Raises Unwanted."""
         while True:
             try:
-                return launch.ask(Path(self.spec.link).parent, question).socket
+                return launch.ask(self._run, question).socket
             except launch.LauncherAway:
                 self.pause(0.2)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
 import os
 import signal
 import socket
@@ -95,9 +94,8 @@ class Launcher:
 
     def _fork_server(self, question: launch.ForkServer) -> Path:
         """Its socket listens from here on, before the libraries are loaded: askers wait in its queue."""
-        text = "\0".join((question.environment, question.algorithm, question.inside))
-        name = f"fork-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-        path, pid_file = self._run / f"{name}.sock", self._run / f"{name}.pid"
+        name = question.name
+        path, pid_file = question.socket(self._run), self._run / f"{name}.pid"
         self._reap()
         if running(pid_file) is None:
             with _listen(path) as listener, (self._logs / f"{name}.log").open("ab") as log:

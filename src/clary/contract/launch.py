@@ -3,6 +3,7 @@ library only."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from dataclasses import asdict, dataclass
@@ -33,6 +34,15 @@ class ForkServer:
     environment: str
     algorithm: str
     inside: str
+
+    @property
+    def name(self) -> str:
+        """Of its pid file and, with `.sock`, of its socket in the run folder."""
+        text = "\0".join((self.environment, self.algorithm, self.inside))
+        return f"fork-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def socket(self, run: Path) -> Path:
+        return run / f"{self.name}.sock"
 
 
 @dataclass(frozen=True)
