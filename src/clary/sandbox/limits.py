@@ -49,9 +49,11 @@ def make_group(name: str, memory: int) -> Group:
 
 
 def join(groups: Sequence[str]) -> None:
-    """Moves the calling process into the groups."""
+    """Moves the calling process, of one thread, into the groups. Where version 1 takes a thread by itself, the kernel
+    need not wait until none of the machine's processes forks or ends: some 7 ms for each group."""
     for each in groups:
-        Path(each, "cgroup.procs").write_text("0")
+        threads = Path(each, "tasks")
+        (threads if threads.exists() else Path(each, "cgroup.procs")).write_text("0")
 
 
 def yield_cores(nice: int) -> None:
