@@ -13,12 +13,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from measure.report import Bar, Report, arguments
 from measure.rounds import take_turns
 from measure.servers import Clary, clary
-from measure.training import ended, image_python, train
+from measure.training import ended, image_python, printed, train
 
 ABOUT = """A census-like table (4,000 rows, 12 features, CSV in S3), 100 rounds of XGBoost at depth 5. *First line*:
 from the answer to CreateTrainingJob to the moment the job printed its first log line, its channel staged before;
@@ -82,17 +81,9 @@ class Jobs:
             raise RuntimeError(f"{name} is {job['TrainingJobStatus']}: {job.get('FailureReason')}")
         self._s3.head_object(Bucket="census", Key=f"output/{name}/output/model.tar.gz")
         return {
-            "first line ms": self._first_line(name) - answered * 1e3,
+            "first line ms": (printed(self._logs, name) - answered) * 1e3,
             "whole s": job["LastModifiedTime"].timestamp() - begin,
         }
-
-    def _first_line(self, name: str) -> float:
-        """Epoch milliseconds."""
-        group = "/aws/sagemaker/TrainingJobs"
-        stream = self._logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"][0]
-        where = {"logGroupName": group, "logStreamName": stream["logStreamName"]}
-        lines: list[dict[str, Any]] = self._logs.get_log_events(**where, startFromHead=True)["events"]
-        return float(next(each["timestamp"] for each in lines if not each["message"].startswith("Clary:")))
 
 
 def main() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import WaiterError
+
 from measure import processes
 from measure.servers import Clary
 
 ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonSageMaker-ExecutionRole-Clary"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1"
-_BETWEEN = 0.02  # seconds between two looks at a job
+_HELD = 25  # seconds for which the server holds what a waiter asks
+_BETWEEN = 0.02  # seconds between two looks at a job whose Describe nobody holds
 
 
 def train(
@@ -38,14 +43,29 @@ def train(
 
 
 def ended(sagemaker: Any, name: str, patience: float = 120.0) -> dict[str, Any]:
-    """The job's description once it is over. Raises TimeoutError."""
+    """The job's description once it is over. While the server holds the waiter's question nobody asks another, which
+    would take a core from the job now and then. Raises TimeoutError."""
     deadline = time.monotonic() + patience
+    with contextlib.suppress(WaiterError):  # it failed; or was not held, or not long enough
+        attempts = {"Delay": 0, "MaxAttempts": math.ceil(patience / _HELD)}
+        sagemaker.get_waiter("training_job_completed_or_stopped").wait(TrainingJobName=name, WaiterConfig=attempts)
     while time.monotonic() < deadline:
         job: dict[str, Any] = sagemaker.describe_training_job(TrainingJobName=name)
         if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
             return job
         time.sleep(_BETWEEN)
     raise TimeoutError(f"{name} is not over after {patience:.0f} s")
+
+
+def printed(logs: Any, name: str, line: str = "") -> float:
+    """When a job printed the first line of its own that holds `line`, in epoch seconds. Raises StopIteration."""
+    group = "/aws/sagemaker/TrainingJobs"
+    stream = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")["logStreams"][0]
+    events = logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True)[
+        "events"
+    ]
+    own = (each for each in events if not each["message"].startswith("Clary:"))
+    return float(next(each["timestamp"] for each in own if line in each["message"])) / 1e3
 
 
 def image_python(server: Clary) -> Path:
