@@ -9,7 +9,7 @@ from flows import jobs
 from whole_server import WholeServer
 
 
-def start(server: WholeServer, image: str, **specification: Any) -> str:
+def start(server: WholeServer, image: str, instances: int = 1, **specification: Any) -> str:
     name = f"own-{uuid.uuid4().hex[:8]}"
     server.client("s3").create_bucket(Bucket=name)
     server.client("sagemaker").create_training_job(
@@ -19,7 +19,7 @@ def start(server: WholeServer, image: str, **specification: Any) -> str:
         HyperParameters={"epochs": "3"},
         Environment={"GIVEN": "by the request"},
         OutputDataConfig={"S3OutputPath": f"s3://{name}/output"},
-        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": instances, "VolumeSizeInGB": 1},
         StoppingCondition={"MaxRuntimeInSeconds": 600},
     )
     return name

@@ -18,6 +18,7 @@ from clary.contract.processes import running
 from clary.sandbox.engine import Engine
 from flows import container_images, jobs
 from flows.own_images import logged, start
+from flows.scripts import model
 from whole_server import WholeServer, wait_until
 
 ANSWER = """#!/bin/sh
@@ -44,6 +45,27 @@ trap exit TERM  # the first process of a pid namespace gets no signal that it do
 nc -ll -p 8080 -e /opt/program/answer &
 wait
 """
+TALK = """#!/bin/sh
+host=$(hostname)
+grep -q "\\"current_host\\": \\"$host\\"" /opt/ml/input/config/resourceconfig.json || exit 1
+if [ $host = algo-1 ]; then
+  echo "answer of $host" | nc -l -p 4000 > /opt/ml/model/$host
+else
+  until echo "greeting of $host" | nc algo-1 4000 2> /dev/null > /opt/ml/model/$host; do sleep 0.05; done
+fi
+echo "$host was told: $(cat /opt/ml/model/$host)"
+"""
+FAIL = """#!/bin/sh
+if [ $(hostname) = algo-2 ]; then
+  until nc algo-1 4000 2> /dev/null; do sleep 0.05; done
+  echo 'it was me' > /opt/ml/output/failure
+  exit 3
+fi
+trap 'echo told to stop; exit 0' TERM
+echo | nc -l -p 4000
+while :; do sleep 0.05; done
+"""
+PROGRAMS = {"train": TRAIN, "serve": SERVE, "answer": ANSWER, "talk": TALK, "fail": FAIL}
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -56,8 +78,7 @@ def podman() -> Engine:
 @pytest.fixture(scope="module")
 def built(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name, in the engine, of an image that is a static busybox with `train` and `serve`."""
-    programs = {"train": TRAIN, "serve": SERVE, "answer": ANSWER}
-    folder = container_images.busybox_image(tmp_path_factory.mktemp("image"), programs)
+    folder = container_images.busybox_image(tmp_path_factory.mktemp("image"), PROGRAMS)
     name = f"localhost/clary-test-{uuid.uuid4().hex[:8]}:1"
     words = ["--ulimit", "nofile=4096:4096", "--format", "oci", "--annotation", "run.oci.keep_original_groups=1"]
     podman.fetch("build", "--quiet", *words, "--tag", name, str(folder))
@@ -153,6 +174,24 @@ def test_a_container_ends_with_its_agent(server: WholeServer, podman: Engine, bu
     os.kill(agent, signal.SIGKILL)
     assert "was lost" in jobs.ended(server, job)["FailureReason"]
     wait_until(lambda: containers(podman, job) == [], 60)
+
+
+def test_two_hosts_talk_and_leave_one_model(server: WholeServer, podman: Engine, built: str) -> None:
+    job = start(server, built, 2, ContainerEntrypoint=["talk"])
+    done = jobs.ended(server, job)
+    lines = logged(server, job)
+    assert done["TrainingJobStatus"] == "Completed", (done.get("FailureReason"), lines)
+    assert lines == ["algo-1 was told: greeting of algo-2", "algo-2 was told: answer of algo-1"]
+    assert model(server, done) == {"algo-1": b"greeting of algo-2\n", "algo-2": b"answer of algo-1\n"}
+    assert containers(podman, job) == []
+
+
+def test_a_host_that_fails_ends_the_others(server: WholeServer, podman: Engine, built: str) -> None:
+    job = start(server, built, 2, ContainerEntrypoint=["fail"])
+    done = jobs.ended(server, job)
+    assert done["FailureReason"] == "AlgorithmError: it was me, exit code: 3", logged(server, job)
+    assert "told to stop" in logged(server, job)
+    assert containers(podman, job) == []
 
 
 def test_an_image_of_the_accounts_repository_runs_by_each_of_its_names(

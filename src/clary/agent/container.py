@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ _PORT, _PORT_VARIABLE = 8080, "SAGEMAKER_BIND_TO_PORT"
 _MODEL_SOCKET = "model.sock"
 _SETTINGS = "[containers]\ndefault_sysctls = []\n"
 _NOT_STARTED = (125, 126, 127)  # what engines end with when the container did not begin
+# What becomes the engine once it is told to: no host of a job begins before all have their networks.
+_GATE = 'read -r opened && exec "$@" < /dev/null'
 # Ends and deletes the container when its agent is gone, however that ended; "done" says that it is gone by itself.
 _GUARD = 'read -r said && [ "$said" = done ] && exit; for each in 1 2 3 4 5; do "$@" && exit; sleep 1; done'
 
@@ -62,7 +64,7 @@ class Files:
         return self.folder.path / "container.pid"
 
     def write(self, confinement: Confinement, environment: Mapping[str, str]) -> None:
-        names = dict.fromkeys((confinement.hostname, *confinement.hosts))
+        names = dict.fromkeys((*confinement.hosts, confinement.hostname))  # the same addresses for all hosts of a job
         addresses = [f"127.0.0.{index} {each}\n" for index, each in enumerate(names, start=2)]
         write_whole(self.hosts, "".join(["127.0.0.1 localhost\n", *addresses]))
         lines = (f"{each}={value}\n" for each, value in environment.items() if "\n" not in value)
@@ -134,10 +136,16 @@ def _port(environment: Mapping[str, str]) -> int:
 
 
 class ContainerPreparation:
-    """Implements clary.agent.cell.Preparing. Nothing is made before the container begins: its engine makes it in one
-    step, which takes as long as the first half of it would."""
+    """Implements clary.agent.cell.Preparing. Only its network is made before the container begins: the engine makes it
+    in one step, which takes as long as the first half of it would. join() as for clary.agent.cell.Preparation."""
 
-    def __init__(self, spec: InstanceSpec, folder: InstanceFolder, request: Request) -> None:
+    def __init__(
+        self,
+        spec: InstanceSpec,
+        folder: InstanceFolder,
+        request: Request,
+        join: Callable[[], Sequence[int]] | None = None,
+    ) -> None:
         """Raises ClientFailure."""
         try:
             self._engine = engine.find()
@@ -145,16 +153,18 @@ class ContainerPreparation:
             raise ClientFailure(f"{spec.image.uri} is a container image. {error}") from error
         self._spec = spec
         self._request = request
+        self._join = join
         self._files = Files(folder)
 
     def cell(self) -> Cell:
-        """The container, on its way. Raises ClientFailure, InternalFailure."""
+        """The container, which begins when it is released. Raises ClientFailure, InternalFailure."""
         self._files.write(self._request.confinement, self._request.environment)
         model, port = None, 0
         if self._spec.purpose == "serving":
             model = socket_folder(self._spec.link, self._spec.id) / _MODEL_SOCKET
             port = _port(self._request.environment)
-        surroundings = Surroundings(self._request.confinement.listening, model, port)
+        network = self._join() if self._join is not None else ()
+        surroundings = Surroundings(self._request.confinement.listening, model, port, network)
         try:
             return ContainerCell(self._engine, self._spec, self._request, surroundings, self._files)
         except OSError as error:
@@ -179,19 +189,20 @@ class ContainerCell:
         self.status: int | None = None
         self.ended = False
         self.handed = surroundings.handed
-        self.network: tuple[int, ...] = ()
+        self.network: tuple[int, ...] = (surroundings.open(),) if request.confinement.shares else ()
         self._surroundings = surroundings
         self._files = files
         self._failure = Layout(Path(request.confinement.base)).failure
         self._guard = _guard(runs, container_name(spec.id))
         self.stdout, out = os.pipe()
         self.stderr, err = os.pipe()
-        command = [*runs.command, *words(spec, request, surroundings.path, files)]
+        opening, self._gate = os.pipe()
+        command = ["/bin/sh", "-c", _GATE, "gate", *runs.command, *words(spec, request, surroundings.path, files)]
         surrounded = {**os.environ, "CONTAINERS_CONF": str(files.settings)}
         try:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=opening,
                 stdout=out,
                 stderr=err,
                 cwd="/",
@@ -199,8 +210,8 @@ class ContainerCell:
                 start_new_session=True,
             )
         finally:
-            os.close(out)
-            os.close(err)
+            for descriptor in (opening, out, err):
+                os.close(descriptor)
         self.control = _Handle(os.pidfd_open(self._process.pid))
 
     def hear(self) -> None:
@@ -213,7 +224,9 @@ class ContainerCell:
             )
 
     def release(self) -> None:
-        """It began when it was made."""
+        """Has the engine run it. One whose engine has ended already is not disturbed."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._gate, b"!\n")
 
     def terminate(self) -> None:
         if not self._signal(signal.SIGTERM):
@@ -240,7 +253,7 @@ class ContainerCell:
         os.close(self.control.fileno())
         self._surroundings.close()
         let_go(self.handed)
-        for descriptor in (self.stdout, self.stderr):
+        for descriptor in (self.stdout, self.stderr, self._gate, *self.network):
             os.close(descriptor)
 
     def _first(self) -> int:

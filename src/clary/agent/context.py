@@ -172,10 +172,10 @@ class Context:
             yield preparation
 
     def _prepare(self, request: Request) -> Preparing:
-        """A container is made when it begins."""
-        if self.spec.image.kind == "container":
-            return ContainerPreparation(self.spec, self.folder, request)
+        """A container is made when it is released."""
         join = self.meeting.join if isinstance(self.meeting, Other) else None
+        if self.spec.image.kind == "container":
+            return ContainerPreparation(self.spec, self.folder, request, join)
         question = self._fork_server
         near = str(question.socket(self._run))
         return Preparation(request, near, functools.partial(self._running, question), self.pause, join)

@@ -21,11 +21,15 @@ class Surroundings:
     """It is there for as long as a thread of this process is in it. `handed` are sockets that listen in it, at the
     `addresses`. `path` is where container engines find it. Raises InternalFailure.
 
-    With a `model` socket, whoever asks there is led to `port` of the namespace: to the model server of a container."""
+    With a `model` socket, whoever asks there is led to `port` of the namespace: to the model server of a container.
+    With the descriptor of a `network` it is the one behind that, of another host of the job."""
 
-    def __init__(self, addresses: Sequence[Address], model: Path | None = None, port: int = 0) -> None:
+    def __init__(
+        self, addresses: Sequence[Address], model: Path | None = None, port: int = 0, network: Sequence[int] = ()
+    ) -> None:
         self._addresses = addresses
         self._port = port
+        self._network = network
         self._made, self._over = threading.Event(), threading.Event()
         self._problem: OSError | None = None
         self.path = ""
@@ -40,6 +44,10 @@ class Surroundings:
         if self._problem is not None:
             raise InternalFailure(f"The container's network could not be made: {self._problem}") from self._problem
 
+    def open(self) -> int:
+        """A descriptor of the namespace, for the job's other hosts; its taker's to close."""
+        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+
     def close(self) -> None:
         """The sockets in `handed` are their taker's to close."""
         self._over.set()
@@ -49,8 +57,11 @@ class Surroundings:
     def _live(self) -> None:
         """Threads that a thread starts are in its namespace: those of the relay too."""
         try:
-            syscalls.unshare(syscalls.CLONE_NEWNET)
-            syscalls.loopback_up()
+            if self._network:
+                syscalls.setns(self._network[0], syscalls.CLONE_NEWNET)
+            else:
+                syscalls.unshare(syscalls.CLONE_NEWNET)
+                syscalls.loopback_up()
             _LOWEST_PORT.write_text("0")  # root of a container may take any, as it is used to
             self.handed = tuple(listening.listen(self._addresses))
             self.path = f"/proc/{os.getpid()}/task/{threading.get_native_id()}/ns/net"

@@ -67,8 +67,6 @@ def _command(specification: Document, image: Image) -> None:
 
 def _several(image: Image) -> bool:
     """Whether a job of it may have more than one instance."""
-    if image.kind == "container":
-        return False
     return image.kind != "builtin" or registry.spec(image.algorithm).many_instances
 
 
@@ -78,8 +76,7 @@ def _resources(given: Document, image: Image) -> Document:
         raise checks.no_volume_key(_OPERATION, "ResourceConfig.VolumeKmsKeyId")
     config = hosts.completed(config)
     if hosts.count(config) > 1 and not _several(image):
-        what = image.algorithm or "container images"
-        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {what}")
+        raise option_not_built(_OPERATION, f"ResourceConfig.InstanceCount above 1 for {image.algorithm}")
     return config
 
 
