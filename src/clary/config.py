@@ -66,7 +66,8 @@ class Settings:
     edge_connections: int = _setting(
         4096,
         "How many connections of clients an edge has open at once; further ones wait in the kernel. No address but "
-        "this machine's own gets more than half of them.",
+        "this machine's own, no network of 64 bits of IPv6 addresses, and no job with all its instances gets more than "
+        "half of them.",
         2,
     )
     job_slots: int = _setting(0, "How many training jobs run at once. 0: as many as there are cores, at least 2.", 0)

@@ -15,7 +15,7 @@ from socket import socket
 from urllib.parse import urlsplit
 
 from clary.agent.credentials import CredentialEndpoint
-from clary.contract.folder import jobs_socket
+from clary.contract.folder import jobs_socket, socket_folder
 from clary.contract.instance import Credentials, InstanceSpec
 from clary.sandbox import INSIDE_AUTHORITIES
 from clary.sandbox.relay import relay
@@ -23,6 +23,7 @@ from clary.sandbox.relay import relay
 _CREDENTIALS = ("169.254.170.2", 80)
 _LOOPBACK = "127.0.0.1"
 _MOST = 128  # connections to the server at once
+_SOURCE = "clary-job"
 _NEAR = ("localhost", "127.0.0.0/8", _LOOPBACK, "::1", _CREDENTIALS[0])
 # With AWS_ENDPOINT_URL, clients of S3 Control would look for the account as a host name before an IP address.
 _BY_PROXY = {"AWS_ENDPOINT_URL_S3_CONTROL": "https://s3-control.{region}.amazonaws.com"}
@@ -61,8 +62,15 @@ class Reach:
         self._endpoint.serve(handed[0] if handed else None)
         for each in handed[1:]:
             # A descriptor of its own: the owner may close his while this one is waited for.
-            given = (each.dup(), str(jobs_socket(self._spec.link)), _MOST)
+            given = (each.dup(), str(jobs_socket(self._spec.link)), _MOST, self._source)
             threading.Thread(target=relay, args=given, name="relay", daemon=True).start()
+
+    @property
+    def _source(self) -> str:
+        """Whom an edge sees its connections come from: the job, the same for all its hosts."""
+        spec = self._spec
+        first = spec.peers.get(spec.hosts[0], spec.id)
+        return f"{_SOURCE}/{socket_folder(spec.link, first).name}"
 
     def close(self) -> None:
         self._endpoint.close()

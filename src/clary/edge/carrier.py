@@ -9,6 +9,7 @@ from collections.abc import Callable
 from clary.edge.bodies import Framing, Sized
 from clary.edge.deadlines import BODY_SECONDS, NEVER, Deadlines
 from clary.edge.heads import Head
+from clary.edge.peer import Peer
 from clary.edge.replies import Dates
 
 _DRAIN = 256 * 1024  # the rest of a body that is read over rather than ending the connection
@@ -17,7 +18,7 @@ _DRAIN = 256 * 1024  # the rest of a body that is read over rather than ending t
 class Carrier(asyncio.Protocol):
     """`write` and `transport` are there once the connection is made; `deadline` is when the client's time is over."""
 
-    def __init__(self, scheme: str, peer: str, deadlines: Deadlines, dates: Dates) -> None:
+    def __init__(self, scheme: str, peer: Peer, deadlines: Deadlines, dates: Dates) -> None:
         self.scheme = scheme
         self.peer = peer
         self.dates = dates

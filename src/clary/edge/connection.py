@@ -20,6 +20,7 @@ from clary.edge.deadlines import (
 )
 from clary.edge.exchange import Consumer, Exchange
 from clary.edge.heads import LONGEST_HEAD, BadRequestError, Head, parse
+from clary.edge.peer import Peer
 from clary.edge.replies import Dates, farewell
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class ClientConnection(Carrier):
     is no path, with the bytes after it, and returns True when it has taken the whole connection (the proxy does)."""
 
     def __init__(
-        self, scheme: str, peer: str, dispatch: Dispatch, takeover: Takeover, deadlines: Deadlines, dates: Dates
+        self, scheme: str, peer: Peer, dispatch: Dispatch, takeover: Takeover, deadlines: Deadlines, dates: Dates
     ) -> None:
         super().__init__(scheme, peer, deadlines, dates)
         self._dispatch = dispatch
@@ -174,7 +175,7 @@ class ClientConnection(Carrier):
         """`data` came with the head. Returns what of it is still to be read."""
         length = head.length
         whole = length is not None and length <= len(data)
-        exchange = self._exchange = Exchange(self, head, self.scheme, self.peer)
+        exchange = self._exchange = Exchange(self, head, self.scheme, self.peer.address)
         self._body = exchange.body = None if whole else framing(length)
         self._continue_owed = head.expects_continue and not whole
         self.deadline = NEVER if whole else self._deadlines.now() + BODY_SECONDS

@@ -7,6 +7,8 @@ import math
 from collections import Counter
 from typing import Protocol
 
+from clary.edge.peer import Peer
+
 NEVER = math.inf
 HEAD_SECONDS = 10.0  # from the first byte of a head to its last
 IDLE_SECONDS = 75.0  # between two requests
@@ -18,11 +20,11 @@ _SWEEP_SECONDS = 1.0
 
 
 class Expiring(Protocol):
-    """`deadline` is a time of the loop's clock; `expire` is called at most one sweep after it has passed. `peer` is the
-    address at the other end, which stays what it is."""
+    """`deadline` is a time of the loop's clock; `expire` is called at most one sweep after it has passed. `peer` is who
+    is at the other end, who stays."""
 
     deadline: float
-    peer: str
+    peer: Peer
 
     def expire(self) -> None: ...
 
@@ -38,20 +40,20 @@ class Deadlines:
         self.empty = asyncio.Event()
         self.empty.set()
         self._members: set[Expiring] = set()
-        self._peers: Counter[str] = Counter()
+        self._shares: Counter[str] = Counter()
         self._stopping = False
         self._timer = loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def of(self, peer: str) -> int:
-        """How many there are from that address."""
-        return self._peers[peer]
+    def of(self, share: str) -> int:
+        """How many there are of those that have that share."""
+        return self._shares[share]
 
     def add(self, member: Expiring) -> None:
         self._members.add(member)
-        self._peers[member.peer] += 1
+        self._shares[member.peer.share] += 1
         self.empty.clear()
         if self._stopping:
             member.stop()
@@ -60,9 +62,10 @@ class Deadlines:
         if member not in self._members:
             return
         self._members.remove(member)
-        self._peers[member.peer] -= 1
-        if not self._peers[member.peer]:
-            del self._peers[member.peer]
+        share = member.peer.share
+        self._shares[share] -= 1
+        if not self._shares[share]:
+            del self._shares[share]
         if not self._members:
             self.empty.set()
 

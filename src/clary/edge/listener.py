@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import logging
 import socket
 from collections.abc import Callable
 
 from clary.edge.deadlines import NEVER, Deadlines
+from clary.edge.peer import Peer
 from clary.edge.tls import LateContext
 
 log = logging.getLogger(__name__)
@@ -17,21 +17,20 @@ log = logging.getLogger(__name__)
 FIRST_BYTE_SECONDS = 10.0
 _HANDSHAKE_SECONDS = 10.0
 _TLS_HANDSHAKE = b"\x16"
-_HERE = "127.0.0.1"  # whose connection to a unix socket is
 _ONCE = 64  # connections accepted before others have a turn
-_SHARE = 2  # one part in so many of all connections is the most that one address gets
+_SHARE = 2  # one part in so many of all connections is the most that one share gets
 _FULL_SECONDS = 0.1  # until the next look whether a connection has ended, of as many as there may be
 _EXHAUSTED_SECONDS = 0.5
 _SILENT_SECONDS = 60.0  # between two lines of the log that say the same
 _EXHAUSTED = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
-Factory = Callable[[str, str], asyncio.Protocol]
+Factory = Callable[[str, Peer], asyncio.Protocol]
 
 
 class Listener:
     """`make(scheme, peer)` gives the protocol of a connection. There are at most `most` at once: further ones wait in
-    the kernel. No address but this machine's own, from which proxies and jobs come too, gets more than half of them:
-    its further ones are closed."""
+    the kernel. None but this machine's own addresses gets more than half of them: no other address, no network of IPv6
+    addresses, no job with all its hosts. Its further ones are closed."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Listener:
             self._resting.cancel()
         self._loop.remove_reader(self._listening.fileno())
 
-    def adopt(self, connection: socket.socket, peer: str) -> None:
+    def adopt(self, connection: socket.socket, peer: Peer) -> None:
         """Serves a connected socket as if it had just been accepted."""
         if not self._look(connection, peer):
             _Silent(self, connection, peer).wait()
@@ -85,17 +84,17 @@ class Listener:
                     raise
                 self._rest(_EXHAUSTED_SECONDS, f"cannot accept connections for now: {error}")
                 return
-            peer = address[0] if address else _HERE
+            peer = Peer.of(address)
             if self._is_full(peer):
                 connection.close()
                 continue
             connection.setblocking(False)
             self.adopt(connection, peer)
 
-    def _is_full(self, peer: str) -> bool:
-        if self._deadlines.of(peer) < self._most // _SHARE or _is_here(peer):
+    def _is_full(self, peer: Peer) -> bool:
+        if not peer.share or self._deadlines.of(peer.share) < self._most // _SHARE:
             return False
-        self._say(f"{peer} has {self._most // _SHARE} connections open and gets no more")
+        self._say(f"{peer.share} has {self._most // _SHARE} connections open and gets no more")
         return True
 
     def _rest(self, seconds: float, why: str) -> None:
@@ -111,7 +110,7 @@ class Listener:
             self._said[line] = now
             log.warning("%s", line)
 
-    def _look(self, connection: socket.socket, peer: str) -> bool:
+    def _look(self, connection: socket.socket, peer: Peer) -> bool:
         """Hands the socket on by its first byte; False when that has not come yet."""
         try:
             first = connection.recv(1, socket.MSG_PEEK)
@@ -127,7 +126,7 @@ class Listener:
         task.add_done_callback(self._opening.discard)
         return True
 
-    async def _open(self, connection: socket.socket, peer: str, secure: bool) -> None:
+    async def _open(self, connection: socket.socket, peer: Peer, secure: bool) -> None:
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         scheme = "https" if secure else "http"
@@ -140,7 +139,7 @@ class Listener:
                 lambda: self._make(scheme, peer), connection, ssl=context, ssl_handshake_timeout=patience
             )
         except (OSError, ValueError) as error:  # a handshake that failed is the former, a damaged authority either
-            log.info("a connection from %s was not opened: %s", peer, error)
+            log.info("a connection from %s was not opened: %s", peer.address, error)
             connection.close()
         except asyncio.CancelledError:
             connection.close()
@@ -149,18 +148,10 @@ class Listener:
             self._deadlines.discard(opening)
 
 
-def _is_here(peer: str) -> bool:
-    """Whether that is an address of this machine's own, or no address at all."""
-    try:
-        return not peer or ipaddress.ip_address(peer.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
 class _Opening:
     """A connection between its first byte and its protocol. The handshake keeps its own time."""
 
-    def __init__(self, peer: str, task: asyncio.Task[None] | None) -> None:
+    def __init__(self, peer: Peer, task: asyncio.Task[None] | None) -> None:
         self.peer = peer
         self.deadline = NEVER
         self._task = task
@@ -177,7 +168,7 @@ class _Opening:
 class _Silent:
     """A connection that has not said anything yet."""
 
-    def __init__(self, listener: Listener, connection: socket.socket, peer: str) -> None:
+    def __init__(self, listener: Listener, connection: socket.socket, peer: Peer) -> None:
         self._listener = listener
         self._connection = connection
         self.peer = peer

@@ -20,6 +20,7 @@ from clary.edge.forward import Forward
 from clary.edge.gathering import Gathering, Memory, has_to_come_first
 from clary.edge.invocation import Budget, Invocation, endpoint_of
 from clary.edge.listener import Listener
+from clary.edge.peer import Peer
 from clary.edge.proxy import Proxy
 from clary.edge.replies import Dates
 from clary.edge.tls import LateContext
@@ -119,7 +120,7 @@ class _Door:
         self.listener = Listener(loop, listening, context, self._make, edge.deadlines, most)
         self.proxy = Proxy(loop, self.listener.adopt, elsewhere=listening.family != socket.AF_UNIX)
 
-    def _make(self, scheme: str, peer: str) -> ClientConnection:
+    def _make(self, scheme: str, peer: Peer) -> ClientConnection:
         edge = self._edge
         return ClientConnection(scheme, peer, edge.dispatch, self.proxy.takeover, edge.deadlines, edge.dates)
 

@@ -12,13 +12,14 @@ from collections.abc import Callable
 
 from clary.edge.connection import ClientConnection
 from clary.edge.heads import BadRequestError, Head
+from clary.edge.peer import Peer
 from clary.edge.tunnel import open_tunnel
 
 _OURS = ("amazonaws.com", "amazonaws.com.cn")
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _HOP_BY_HOP = frozenset(("connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade"))
 
-Adopt = Callable[[socket.socket, str], None]
+Adopt = Callable[[socket.socket, Peer], None]
 
 
 class Proxy:
@@ -94,7 +95,7 @@ class Proxy:
 def _admit(connection: ClientConnection) -> None:
     """A port that others can reach must not be their way to where they cannot go."""
     try:
-        loopback = ipaddress.ip_address(connection.peer).is_loopback
+        loopback = ipaddress.ip_address(connection.peer.address).is_loopback
     except ValueError:
         loopback = False
     if not loopback:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import selectors
 import socket
 import time
@@ -22,11 +23,12 @@ _REST = 0.1  # seconds after an accept that failed
 _SHUT = (errno.EBADF, errno.EINVAL)
 
 
-def relay(listener: socket.socket, target: Target, most: int) -> None:
+def relay(listener: socket.socket, target: Target, most: int, source: str = "") -> None:
     """Joins what connects at `listener`, which is taken over, with `target`: returns when the listener is shut down.
     While nobody listens at the target, what connects is closed at once. `most` connections at once: more wait in the
-    listener's queue."""
-    _Joints(listener, target, most).run()
+    listener's queue. With a `source` whoever accepts at a unix socket sees, as the address that each connection comes
+    from, that name with a slash and something else behind it."""
+    _Joints(listener, target, most, source).run()
 
 
 class _End:
@@ -67,7 +69,8 @@ class _Over(Exception):
 class _Joints:
     """All connections of one listening socket, on one thread."""
 
-    def __init__(self, listener: socket.socket, target: Target, most: int) -> None:
+    def __init__(self, listener: socket.socket, target: Target, most: int, source: str) -> None:
+        self._source = source
         self._listener = listener
         self._target = target
         self._most = most
@@ -127,6 +130,8 @@ class _Joints:
         found = socket.socket(socket.AF_UNIX if isinstance(self._target, str) else socket.AF_INET)
         found.setblocking(False)
         try:
+            if self._source:
+                found.bind(f"\0{self._source}/{os.urandom(8).hex()}")
             found.connect(self._target)
         except OSError as error:
             if error.errno != errno.EINPROGRESS:

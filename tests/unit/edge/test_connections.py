@@ -17,6 +17,7 @@ import pytest
 from clary.config import Settings
 from clary.edge.deadlines import Deadlines
 from clary.edge.listener import Listener
+from clary.edge.peer import Peer
 from clary.server import run_folders
 
 from .conftest import EdgeProcess, Plane
@@ -64,17 +65,30 @@ def test_a_handshake_that_never_ends_does_not_keep_an_edge_from_ending(small: Ed
     assert "requests still ran" not in small.log.read_text()
 
 
-class _FromElsewhere(socket.socket):
-    """A listening socket to which all come from another machine."""
+class _From(socket.socket):
+    """A listening socket to which connections come from these places."""
+
+    def __init__(self, *places: Any) -> None:
+        super().__init__()
+        self._places = iter(places)
 
     def accept(self) -> tuple[socket.socket, Any]:
-        return super().accept()[0], ("192.0.2.1", 1)
+        accepted = super().accept()[0]
+        return accepted, next(self._places)
+
+
+def _addresses(*given: str) -> list[tuple[str, int]]:
+    return [(each, 1) for each in given]
+
+
+def _relayed(*jobs: str) -> list[bytes]:
+    return [f"\0clary-job/{each}/{n}".encode() for n, each in enumerate(jobs)]
 
 
 class _Kept(asyncio.Protocol):
     """A connection that stays."""
 
-    def __init__(self, peer: str, deadlines: Deadlines) -> None:
+    def __init__(self, peer: Peer, deadlines: Deadlines) -> None:
         self.peer = peer
         self.deadline = float("inf")
         self._deadlines = deadlines
@@ -88,27 +102,39 @@ class _Kept(asyncio.Protocol):
     def stop(self) -> None: ...
 
 
-@pytest.mark.parametrize(("kind", "most"), [(_FromElsewhere, 2), (socket.socket, 4)])
-def test_one_address_does_not_get_all(kind: type[socket.socket], most: int) -> None:
-    async def connections() -> int:
-        """How many of four are let in."""
+@pytest.mark.parametrize(
+    ("places", "let_in"),
+    [
+        (_addresses(*["192.0.2.1"] * 4), [True, True, False, False]),
+        (_addresses("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"), [True, True, False, True]),
+        (_addresses(*["127.0.0.1", "::1"] * 2), [True] * 4),
+        (_addresses(*(f"2001:db8:0:{n}::{n}" for n in range(4))), [True] * 4),
+        (_addresses("2001:db8::1", "2001:db8::2:1", "2001:db8::3", "2001:db8:0:1::1"), [True, True, False, True]),
+        (_relayed("one", "one", "one", "two"), [True, True, False, True]),
+    ],
+)
+def test_none_gets_all(places: list[Any], let_in: list[bool]) -> None:
+    async def connections() -> list[bool]:
+        """Which of four are let in, of whom two may have one share."""
         loop = asyncio.get_running_loop()
         deadlines, context = Deadlines(loop), None
-        with kind() as listening, contextlib.ExitStack() as clients:
+        with _From(*places) as listening, contextlib.ExitStack() as clients:
             listening.bind(("127.0.0.1", 0))
             listening.listen()
             make = lambda _, peer: _Kept(peer, deadlines)  # noqa: E731
             Listener(loop, listening, context, make, deadlines, 4).start()  # type: ignore[arg-type]
-            let_in = 0
+            found = []
             for _ in range(4):
                 client = clients.enter_context(socket.socket())
                 client.setblocking(False)
                 await loop.sock_connect(client, listening.getsockname())
                 await loop.sock_sendall(client, b"GET")
-                with contextlib.suppress(ConnectionResetError):
-                    let_in += bool(await asyncio.wait_for(loop.sock_recv(client, 1), _PATIENCE))
+                try:
+                    found.append(bool(await asyncio.wait_for(loop.sock_recv(client, 1), _PATIENCE)))
+                except ConnectionResetError:
+                    found.append(False)
             loop.remove_reader(listening.fileno())
             deadlines.close()
-        return let_in
+        return found
 
-    assert asyncio.run(connections()) == most
+    assert asyncio.run(connections()) == let_in

@@ -131,3 +131,23 @@ def test_while_the_server_is_away_connections_are_closed(ends: Ends) -> None:
     with ends.connect() as job, ends.accept() as server:
         job.sendall(b"again")
         assert server.recv(100) == b"again"
+
+
+def test_the_other_side_sees_whose_connections_they_are(tmp_path: Path) -> None:
+    """Each from an address of its own."""
+    with socket.socket(socket.AF_UNIX) as server, socket.create_server(("127.0.0.1", 0)) as inside:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        server.settimeout(PATIENCE)
+        given = (inside.dup(), str(tmp_path / "s"), MOST, "jobs/one")
+        threading.Thread(target=relay, args=given, daemon=True).start()
+        with (
+            socket.create_connection(inside.getsockname(), PATIENCE),
+            socket.create_connection(inside.getsockname(), PATIENCE),
+        ):
+            taken = [server.accept() for _ in range(2)]
+        names = {address for _, address in taken}
+        for connection, _ in taken:
+            connection.close()
+        inside.shutdown(socket.SHUT_RDWR)
+    assert len(names) == 2 and {name.rpartition(b"/")[0] for name in names} == {b"\0jobs/one"}
