@@ -33,6 +33,19 @@ def test_the_example_with_the_sdk(run_client: Callable[..., Done]) -> None:
     assert 0.85 < float(told.partition(": ")[2].rstrip("}")) < 1
 
 
+@pytest.mark.slow
+def test_the_example_as_in_a_notebook(run_client: Callable[..., Done]) -> None:
+    """Nothing but S3 is the server's. The figures are the data's own: those of scikit-learn without any server."""
+    data = shared_data("bank-marketing") / "bank-additional-full.csv.gz"
+    done = run_client("sdk2", "python", str(EXAMPLE / "notebook.py"), str(data), timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "41188 rows of 21 columns, of whom 11.3% subscribed" in done.stdout
+    (accuracy,) = [line.split() for line in done.stdout.splitlines() if line.strip().startswith("accuracy")]
+    assert accuracy == ["accuracy", "0.9154", "8238"]
+    assert "confusion [[7125, 194], [503, 416]]" in done.stdout
+    assert "new.csv: 8238 rows, 100% predicted alike by model.pkl" in done.stdout
+
+
 TELLS = """
 import json, os, sys
 with open(os.path.join(os.environ["SM_MODEL_DIR"], "told.json"), "w") as file:
