@@ -41,9 +41,10 @@ def access_denied(message: str = "Access Denied") -> ServiceError:
     return ServiceError("AccessDeniedException", message, 403)
 
 
-def not_built(service: str, operation: str) -> ServiceError:
-    """For an operation that AWS has and Clary does not have yet."""
-    message = f"{service}:{operation} is not built in Clary yet. docs/reference/compatibility.md lists what is."
+def not_built(service: str, operation: str, why: str = "") -> ServiceError:
+    """For an operation that AWS has and Clary does not have; `why`, where there is a reason, as a sentence."""
+    said = why or "docs/reference/compatibility.md lists what is."
+    message = f"{service}:{operation} is not built in Clary{'' if why else ' yet'}. {said}"
     return ServiceError("NotImplemented", message, 501)
 
 

@@ -135,10 +135,12 @@ class Gate:
         return Admitted(principal, _with_body(request, body), region, "s3")
 
     def admit_registry(self, request: Request, read: ReadToken) -> Admitted:
-        """As `admit`, of a request to the registry: `read` opens the token that it brings. The token is good as long as
-        the key that it was given out for."""
-        token, now = read(registry_token.password(request)), self._clock.now()
-        credential = self._keyring.find(token.access_key) if token is not None and now < token.expires else None
+        """As `admit`, of a request to the registry: `read` opens the token that it brings, or its ticket. That is good
+        as long as the key that it was given out for."""
+        (secret, path), now = registry_token.proof(request), self._clock.now()
+        token = read(secret)
+        good = token is not None and token.path == path and now < token.expires
+        credential = self._keyring.find(token.access_key) if token is not None and good else None
         if token is None or credential is None or (credential.expires is not None and credential.expires <= now):
             raise registry_token.refused("Your authorization token has expired. Reauthenticate and try again.")
         self._used(credential.principal, "ecr", token.region)

@@ -62,8 +62,12 @@ def _built(service: str) -> Mapping[str, Handler | None]:
 
 
 def _section(name: str, model: ServiceModel, built: Mapping[str, Handler | None]) -> str:
-    missing = sorted(set(model.operation_names) - built.keys())
+    reasons = tables.OPERATIONS[name].reasons if name in tables.OPERATIONS else {}
+    missing = sorted(set(model.operation_names) - built.keys() - reasons.keys())
     parts = [f"\n## {name}\n\nBuilt: {codes(sorted(built))}.\n"]
+    if reasons:
+        rows = [(codes(sorted(names)), why) for why, names in _by_reason(reasons).items()]
+        parts += ["\n### Not built, for a reason\n\n", table(("operations", "why"), rows)]
     if missing:
         parts += ["\n", folded(f"Not built: {len(missing)} operations", codes(missing))]
     if refused := list(_refused(name, model, built)):
@@ -71,6 +75,13 @@ def _section(name: str, model: ServiceModel, built: Mapping[str, Handler | None]
     if recorded := list(_recorded(name)):
         parts += ["\n### Recorded without effect\n\n", table(("operation", "option", "why"), recorded)]
     return "".join(parts)
+
+
+def _by_reason(reasons: Mapping[str, str]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        found.setdefault(why, []).append(name)
+    return found
 
 
 def _refused(name: str, model: ServiceModel, built: Mapping[str, Handler | None]) -> Iterator[tuple[str, str]]:

@@ -60,6 +60,12 @@ def whole(connection: Connection, repository: Repository, digest: str) -> Layer 
     return None if found is None or found.damaged else found
 
 
+def is_needed(connection: Connection, repository: Repository, digest: str) -> bool:
+    """Whether an image needs it."""
+    this = (references.c.repository == repository.id, references.c.target == digest)
+    return connection.execute(sa.select(references.c.digest).where(*this).limit(1)).first() is not None
+
+
 def sizes(connection: Connection, repository: Repository, digests: Collection[str]) -> dict[str, int]:
     """Of those of `digests` that the repository has, and that are not known to be damaged."""
     found: dict[str, int] = {}

@@ -98,7 +98,8 @@ class Pipeline:
         if handler is None:
             if admitted.principal == ANONYMOUS:
                 raise ServiceError("AccessDenied", "Access Denied", 403)
-            raise not_built(route.service, route.operation.name)
+            why = operations.reasons.get(route.operation.name, "") if operations else ""
+            raise not_built(route.service, route.operation.name, why)
         streaming = route.operation.has_streaming_input
         body = admitted.request.body if streaming else BytesBody(protocols.read_document(admitted.request.body))
         given = protocols.parse(route, admitted.request, body)

@@ -46,6 +46,7 @@ class Operations:
 
     def __init__(self) -> None:
         self._table: dict[str, Handler] = {}
+        self._reasons: dict[str, str] = {}
 
     def handles(self, name: str) -> Callable[[H], H]:
         def enter(handler: H) -> H:
@@ -62,6 +63,16 @@ class Operations:
     def include(self, other: Operations) -> None:
         for name, handler in other:
             self.add(name, handler)
+        self._reasons.update(other.reasons)
+
+    def leaves_out(self, why: str, *names: str) -> None:
+        """Operations that are not built for a reason, which who asks for one of them is told."""
+        self._reasons.update(dict.fromkeys(names, why))
+
+    @property
+    def reasons(self) -> Mapping[str, str]:
+        """By operation, why it is not built; of most that are not nothing is said."""
+        return self._reasons
 
     def find(self, name: str) -> Handler | None:
         return self._table.get(name)

@@ -33,6 +33,31 @@ repositories = sa.Table(
     sqlite_autoincrement=True,
 )
 
+# What an account's registry in a region is set to, where that is other than at first: `settings` are account settings
+# by name, `policy` as it is stored (clary.services.iam.principals), `replication` the rules as ECR was given them.
+registries = sa.Table(
+    "registry_registries",
+    OBJECTS,
+    sa.Column("account", TEXT, primary_key=True),
+    sa.Column("region", TEXT, primary_key=True),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("policy", sa.Text),
+    sa.Column("replication", sa.JSON, nullable=False),
+)
+
+# What repositories become that are made by the registry itself: `document` as ECR was given it, the policy in it as it
+# is stored.
+templates = sa.Table(
+    "registry_templates",
+    OBJECTS,
+    sa.Column("account", TEXT, primary_key=True),
+    sa.Column("region", TEXT, primary_key=True),
+    sa.Column("prefix", TEXT, primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)
+
 # A manifest or an index of them, as its bytes came: its digest is theirs. `size` are the bytes of all that it names
 # (of an index, of the largest image in it); `subject` is the digest of what it refers to, "" without; `pulled` is when
 # it was last pulled, as of the hour.

@@ -46,10 +46,7 @@ def _named(connection: Connection, call: Call, given: Document) -> list[Describe
     repository = finding.find(connection, place)
     found: dict[str, Image] = {}
     for each in given["imageIds"]:
-        digest, tag = each.get("imageDigest"), each.get("imageTag")
-        image = images.find(connection, repository, digest or tag or "")
-        if image is None or (tag and images.tagged(connection, repository, tag) != image.digest):
-            raise faults.no_image(place, digest, tag)
+        image = finding.image(connection, place, each.get("imageDigest"), each.get("imageTag"))
         found[image.digest] = dataclasses.replace(image, manifest=b"")  # all together they could be large
     status = tag_status(given)
     described = _with_tags(connection, repository, list(found.values()) if active(given) else [])

@@ -11,9 +11,10 @@ def invalid(member: str, constraint: str) -> ServiceError:
     return ServiceError("InvalidParameterException", message)
 
 
-def not_built(operation: str, member: str) -> ServiceError:
-    """For what Clary does not honour yet: refused, never ignored."""
-    message = f"{operation}: {member} is not built in Clary yet. See docs/reference/compatibility.md."
+def not_built(operation: str, member: str, why: str = "") -> ServiceError:
+    """For what Clary does not honour: refused, never ignored; `why`, where there is a reason, as a sentence."""
+    message = f"{operation}: {member} is not built in Clary{'' if why else ' yet'}. "
+    message += why or "See docs/reference/compatibility.md."
     return ServiceError("InvalidParameterException", message)
 
 
@@ -47,11 +48,13 @@ def no_lifecycle(place: Place) -> ServiceError:
 
 
 def no_image(place: Place, digest: str | None, tag: str | None) -> ServiceError:
-    identity = f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
-    message = (
-        f"The image with imageId {identity} does not exist within the repository {_named(place)} {_registry(place)}"
-    )
+    message = f"The image with imageId {identity(digest, tag)} does not exist within the repository {_named(place)}"
+    message += f" {_registry(place)}"
     return ServiceError("ImageNotFoundException", message)
+
+
+def identity(digest: str | None, tag: str | None) -> str:
+    return f"{{imageDigest:'{digest or 'null'}', imageTag:'{tag or 'null'}'}}"
 
 
 def image_there(place: Place, digest: str, tag: str | None) -> ServiceError:
@@ -78,6 +81,11 @@ def no_layers(place: Place, digests: list[str]) -> ServiceError:
 def no_children(place: Place, digests: list[str]) -> ServiceError:
     message = f"Images with digests '{', '.join(digests)}' required for pushing image into repository {_named(place)}"
     return ServiceError("ReferencedImagesNotFoundException", f"{message} {_registry(place)} do not exist")
+
+
+def layer_unknown(place: Place, digest: str) -> ServiceError:
+    message = f"The layer with digest '{digest}' does not exist in the repository {_named(place)} {_registry(place)}"
+    return ServiceError("LayersNotFoundException", message)
 
 
 def no_upload(place: Place, upload: str) -> ServiceError:

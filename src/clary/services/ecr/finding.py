@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from clary.registry import repositories
+from clary.registry import images, repositories
 from clary.registry.bytes_at_rest import Bytes
+from clary.registry.images import Image
 from clary.registry.names import HOST, Place, host_name
 from clary.registry.repositories import Repository
 from clary.registry.uploads import Uploads
@@ -19,7 +20,7 @@ from clary.services.s3.damage import Notices
 
 T = TypeVar("T")
 
-_ARN = re.compile(r"arn:aws:ecr:([a-z0-9-]+):([0-9]{12}):repository/([a-z0-9._/-]+)")
+_ARN = re.compile(r"arn:aws:ecr:([a-z0-9-]+):([0-9]{12}):repository/([a-z0-9._/-]+|\*)")
 _USUAL_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
 
@@ -40,8 +41,25 @@ def find(connection: Connection, wanted: Place) -> Repository:
     return found
 
 
+def identity(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """(digest, tag) that a request names. Raises InvalidParameterException without either."""
+    digest, tag = given.get("imageDigest"), given.get("imageTag")
+    if not digest and not tag:
+        raise faults.invalid("imageId", "both tag and digest cannot be null")
+    return digest, tag
+
+
+def image(connection: Connection, wanted: Place, digest: str | None, tag: str | None) -> Image:
+    """Raises RepositoryNotFoundException, ImageNotFoundException."""
+    repository = find(connection, wanted)
+    found = images.find(connection, repository, digest or tag or "")
+    if found is None or (tag and images.tagged(connection, repository, tag) != found.digest):
+        raise faults.no_image(wanted, digest, tag)
+    return found
+
+
 def by_arn(text: str) -> Place | None:
-    """The repository that an ARN names."""
+    """The repository that an ARN names; of an ARN of all that a registry has its name is "*"."""
     found = _ARN.fullmatch(text)
     return None if found is None else Place(found[2], found[1], found[3])
 
@@ -49,7 +67,7 @@ def by_arn(text: str) -> Place | None:
 def of_arn(call: Call, given: Document) -> Place:
     """Raises InvalidParameterException."""
     found = by_arn(given["resourceArn"])
-    if found is None or found.region != call.region:
+    if found is None or found.region != call.region or found.repository == "*":
         raise faults.invalid("resourceArn", "Invalid ARN")
     return found
 
@@ -86,6 +104,12 @@ def host(call: Call, account: str) -> str:
     if not colon and "." not in asked and asked != "localhost" and not name.startswith("["):
         return f"{asked}:{443 if call.request.scheme == 'https' else 80}"  # else clients would take it for a name
     return asked
+
+
+def endpoint(call: Call, account: str) -> str:
+    """`host` with the scheme by which it is reached."""
+    where = host(call, account)
+    return f"{'https' if HOST.fullmatch(where) else call.request.scheme}://{where}"
 
 
 def uri(call: Call, repository: Repository) -> str:

@@ -9,7 +9,7 @@ from clary.registry import layers
 from clary.registry.names import DIGEST, Place
 from clary.registry.repositories import Repository, RepositoryGone
 from clary.registry.uploads import NoSuchUpload, OutOfOrder, WrongDigest
-from clary.services.ecr import faults, finding
+from clary.services.ecr import creating, faults, finding
 from clary.services.operation import Call, Document, Operations
 from clary.wire.messages import BytesBody
 
@@ -62,7 +62,7 @@ def there(call: Call, place: Place, digest: str) -> layers.Layer | None:
 @operations.handles("InitiateLayerUpload")
 def initiate_layer_upload(call: Call, given: Document) -> Document:
     place = finding.place(call, given)
-    repository = _repository(call, place)
+    repository = creating.pushed_to(call, place)
     try:
         return {"uploadId": finding.uploads(call).begin(repository).id, "partSize": PART_BYTES}
     except RepositoryGone:

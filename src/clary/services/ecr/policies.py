@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-import functools
-
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import MalformedPolicy, Policy, Side, parse
-from clary.registry import repositories
+from clary.auth.policy import Side, parse
+from clary.registry import registries, repositories
 from clary.registry.repositories import Repository
-from clary.services.ecr import faults, finding
-from clary.services.iam import principals
+from clary.services.ecr import faults, finding, policy_texts
 from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
 
-_INVALID = "Invalid repository policy provided"
-
 
 def side(connection: Connection, arn: str) -> Side | None:
-    """Whose the repository is and what its policy says; None for an ARN that names no repository."""
+    """Whose the repository is, and what its own policy and the registry's say; None for an ARN that names no
+    repository, nor all of a registry."""
     place = finding.by_arn(arn)
     if place is None:
         return None
+    registry = registries.find(connection, place.account, place.region)
+    shared = policy_texts.read(registry.policy, registry.arn)
     found = repositories.find(connection, place)
-    return Side(place.account, None if found is None or found.policy is None else _read(found.policy, arn))
-
-
-@functools.lru_cache(1024)  # pure, so never stale
-def _read(text: str, source: str) -> Policy | None:
-    try:
-        return parse(text, source)
-    except MalformedPolicy:
-        return None
+    own = None if found is None else policy_texts.read(found.policy, arn)
+    return Side(place.account, policy_texts.together(own, shared) if own and shared else own or shared)
 
 
 @operations.handles("SetRepositoryPolicy")
 def set_repository_policy(call: Call, given: Document) -> Document:
     place, text = finding.place(call, given), given["policyText"]
-    _check(text)
+    stored = policy_texts.of_repository(call, text)
     if not given.get("force") and _locks_out(call, text):
         raise faults.invalid("PolicyText", "The new policy would keep its author from setting another; force it")
-    stored = _pinned(call, text)
 
     def work(connection: Connection) -> Repository:
         repository = finding.find(connection, place)
@@ -51,20 +41,6 @@ def set_repository_policy(call: Call, given: Document) -> Document:
     return _shown(finding.write(call, work), text)
 
 
-def _check(text: str) -> None:
-    """Raises InvalidParameterException. A statement names no resource: it is the repository."""
-    try:
-        policy = parse(text)
-    except MalformedPolicy:
-        raise faults.invalid("PolicyText", _INVALID) from None
-    for statement in policy.statements:
-        ours = statement.actions is not None and all(
-            pattern.text == "*" or pattern.text.lower().startswith("ecr:") for pattern in statement.actions.patterns
-        )
-        if statement.whom is None or not ours or statement.resources is not None:
-            raise faults.invalid("PolicyText", _INVALID)
-
-
 def _locks_out(call: Call, text: str) -> bool:
     """Whether the policy denies its author the next change of it."""
     policy = parse(text)
@@ -72,18 +48,10 @@ def _locks_out(call: Call, text: str) -> bool:
     return any(each.whom is not None and each.whom.reach(call.principal, False, False) for each in denying)
 
 
-def _pinned(call: Call, text: str) -> str:
-    try:
-        return call.platform.stores.records.read(lambda connection: principals.pin(connection, text))
-    except principals.UnknownPrincipal:
-        message = "Invalid repository policy provided: it names a principal who does not exist"
-        raise faults.invalid("PolicyText", message) from None
-
-
 @operations.handles("GetRepositoryPolicy")
 def get_repository_policy(call: Call, given: Document) -> Document:
     repository = finding.read(call, lambda connection: _with_policy(connection, call, given))
-    return _shown(repository, _told(call, repository))
+    return _shown(repository, policy_texts.told(call, repository.policy or ""))
 
 
 @operations.handles("DeleteRepositoryPolicy")
@@ -94,7 +62,7 @@ def delete_repository_policy(call: Call, given: Document) -> Document:
         return repository
 
     repository = finding.write(call, work)
-    return _shown(repository, _told(call, repository))
+    return _shown(repository, policy_texts.told(call, repository.policy or ""))
 
 
 def _with_policy(connection: Connection, call: Call, given: Document) -> Repository:
@@ -102,11 +70,6 @@ def _with_policy(connection: Connection, call: Call, given: Document) -> Reposit
     if repository.policy is None:
         raise faults.no_policy(repository.place)
     return repository
-
-
-def _told(call: Call, repository: Repository) -> str:
-    stored = repository.policy or ""
-    return call.platform.stores.records.read(lambda connection: principals.show(connection, stored))
 
 
 def _shown(repository: Repository, text: str) -> Document:

@@ -7,19 +7,17 @@ from sqlalchemy.engine import Connection
 from clary.registry import repositories
 from clary.registry.names import Place
 from clary.registry.repositories import Repository, RepositoryTaken
-from clary.services.ecr import faults, finding, mutability, paging, tags
+from clary.services.ecr import encrypting, faults, finding, mutability, paging, scanning, tags
 from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
 
-AES256 = "AES256"
-_SCANNING = "imageScanningConfiguration"
-
 
 @operations.handles("CreateRepository")
 def create_repository(call: Call, given: Document) -> Document:
-    _refuse_scanning(call, given)
-    encrypted = _encrypted(call, given)
+    if scanning.is_asked_for(given):
+        raise faults.not_built(call.operation, "imageScanningConfiguration.scanOnPush", why=scanning.WHY)
+    encrypted = encrypting.wanted(call.operation, given.get("encryptionConfiguration"), call.platform.settings)
     settings, named = mutability.checked(given), tags.checked(given.get("tags") or ())
     if given.get("registryId", call.account) != call.account:
         raise faults.invalid("registryId", "A repository is made in its maker's own registry")
@@ -32,21 +30,6 @@ def create_repository(call: Call, given: Document) -> Document:
         return {"repository": _shown(call, finding.write(call, work))}
     except RepositoryTaken:
         raise faults.repository_there(place) from None
-
-
-def _refuse_scanning(call: Call, given: Document) -> None:
-    if (given.get(_SCANNING) or {}).get("scanOnPush"):
-        raise faults.not_built(call.operation, "imageScanningConfiguration.scanOnPush")
-
-
-def _encrypted(call: Call, given: Document) -> bool:
-    """As the request asks, else as the server is set for objects."""
-    asked = given.get("encryptionConfiguration")
-    if asked is None:
-        return bool(call.platform.settings.encrypt_objects)
-    if asked["encryptionType"] != AES256 or asked.get("kmsKey"):
-        raise faults.not_built("CreateRepository", f"encryptionConfiguration {asked['encryptionType']}")
-    return True
 
 
 @operations.handles("DescribeRepositories")
@@ -95,15 +78,6 @@ def put_image_tag_mutability(call: Call, given: Document) -> Document:
     return {**_named(finding.write(call, work)), **changed}
 
 
-@operations.handles("PutImageScanningConfiguration")
-def put_image_scanning_configuration(call: Call, given: Document) -> Document:
-    """Only what every repository has: nothing is scanned."""
-    _refuse_scanning(call, given)
-    place = finding.place(call, given)
-    repository = finding.read(call, lambda connection: finding.find(connection, place))
-    return {**_named(repository), _SCANNING: {"scanOnPush": False}}
-
-
 def _named(repository: Repository) -> Document:
     return {"registryId": repository.account, "repositoryName": repository.name}
 
@@ -115,6 +89,6 @@ def _shown(call: Call, repository: Repository) -> Document:
         "repositoryUri": finding.uri(call, repository),
         "createdAt": repository.created,
         **repository.settings,
-        _SCANNING: {"scanOnPush": False},
-        **({"encryptionConfiguration": {"encryptionType": AES256}} if repository.encrypted else {}),
+        **scanning.OFF,
+        **({"encryptionConfiguration": {"encryptionType": encrypting.AES256}} if repository.encrypted else {}),
     }

@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from typing import NamedTuple
 
 from clary.auth.registry_token import USER, RegistryToken
-from clary.registry.names import HOST
 from clary.secrets import SealBroken, SealingKey
 from clary.services.ecr import finding
 from clary.services.operation import Call, Document, Operations
@@ -22,15 +22,29 @@ _ABOUT = b"registry token"
 @operations.handles("GetAuthorizationToken")
 def get_authorization_token(call: Call, given: Document) -> Document:
     """One token opens every registry that its principal may come to; it is told for each that is asked for."""
-    expires = min(call.platform.clock.now() + _SECONDS, _end_of_session(call))
-    password = _sealed(call.platform.secrets, RegistryToken(call.principal.access_key, call.region, expires))
+    password, expires = give_out(call, _SECONDS)
     token = base64.b64encode(f"{USER}:{password}".encode()).decode()
     return {
         "authorizationData": [
-            {"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": _endpoint(call, account)}
+            {"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": finding.endpoint(call, account)}
             for account in given.get("registryIds") or [call.account]
         ]
     }
+
+
+class GivenOut(NamedTuple):
+    """`password` is the token as a client brings it; `expires` in epoch seconds."""
+
+    password: str
+    expires: float
+
+
+def give_out(call: Call, seconds: float, path: str = "") -> GivenOut:
+    """A token of the caller's, for what he may; with `path`, for reading that and nothing else. Good for so long, and
+    no longer than his session."""
+    expires = min(call.platform.clock.now() + seconds, _end_of_session(call))
+    token = RegistryToken(call.principal.access_key, call.region, expires, path)
+    return GivenOut(seal(call.platform.secrets, token), expires)
 
 
 def _end_of_session(call: Call) -> float:
@@ -39,12 +53,7 @@ def _end_of_session(call: Call) -> float:
     return float("inf") if found is None or found.expires is None else found.expires
 
 
-def _endpoint(call: Call, account: str) -> str:
-    host = finding.host(call, account)
-    return f"{'https' if HOST.fullmatch(host) else call.request.scheme}://{host}"
-
-
-def _sealed(secrets: SealingKey, token: RegistryToken) -> str:
+def seal(secrets: SealingKey, token: RegistryToken) -> str:
     return base64.b64encode(secrets.seal(json.dumps(token).encode(), _ABOUT)).decode()
 
 

@@ -12,8 +12,7 @@ from clary.registry import layers, repositories
 from clary.registry.layers import Layer
 from clary.registry.names import DIGEST, place
 from clary.registry.uploads import Upload
-from clary.services.access.ecr import may_read_layers
-from clary.services.ecr import finding, verified
+from clary.services.ecr import asking, creating, finding, registries, verified
 from clary.services.ecr.distribution import errors
 from clary.services.ecr.distribution.asked import VERSION, Asked, empty
 from clary.services.ecr.layers import there
@@ -82,7 +81,7 @@ def refuse_delete(_asked: Asked) -> Response:
 
 def begin(asked: Asked) -> Response:
     """An upload; or the layer at once, where its bytes come with the request or another repository has them."""
-    repository = asked.repository()
+    repository = creating.pushed_to(asked.call, asked.place)
     wanted = asked.query.get("mount", "")
     if DIGEST.fullmatch(wanted) and _mount(asked, wanted):
         return _created(asked, wanted)
@@ -99,11 +98,13 @@ def begin(asked: Asked) -> Response:
 def _mount(asked: Asked, digest: str) -> bool:
     """Whether the layer is now the repository's, from the one that the request names, which its sender may read."""
     source = place(asked.query.get("from", ""), asked.place.account, asked.place.region)
-    if source is None or not may_read_layers(asked.call, source):
+    if source is None or not asking.may_read_layers(asked.call, source):
         return False
     now = asked.call.platform.clock.now()
 
     def share(connection: Connection) -> bool:
+        if not registries.may_mount(connection, asked.place.account, asked.place.region):
+            return False
         from_there = repositories.find(connection, source)
         found = None if from_there is None else layers.find(connection, from_there, digest)
         return found is not None and layers.share(connection, found, finding.find(connection, asked.place), now)
