@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from clary.images.registered import CannotRegister, Registration, Registry
 from clary.sandbox.engine import EngineError, NoEngine
 
 _MIB = 1024**2
+_INTERRUPTED = 130  # as shells say it
 _USUAL = "scikit-learn"  # the environment of a folder that names no other
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
@@ -67,10 +70,11 @@ def _register(given: argparse.Namespace, settings: Settings) -> int:
     made = Registry(settings).add(_account(given, settings), given.uri, folder, environment)
     image = made.image(settings)
     report = _reporting(given)
-    if folder:
-        place = registered.build(settings, environment, Path(image.programs), report)
-    else:
-        place = environments.build(settings, environment, report)
+    with _interruptible():
+        if folder:
+            place = registered.build(settings, environment, Path(image.programs), report)
+        else:
+            place = environments.build(settings, environment, report)
     words = f"{made.uri} stands for {_meaning(made)} ({place}), in account {made.account}."
     printing.answer(given.json, {**asdict(made), "path": image.programs or str(place)}, words)
     return 0
@@ -115,7 +119,17 @@ def _build(given: argparse.Namespace, settings: Settings) -> int:
 def _made(given: argparse.Namespace, settings: Settings, names: list[str]) -> dict[str, str]:
     """Builds what is not there."""
     report = _reporting(given)
-    return {name: str(environments.build(settings, name, report)) for name in names}
+    with _interruptible():
+        return {name: str(environments.build(settings, name, report)) for name in names}
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Around builds, which a Ctrl-C ends."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Failure("Interrupted. Nothing is left half built.", _INTERRUPTED) from error
 
 
 def _reporting(given: argparse.Namespace) -> Report:

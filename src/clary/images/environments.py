@@ -71,14 +71,18 @@ def build(settings: Settings, name: str, report: installer.Report) -> Path:
 
 def once(place: Path, make: Callable[[int], None]) -> Path:
     """The place itself, made by `make` if it is not there: given the descriptor of a lock, which its commands have to
-    inherit. Who asks meanwhile waits. What a crash left half made is removed before."""
+    inherit. Who asks meanwhile waits. What fails leaves nothing; what a crash left half made is removed before."""
     if ready(place):
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(lock_of(place)) as lock:
         if not ready(place):
             shutil.rmtree(place, ignore_errors=True)
-            make(lock)
+            try:
+                make(lock)
+            except BaseException:  # a Ctrl-C among them; half of it is of use to nobody
+                shutil.rmtree(place, ignore_errors=True)
+                raise
             (place / _MARK).touch()
     return place
 

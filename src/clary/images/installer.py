@@ -19,6 +19,7 @@ from clary.images.base import ImageBuildFailed
 Report = Callable[[str], None]
 
 _CPU_BUILD = "+cpu "  # of a version in a lock file
+_PATIENCE = 5.0  # seconds for a command to end by itself
 _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
@@ -46,10 +47,12 @@ class Installer:
 
     def install_locked(self, place: Path, packages: Path) -> None:
         """What a lock file with hashes names, and nothing else; without the network where uv's cache has it all."""
+        self.report("Installing its packages")
         if not self.uv:
             self._pip(place, "--require-hashes", "--no-deps", "-r", str(packages))
             return
         self._uv_install_locked(place, packages)
+        self.report("Compiling their byte code")
         self._compile(place)
 
     def _uv_install_locked(self, place: Path, packages: Path) -> None:
@@ -108,16 +111,30 @@ class Installer:
                 pass_fds=(self.lock,),
                 umask=0o022,  # jobs run as another user than this one
             ) as child:
-                assert child.stdout is not None
-                lines = []
-                for line in child.stdout:
-                    lines.append(line.rstrip())
-                    report(lines[-1])
+                lines = _followed(child, report)
         except OSError as problem:
             raise ImageBuildFailed(f"{command[0]} could not be started: {problem}") from problem
         if child.returncode:
             tail = "\n".join(lines[-15:])
             raise ImageBuildFailed(f"{self.advice}\n{tail}")
+
+
+def _followed(child: subprocess.Popen[str], report: Report) -> list[str]:
+    """Its lines. It does not outlive a Ctrl-C, which may have reached it too: what it has made is removed then."""
+    assert child.stdout is not None
+    lines = []
+    try:
+        for line in child.stdout:
+            lines.append(line.rstrip())
+            report(lines[-1])
+    except BaseException:
+        try:
+            child.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        raise
+    return lines
 
 
 def _sources(packages: str) -> list[list[str]]:

@@ -95,11 +95,7 @@ def build(environment: Path, requirements: list[str], report: installer.Report) 
         _copy(environment, place)
         wanted = place / _REQUIREMENTS
         wanted.write_text("\n".join(requirements), encoding="utf-8")
-        try:
-            tool.install_wheels(place, wanted)
-        except ImageBuildFailed:
-            shutil.rmtree(place, ignore_errors=True)  # nobody may ask for these again
-            raise
+        tool.install_wheels(place, wanted)
 
     environments.once(place, make)
     environments.mark_used(place)

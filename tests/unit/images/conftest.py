@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installer of our own on the PATH: it notes each call, and fails when `fail` exists beside the note, to install
-    when `fail-install` does."""
+    when `fail-install` does; it installs without end when `endless` does."""
     folder = tmp_path / "bin"
     folder.mkdir()
     script = folder / "uv"
@@ -19,6 +19,7 @@ def fake_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 echo "$@ writes=${{PYTHONDONTWRITEBYTECODE-yes}}" >> {tmp_path}/calls
 [ -e {tmp_path}/fail ] && {{ echo "no index can be reached"; exit 2; }}
 [ "$1" = pip ] && [ -e {tmp_path}/fail-install ] && exit 2
+[ "$1" = pip ] && [ -e {tmp_path}/endless ] && exec sleep 600
 case "$1" in venv) for last; do :; done; mkdir -p "$last/bin"; echo '#!/bin/sh' > "$last/bin/python"
   chmod +x "$last/bin/python";; esac
 """)

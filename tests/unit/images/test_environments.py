@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from clary.images import environments, inside, shelf
 from clary.images.base import ImageBuildFailed
 from clary.images.local import LocalImages
 from image_environment import scratch_settings
+from whole_server import wait_until
 
 URI = "sagemaker-xgboost:1.7-1"
 
@@ -75,7 +77,7 @@ def test_a_failed_build_says_why_and_what_to_do(settings: Settings, fake_uv: Pat
     image = images.resolve(URI)
     with pytest.raises(ImageBuildFailed, match=r"package index(?s:.*)no index can be reached"):
         images.build(image)
-    assert not images.ready(image)
+    assert not Path(image.environment).exists()
     assert lines[0].startswith("Building image environment xgboost in ")
     fake_uv.with_name("fail").unlink()
     images.build(image)
@@ -148,6 +150,24 @@ def test_what_is_in_use_is_not_removed_and_leftovers_are(settings: Settings, fak
     assert environments.ready(old)
     shelf.remove(old)
     assert shelf.leftovers(settings) == []
+
+
+def test_a_ctrl_c_ends_the_installer_and_leaves_nothing(settings: Settings, fake_uv: Path) -> None:
+    fake_uv.with_name("endless").touch()
+    # What runs in the background ignores the signal; a terminal's foreground does not.
+    code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from clary.cli import main; sys.exit(main(['images', 'build', 'xgboost']))"
+    where = {**os.environ, "CLARY_HOME": str(settings.home), "CLARY_IMAGES_HOME": str(settings.images_home)}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=where, stderr=subprocess.PIPE, text=True, start_new_session=True) as building:
+        assert building.stderr is not None
+        lines = iter(building.stderr.readline, "")
+        assert "Installing its packages\n" in lines
+        wait_until(lambda: "pip install" in fake_uv.read_text(), 60)
+        os.killpg(building.pid, signal.SIGINT)
+        assert list(lines) == ["clary: Interrupted. Nothing is left half built.\n"]
+    assert building.returncode == 130
+    assert not environments.path(settings, "xgboost").exists()
 
 
 def test_the_command_lists_builds_and_removes(settings: Settings, fake_uv: Path) -> None:
