@@ -53,7 +53,7 @@ def _findings(settings: Settings) -> Iterator[Finding]:
     yield _python()
     yield _uv()
     yield from _isolation(settings)
-    yield _containers()
+    yield from _containers()
     yield _cores()
     yield _disk("home", settings.home)
     yield _disk("images", settings.images_home)
@@ -89,9 +89,17 @@ def _isolation(settings: Settings) -> Iterator[Finding]:
         yield Finding(fact.name, "ok" if fact.holds else "note", fact.words)
 
 
-def _containers() -> Finding:
+def _containers() -> Iterator[Finding]:
     fact = engine.look()
-    return Finding(fact.name, "ok" if fact.holds else "note", fact.words)
+    yield Finding(fact.name, "ok" if fact.holds else "note", fact.words)
+    if not fact.holds:
+        return
+    if docker := shutil.which("docker"):
+        words = "pushes to this server where its daemon was started in `clary run` too, or is podman's service"
+        yield Finding("docker", "ok", f"{docker} {words}: the guide to container images says how.")
+    else:
+        words = "not found, and scripts that build images call it: podman answers to the name by apt-get install"
+        yield Finding("docker", "note", f"{words} podman-docker.")
 
 
 def _cores() -> Finding:

@@ -17,6 +17,7 @@ from pathlib import Path
 from clary.sandbox.probe import Fact
 
 INSTALL = "Install podman (apt-get install podman, dnf install podman) and run Clary as root"
+_INSTEAD = "Without containers folders stand for images: clary images register."
 _PATIENCE = 60.0  # seconds for an answer of the engine
 _LONGEST_TRANSFER = 3600.0  # seconds
 _MOST_FILES, _MOST_PROCESSES = 1_048_576, 16_384
@@ -68,7 +69,7 @@ def find() -> Engine:
     if os.geteuid() != 0:
         raise NoEngine(
             f"{program} is there, but containers are run only where Clary runs as root: each has a range of user ids "
-            "and a network namespace of its own, which are made outside of it."
+            "and a network namespace of its own, which are made outside of it. Start it with sudo, or as root."
         )
     return Engine((program, *_options()))
 
@@ -77,11 +78,18 @@ def look() -> Fact:
     """What `clary doctor` says. Asks the engine whether it works."""
     try:
         engine = find()
-        said = engine.ask("info", "--format", "{{.Version.Version}} with {{.Host.OCIRuntime.Name}}")
-    except (NoEngine, EngineError) as error:
-        instead = "Folders stand for images without one: clary images register."
-        return Fact("containers", False, f"{str(error).removesuffix('.')}. {instead}")
-    return Fact("containers", True, f"Container images run by {engine.command[0]} {said.strip()}.")
+    except NoEngine as error:
+        return Fact("containers", False, f"{error} {_INSTEAD}")
+    program = engine.command[0]
+    try:
+        version, runtime = engine.ask("info", "--format", "{{.Version.Version}} {{.Host.OCIRuntime.Name}}").split()
+    except (EngineError, ValueError) as error:
+        without = " Install what it starts containers with: apt-get install runc." if "runtime" in str(error) else ""
+        return Fact("containers", False, f"{program} is there, but does not work: {error}.{without} {_INSTEAD}")
+    if runtime == "crun" and not _cgroups_of_version_2():
+        why = "the cgroups of this machine are of version 1, where crun starts no container: apt-get install runc"
+        return Fact("containers", False, f"{program} is there, but {why}. {_INSTEAD}")
+    return Fact("containers", True, f"Container images run by {program} {version} with {runtime}.")
 
 
 def removal(container: str) -> list[str]:
@@ -103,9 +111,13 @@ def _options() -> Sequence[str]:
     found: list[str] = []
     if not Path("/run/systemd/system").is_dir():
         found += ["--cgroup-manager", "cgroupfs", "--events-backend", "file"]
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists() and shutil.which("runc"):
+    if not _cgroups_of_version_2() and shutil.which("runc"):
         found += ["--runtime", "runc"]
     return found
+
+
+def _cgroups_of_version_2() -> bool:
+    return Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 
 def _last_line(text: str) -> str:

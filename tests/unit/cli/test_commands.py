@@ -306,6 +306,21 @@ def test_doctor(clary: Clary) -> None:
     assert done.returncode == int("missing" in states.values())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+def test_doctor_tells_of_docker_where_containers_run(clary: Clary, tmp_path: Path) -> None:
+    def found() -> tuple[str, str]:
+        findings = json.loads(clary("doctor", "--json", CLARY_PORT="0", PATH=str(tmp_path)).stdout)["findings"]
+        return next(((each["state"], each["words"]) for each in findings if each["name"] == "docker"), ("", ""))
+
+    (tmp_path / "docker").touch(0o755)
+    assert found() == ("", "")
+    (tmp_path / "podman").write_text("#!/bin/sh\necho 4.3.1 runc\n")
+    (tmp_path / "podman").chmod(0o755)
+    assert found()[0] == "ok"
+    (tmp_path / "docker").unlink()
+    assert (found()[0], "apt-get install podman-docker" in found()[1]) == ("note", True)
+
+
 def test_doctor_in_brief_says_how_jobs_are_shut_in(clary: Clary) -> None:
     done = clary("doctor", "--brief")
     assert done.returncode == 0

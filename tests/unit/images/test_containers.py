@@ -14,6 +14,8 @@ from clary.images.local import LocalImages
 from clary.sandbox import engine
 from clary.sandbox.engine import NoEngine
 
+VERSION_2 = Path("/sys/fs/cgroup/cgroup.controllers").exists()  # of this machine's cgroups
+
 
 @pytest.fixture
 def without_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -22,8 +24,12 @@ def without_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def program(folder: Path, name: str) -> None:
-    (folder / name).write_text("#!/bin/sh\necho 'Error: it is broken' >&2\nexit 125\n")
+BROKEN = "echo 'Error: it is broken' >&2; exit 125"
+NO_RUNTIME = "echo 'Error: default OCI runtime \"runc\" not found: invalid argument' >&2; exit 125"
+
+
+def program(folder: Path, name: str, script: str = BROKEN) -> None:
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
     (folder / name).chmod(0o755)
 
 
@@ -39,6 +45,23 @@ def test_without_an_engine_it_is_said_what_to_do(without_engine: Path, tmp_path:
     images = LocalImages(Settings.load({}, home=tmp_path / "home", images_home=tmp_path / "images"))
     with pytest.raises(ImageNotOffered, match="clary images register URI FOLDER"):
         images.resolve("team/mine:1", account="123456789012")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+@pytest.mark.parametrize(
+    ("script", "holds", "words"),
+    [
+        ("echo 4.3.1 runc", True, "podman 4.3.1 with runc."),
+        ("echo 5.0.0 crun", VERSION_2, "podman 5.0.0 with crun." if VERSION_2 else "apt-get install runc"),
+        ("exit 125", False, "does not work: "),
+        (NO_RUNTIME, False, "invalid argument. Install what it starts containers with: apt-get install runc"),
+    ],
+)
+def test_what_the_doctor_says_of_an_engine(without_engine: Path, script: str, holds: bool, words: str) -> None:
+    program(without_engine, "podman", script)
+    fact = engine.look()
+    assert (fact.holds, words in fact.words) == (holds, True), fact.words
+    assert fact.words.endswith("clary images register.") is not holds
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
