@@ -43,6 +43,14 @@ def test_a_profile_by_clary_configure_and_its_end(server: WholeServer) -> None:
     assert "could not be found" in shell(server, f"aws --profile clary {' '.join(WHO)}").stderr
 
 
+def test_what_an_sdk_reports_of_its_use_comes_here(run_client: Callable[..., Done]) -> None:
+    """By requests, which knows no root of botocore's; the address is written down in the SDKs."""
+    address = "https://sm-pysdk-t-us-east-1.s3.us-east-1.amazonaws.com/telemetry?x-status=1"
+    program = f"import requests; print('NoSuchBucket' in requests.get({address!r}).text)"
+    done = run_client("sdk2", "python", "-c", program)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 @pytest.mark.slow
 def test_configure_with_endpoints_brings_the_sdks_home(server: WholeServer) -> None:
     assert shell(server, f"{CLARY} configure --yes --endpoints --home {server.home}").returncode == 0

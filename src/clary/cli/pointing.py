@@ -15,7 +15,7 @@ from clary.server.questions import Keys
 # They would send some calls elsewhere, or name a profile that is not there.
 _IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SECURITY_TOKEN")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
-_ROOTS = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
+_ROOTS = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _DIRECT = ("NO_PROXY", "no_proxy")
 
 
@@ -55,7 +55,8 @@ def variables(server: Server, credentials: Keys, by_endpoint: bool, environment:
     else:
         given |= dict.fromkeys(_PROXIES, server.url)
         given |= dict.fromkeys(_DIRECT, "localhost,127.0.0.1,::1")
-        # Clients that are not AWS's look at the second, container engines among them; what it named is in the bundle.
+        # Clients that are not AWS's look at the second, container engines among them, or at the third, as Python's
+        # requests does, by which the SDKs report their use; what these named is in the bundle.
         given |= dict.fromkeys(_ROOTS, str(bundle(server, environment)))
     given = {name: value for name, value in given.items() if value}
     others = [name for name in environment if name.startswith("AWS_ENDPOINT_URL_")]

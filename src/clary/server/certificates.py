@@ -76,8 +76,8 @@ class Authority:
         return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def bundle(self, path: Path, environment: Mapping[str, str]) -> None:
-        """Writes a file for AWS_CA_BUNDLE and SSL_CERT_FILE: this CA and the client's usual roots, so other HTTPS goes
-        on working."""
+        """Writes a file for AWS_CA_BUNDLE, SSL_CERT_FILE and REQUESTS_CA_BUNDLE: this CA and the client's usual roots,
+        so other HTTPS goes on working."""
         own = self.path.read_bytes()
         mine = _PEM.findall(own)
         others = dict.fromkeys(each for file in usual_roots(environment) for each in _PEM.findall(file.read_bytes()))
@@ -131,12 +131,13 @@ class ServerContexts:
 
 
 def usual_roots(environment: Mapping[str, str]) -> list[Path]:
-    """The files of roots that clients use here: what AWS's are told beside what the others are (in the environment, by
-    the system, or else botocore's)."""
+    """The files of roots that clients use here: what AWS's are told, and requests, beside what the others are (in the
+    environment, by the system, or else botocore's)."""
     botocore = find_spec("botocore")
     shipped = str(Path(botocore.origin).with_name("cacert.pem")) if botocore and botocore.origin else None
     others = _files(environment.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, shipped)
-    return _files(environment.get("AWS_CA_BUNDLE")) + others[:1]
+    requests = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
+    return _files(environment.get("AWS_CA_BUNDLE"), requests) + others[:1]
 
 
 def _files(*names: str | None) -> list[Path]:

@@ -185,11 +185,11 @@ def test_env_is_for_a_shell(clary: Clary, server: Answers, settings: Settings) -
 def test_env_names_its_roots_to_every_client(clary: Clary, server: Answers, settings: Settings, tmp_path: Path) -> None:
     """Those that the user named, for AWS's clients or for others, are among them."""
     ours, named = settings.home / "ca-bundle.pem", {}
-    for variable in ("AWS_CA_BUNDLE", "SSL_CERT_FILE"):
+    for variable in ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
         named[variable] = str(Authority.open(tmp_path / variable).path)
     for environment in (named, dict.fromkeys(named, str(ours)), {"SSL_CERT_FILE": "/not/there.pem"}):
         facts = json.loads(clary("env", "--json", **environment).stdout)
-        assert (facts["SSL_CERT_FILE"], facts["AWS_CA_BUNDLE"]) == (str(ours), str(ours))
+        assert {facts[variable] for variable in named} == {str(ours)}
         if environment is named:
             assert all(Path(each).read_text().strip() in ours.read_text() for each in named.values())
 
