@@ -39,11 +39,12 @@ class Installer:
     report: Report
     advice: str
 
-    def venv(self, place: Path) -> None:
+    def venv(self, place: Path, pip: bool = True) -> None:
+        """`pip`: where pip fills it, it has to be there; else what the machine has is not wanted."""
         if self.uv:
             self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", base_python(), str(place)])
         else:
-            self._run([base_python(), "-m", "venv", str(place)])
+            self._run([base_python(), "-m", "venv", *([] if pip else ["--without-pip"]), str(place)])
 
     def install_locked(self, place: Path, packages: Path) -> None:
         """What a lock file with hashes names, and nothing else; without the network where uv's cache has it all."""

@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from clary.images import environments, installer, requirement_lines
@@ -91,7 +92,7 @@ def build(environment: Path, requirements: list[str], report: installer.Report) 
 
     def make(lock: int) -> None:
         tool = installer.find(lock, report, "The requirements cannot be installed.")
-        tool.venv(place)
+        tool.venv(place, pip=not any(environment.glob("lib/python*/site-packages/pip")))  # two of them would mix
         _copy(environment, place)
         wanted = place / _REQUIREMENTS
         wanted.write_text("\n".join(requirements), encoding="utf-8")
@@ -131,16 +132,21 @@ def _link(source: str, target: str) -> None:
 
 def main(arguments: list[str]) -> int:
     environment, folder = map(Path, arguments[:2])
+    said: list[str] = []
     try:
         requirements = read(folder, *arguments[2:])
-        sys.stdout.write(str(build(environment, requirements, _say) if requirements else environment))
+        report = partial(_say, said)
+        sys.stdout.write(str(build(environment, requirements, report) if requirements else environment))
     except (BadRequirements, ImageBuildFailed) as problem:
-        _say(str(problem))
+        for line in str(problem).splitlines():
+            if line not in said:  # it ends with the installer's own last lines
+                _say(said, line)
         return 1
     return 0
 
 
-def _say(line: str) -> None:
+def _say(said: list[str], line: str) -> None:
+    said.append(line)
     sys.stderr.write(f"{line}\n")
 
 
