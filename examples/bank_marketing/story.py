@@ -1,6 +1,6 @@
 """Trains and serves your own script with the SageMaker Python SDK v2, on the bank marketing data.
 
-    clary run python story.py bank-additional.csv.gz
+    clary run python story.py bank-additional.csv       (or .csv.gz)
 
 The data: https://archive.ics.uci.edu/dataset/222/bank+marketing (columns separated by semicolons, the label is `y`).
 """
@@ -41,9 +41,9 @@ def main(source: Path) -> None:
         output = estimator.model_data.replace("model.tar.gz", "output.tar.gz")
         sagemaker.s3.S3Downloader.download(output, folder, sagemaker_session=session)
         with tarfile.open(Path(folder, "output.tar.gz")) as archive:
-            archive.extractall(folder, filter="data")
-        print(Path(folder, "report.txt").read_text())
-        _, *rows = Path(folder, "new.csv").read_text().splitlines()
+            report, predicted = (archive.extractfile(name).read().decode() for name in ("report.txt", "new.csv"))
+        print(report)
+        _, *rows = predicted.splitlines()
         print(f"{len(rows)} rows in new.csv")
 
         predictor = estimator.deploy(initial_instance_count=1, instance_type="ml.m5.large")

@@ -85,7 +85,8 @@ def _bring(directory: str, code: Path) -> None:
         shutil.copytree(source, code, dirs_exist_ok=True)
     elif source.is_file() and tarfile.is_tarfile(source):
         with tarfile.open(source) as archive:
-            archive.extractall(code, filter="data")
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)  # as an argument from 3.11.4 on only
+            archive.extractall(code)
     elif source.is_file():
         shutil.copy(source, code)
     else:
