@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import points
 import sagemaker
+from deployed import deployed
 from sagemaker.deserializers import JSONDeserializer, StringDeserializer
 from sagemaker.estimator import Estimator, Framework
 from sagemaker.huggingface import HuggingFace
@@ -90,7 +90,7 @@ def main(name: str) -> None:
     print("metrics", [each["MetricName"] for each in job["FinalMetricDataList"]])
     # a framework's class deploys the script with the model, the class for any image only if it is told to
     script = {} if isinstance(estimator, Framework) else {"entry_point": "train.py", "source_dir": code}
-    predictor = estimator.deploy(1, "ml.m5.large", **script)
+    predictor = deployed(estimator, **script)
     try:
         scores = ASKED.get(name, csv_in_json_out)(predictor)
         print("accurate", points.accuracy(TEST, scores) > 0.85)
@@ -105,7 +105,7 @@ def with_handlers(estimator: Framework, code: str) -> None:
     model = TensorFlowModel(
         estimator.model_data, estimator.role, entry_point="inference.py", source_dir=code, framework_version="2.19.0"
     )
-    predictor: Any = model.deploy(1, "ml.m5.large")
+    predictor = deployed(model)
     predictor.serializer, predictor.deserializer = IdentitySerializer("text/points"), StringDeserializer()
     try:
         print("handlers", predictor.predict("0.1;0.2\n0.9;0.8"))

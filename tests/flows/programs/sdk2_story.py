@@ -10,10 +10,10 @@ from pathlib import Path
 import boto3
 import points
 import sagemaker
+from deployed import deployed
 from sagemaker import image_uris
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
-from sagemaker.predictor import Predictor
 from sagemaker.serializers import CSVSerializer
 
 
@@ -44,19 +44,6 @@ def train(session: sagemaker.Session, prefix: str, channels: dict[str, str]) -> 
     return estimator
 
 
-def deploy(estimator: Estimator, name: str) -> Predictor:
-    predictor = estimator.deploy(
-        initial_instance_count=1,
-        instance_type="ml.m4.xlarge",
-        endpoint_name=name,
-        serializer=CSVSerializer(),
-        wait=False,
-    )
-    waiter = boto3.client("sagemaker").get_waiter("endpoint_in_service")
-    waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1})
-    return predictor
-
-
 def main() -> None:
     session = sagemaker.Session()
     prefix = f"sdk2-{time.time_ns()}"
@@ -66,7 +53,7 @@ def main() -> None:
     channels = upload(session, prefix)
     estimator = train(session, prefix, channels)
     print("model", estimator.model_data.removeprefix(f"s3://{bucket}/{prefix}/"))
-    predictor = deploy(estimator, prefix)
+    predictor = deployed(estimator, endpoint_name=prefix, serializer=CSVSerializer())
     test = points.table(200, seed=3)
     answer = predictor.predict([row[1:] for row in test]).decode()
     print("accuracy", points.accuracy(test, [float(score) for score in answer.replace(",", "\n").split()]) > 0.95)
