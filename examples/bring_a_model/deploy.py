@@ -37,6 +37,8 @@ def of(library: str, session: sagemaker.Session, data: str, role: str) -> Model:
         return SKLearnModel(data, role, "scikit_learn.py", source_dir=CODE, framework_version="1.2-1")
     if library == "pytorch":
         return PyTorchModel(data, role, "pytorch.py", source_dir=CODE, framework_version="2.6.0", py_version="py312")
+    if library != "xgboost":
+        raise SystemExit(f"{library} is none of scikit-learn, pytorch and xgboost.")
     image = sagemaker.image_uris.retrieve("xgboost", session.boto_region_name, "1.7-1")
     return Model(image, data, role, predictor_cls=Predictor, sagemaker_session=session)
 
