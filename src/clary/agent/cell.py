@@ -42,9 +42,11 @@ class _Descriptor(Protocol):
 
 
 class Cell(Protocol):
-    """`stdout`, `stderr` are the reading ends of the job's streams; `control` is readable when there is something to
+    """`stdout`, `stderr` are the reading ends of the job's streams, which `streams_end` with it or are somebody else's
+    too; `control` is readable when there is something to
     `hear`, after which `ended` and `status`, the job's exit status, may have changed. `handed` are the sockets that
-    listen inside, as its confinement has them; `network` the descriptors of its network, where that is shared.
+    listen inside, as its confinement has them; `network` the descriptors of its network, where that is shared;
+    `exceeded` says whether the kernel ended a process of it for memory, where the agent has made no group to ask.
 
     `release` lets the job begin; `terminate` is SIGTERM to it; `kill` the end of every process in it, and `destroy`
     where that does not help. `close` ends what still runs, and lets go of everything."""
@@ -54,8 +56,10 @@ class Cell(Protocol):
 
     stdout: int
     stderr: int
+    streams_end: bool
     status: int | None
     ended: bool
+    exceeded: bool
     handed: tuple[socket.socket, ...]
     network: tuple[int, ...]
 
@@ -94,6 +98,9 @@ def let_go(sockets: Iterable[socket.socket]) -> None:
 class SandboxCell:
     """A sandbox with an init (clary.sandbox.init), which speaks at `control`. The job waits at `gate`, a writing end,
     until `release`."""
+
+    streams_end = True
+    exceeded = False
 
     def __init__(self, control: socket.socket, stdout: int, stderr: int, gate: int) -> None:
         self.control = control

@@ -52,6 +52,9 @@ class Context:
     requirements: str = ""  # the environment with what the code's requirements.txt names; "" for the image's own
     closing: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     """What ends with the instance's run."""
+    afterwards: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    """What ends when its record is on its way: nobody waits for that."""
+    _begun: Cell | None = field(default=None, repr=False)
     _position: int = field(default=0, repr=False)
 
     @property
@@ -134,8 +137,7 @@ class Context:
 
     def hint(self, status: int | None, group: Group) -> str:
         """What may have ended a job that does not say it itself; "" when nothing is known."""
-        # of a container's cgroup nothing is left to ask when it has ended; who else would kill it is this agent
-        exceeded = group.was_out_of_memory() or (self.spec.image.kind == "container" and self.spec.memory)
+        exceeded = group.was_out_of_memory() or (self._begun is not None and self._begun.exceeded)
         if status == 128 + signal.SIGKILL and exceeded:
             return failures.OUT_OF_MEMORY
         return failures.NO_SPACE if shutil.disk_usage(self.folder.path).free < _LITTLE else ""
@@ -175,7 +177,7 @@ class Context:
         """A container is made when it is released."""
         join = self.meeting.join if isinstance(self.meeting, Other) else None
         if self.spec.image.kind == "container":
-            return ContainerPreparation(self.spec, self.folder, request, join)
+            return ContainerPreparation(self.spec, self.folder, request, self.afterwards, join)
         question = self._fork_server
         near = str(question.socket(self._run))
         return Preparation(request, near, functools.partial(self._running, question), self.pause, join)
@@ -183,7 +185,7 @@ class Context:
     def begin(self, preparation: Preparing) -> Cell:
         """Lets the job begin. The mark comes first: whoever finds it never runs this instance again."""
         write_durably(self.folder.started, str(time.time()))
-        cell = preparation.cell()
+        cell = self._begun = preparation.cell()
         if self.reach is not None:
             self.reach.serve(cell.handed)
         try:

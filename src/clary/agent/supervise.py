@@ -35,7 +35,8 @@ def run(folder: InstanceFolder, inside: str, isolation: Isolation, authorities: 
     link = Link(spec, spool, orders)
     link.start()
     context = Context(spec, folder, inside, isolation, orders, spool, link, authorities)
-    _leave(context, _run(context))
+    with context.afterwards:
+        _leave(context, _run(context))
     while not (orders.down or orders.refused):
         if spool.wait_empty(0.2):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -156,9 +156,10 @@ class Watch:
 
     def _drain(self) -> None:
         """What is still in the pipes. They end with the last process; a plain process may have left one behind."""
-        until = time.monotonic() + _DRAIN
-        while self._streams and (left := until - time.monotonic()) > 0:
-            ready = select.select(list(self._streams), [], [], left)[0]
+        until = time.monotonic() + (_DRAIN if self._cell.streams_end else 0.0)
+        ready: Sequence[int] = list(self._streams)
+        while self._streams and ready:
+            ready = select.select(list(self._streams), [], [], max(0.0, until - time.monotonic()))[0]
             for descriptor in ready:
                 self._read(descriptor)
         for splitter in self._streams.values():

@@ -22,6 +22,10 @@ class Observation:
     healthy: bool = False
 
 
+class Leaving(Exception):
+    """The last process of an instance is about to end; it can be discarded then."""
+
+
 class Compute(Protocol):
     """The contract (tests: clary.testing.compute_conformance).
 
@@ -29,7 +33,8 @@ class Compute(Protocol):
       instance runs at most once. It returns as soon as the agent is on its way.
     - Instances outlive the server. `observe` of an id never launched, or discarded, says "lost".
     - `stop` asks: SIGTERM, the spec's grace, then SIGKILL to the whole tree; a second call changes nothing.
-    - `discard` forgets an exited or lost instance and deletes its folder; unknown ids are fine.
+    - `discard` forgets an exited or lost instance and deletes its folder; unknown ids are fine. Raises Leaving while
+      something of it is on its way out.
     """
 
     def launch(self, spec: InstanceSpec) -> None: ...

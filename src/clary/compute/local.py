@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clary.clock import Clock
 from clary.compute import rows
-from clary.compute.base import Observation
+from clary.compute.base import Leaving, Observation
 from clary.compute.link import AgentLink
 from clary.config import Settings
 from clary.contract.folder import InstanceFolder, container_name, is_held, socket_folder, write_whole
@@ -94,7 +94,8 @@ class LocalCompute:
         self._link.stop(instance)
 
     def discard(self, instance: str) -> None:
-        """Raises RuntimeError for an instance that is alive: no caller may do that."""
+        """Raises RuntimeError for an instance that is alive: no caller may do that. Raises Leaving while its agent is
+        there, which has its container deleted."""
         if self.observe(instance).state in ("starting", "running"):
             raise RuntimeError(f"{instance} is alive")
         row = self._row(instance)
@@ -115,8 +116,10 @@ class LocalCompute:
 
 
 def _remove_container(instance: str, folder: InstanceFolder) -> None:
-    """Its engine or its guard has done this, unless both were killed with the agent. Raises EngineError."""
+    """Its guard has done this, unless it was killed with the agent. Raises Leaving, EngineError."""
     if folder.container.exists():
+        if is_held(folder.lock):
+            raise Leaving
         from clary.sandbox import engine  # few homes ever have a container, and a server at rest is 2 MB smaller
 
         engine.find().remove(container_name(instance))

@@ -28,6 +28,8 @@ from clary.sandbox.engine import EngineError, NoEngine
 _OURS = "localhost/clary/"  # what the names begin with under which the engine has images of repositories
 _STANDS = 30.0  # seconds for which an image that was in the engine counts as there
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Annotations that tell a container's runtime what to do: let go of its system call filter, or of the machine's limits.
+_INSTRUCTIONS = ("run.oci.", "org.criu.", "org.systemd.property.", "io.podman.", "io.katacontainers.", "module.wasm.")
 _OF_A_MANIFEST = ("schemaVersion", "mediaType", "config", "layers")
 _GONE = (
     "Image '{uri}' stood for {digest} when this began, and the repository does not have that any more. Push that image "
@@ -63,7 +65,7 @@ class Containers:
 
     def of_engine(self, uri: str) -> Image | None:
         """None where the engine has no image of that name, or there is no engine. Asks the engine, which takes a tenth
-        of a second, unless it has just said so."""
+        of a second, unless it has just said so. Raises ImageNotOffered for one that would be shut in less."""
         with self._mutex:
             until, known = self._named.get(uri, (0.0, ""))
         if until > time.monotonic():
@@ -78,6 +80,8 @@ class Containers:
         named = sorted(tag for tag in wanted & tags if not tag.startswith(_OURS))
         if not named:
             return None
+        for each in found:
+            _refuse_instructions(uri, each.get("Annotations") or {})
         with self._mutex:
             until = time.monotonic() + _STANDS
             self._named[uri], self._seen[named[0]] = (until, named[0]), until
@@ -144,6 +148,16 @@ class Containers:
 def pull(uri: str) -> str:
     """Has the engine fetch an image from where it is; its name there. Raises NoEngine, EngineError."""
     return engine.find().fetch("pull", "--quiet", uri).strip()
+
+
+def _refuse_instructions(uri: str, annotations: dict[str, str]) -> None:
+    """The engine hands an image's annotations to the runtime whenever a container is made of it."""
+    for each in annotations:
+        if each.startswith(_INSTRUCTIONS):
+            raise ImageNotOffered(
+                f"Image '{uri}' has the annotation {each}, which could undo what its container is shut in by. Please "
+                "push it to a repository of your account and name it by that: from there it comes without annotations."
+            )
 
 
 def _for_the_engine(data: bytes) -> bytes:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clary.sandbox import monitors
 from clary.sandbox.probe import Fact
 
 INSTALL = "Install podman (apt-get install podman, dnf install podman) and run Clary as root"
@@ -21,6 +22,7 @@ _INSTEAD = "Without containers folders stand for images: clary images register."
 _PATIENCE = 60.0  # seconds for an answer of the engine
 _LONGEST_TRANSFER = 3600.0  # seconds
 _MOST_FILES, _MOST_PROCESSES = 1_048_576, 16_384
+_STATE = "{{.State.Status}} {{.State.ExitCode}}"
 
 
 class NoEngine(Exception):
@@ -54,8 +56,17 @@ class Engine:
         """As `ask`, for what may take long."""
         return self.ask(*words, patience=_LONGEST_TRANSFER)
 
+    def exit_status(self, container: str) -> int:
+        """Of one that has ended. Raises EngineError when it has not, or nobody noted it."""
+        state, code = self.ask("container", "inspect", "--format", _STATE, container).split()
+        if state not in ("exited", "stopped") or int(code) < 0:
+            raise EngineError(f"the container is {state}, its exit code {code}")
+        return int(code)
+
     def remove(self, container: str) -> None:
-        """Ends the container, if it runs, and deletes it, if it is there. Raises EngineError."""
+        """Ends the container, if it runs, and deletes it, if it is there: also one that nobody finished making, whose
+        processes the engine does not know. Raises EngineError."""
+        monitors.end(container)
         self.ask(*removal(container))
 
 

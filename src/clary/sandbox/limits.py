@@ -27,6 +27,10 @@ class Group:
         """Whether the kernel ended a process of this group for memory."""
         return any(_out_of_memory_kills(Path(each)) > 0 for each in self.paths)
 
+    def is_there(self) -> bool:
+        """Whether it can still be asked."""
+        return any(Path(each).exists() for each in self.paths)
+
     def remove(self) -> None:
         """Removes the folders, once the last process has left them (some milliseconds after its end)."""
         until = time.monotonic() + _LEAVING
@@ -39,13 +43,22 @@ def make_group(name: str, memory: int) -> Group:
     """A cgroup below the caller's own, of `memory` bytes (0: no limit), for as many controllers as can be had."""
     folders: list[str] = []
     bounds = {"memory": False, "pids": False}
-    for controller, folder in _own_groups():
+    for controller, folder in _groups("self"):
         made = _make(folder / f"clary-{name}", controller, memory)
         if made:
             folders.append(str(folder / f"clary-{name}"))
             for each in made:
                 bounds[each] = True
     return Group(tuple(folders), bounds["memory"], bounds["pids"])
+
+
+def memory_groups(process: int) -> Group:
+    """The cgroups that bound the memory of a process, which somebody else has made; none when it has ended."""
+    try:
+        found = [str(folder) for controller, folder in _groups(str(process)) if controller in ("", "memory")]
+    except OSError:
+        found = []
+    return Group(tuple(found), limits_memory=True, limits_processes=True)
 
 
 def join(groups: Sequence[str]) -> None:
@@ -91,11 +104,11 @@ def _removed(folder: Path) -> bool:
     return True
 
 
-def _own_groups() -> list[tuple[str, Path]]:
-    """(controller, folder) of the caller's own cgroups; controller "" is version 2."""
+def _groups(process: str) -> list[tuple[str, Path]]:
+    """(controller, folder) of a process's cgroups; controller "" is version 2. Raises OSError."""
     found: list[tuple[str, Path]] = []
     own: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in Path("/proc", process, "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
             own[controller] = path

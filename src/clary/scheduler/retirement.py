@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy.engine import Connection
 
+from clary.compute.base import Leaving
 from clary.context import Platform
 from clary.scheduler.loop import Reconciler
 from clary.scheduler.outcomes import AgainIn, Done, Outcome
@@ -39,7 +40,10 @@ def reconcile(platform: Platform, record: Record) -> Outcome:
             return AgainIn(remaining)
         platform.compute.stop(instance)
         return AgainIn(_POLL)
-    platform.compute.discard(instance)
+    try:
+        platform.compute.discard(instance)
+    except Leaving:
+        return AgainIn(_POLL)
     platform.stores.records.write(lambda connection: records.delete(connection, record))
     return Done()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from clary.agent.cell import Request
 from clary.agent.container import ContainerPreparation
+from clary.agent.container_words import by_environment
 from clary.agent.failures import ClientFailure
 from clary.contract.folder import InstanceFolder
 from clary.contract.instance import Image, InstanceSpec
@@ -27,4 +29,16 @@ def test_a_port_that_is_none_is_the_client_s_failure(
     spec = InstanceSpec(purpose="serving", image=image, log_group="g", log_stream="s", link=link, **names)
     request = Request("", Confinement("namespaces", str(tmp_path), ""), {"SAGEMAKER_BIND_TO_PORT": port})
     with pytest.raises(ClientFailure, match="which is no port"):
-        ContainerPreparation(spec, InstanceFolder(tmp_path), request).cell()
+        ContainerPreparation(spec, InstanceFolder(tmp_path), request, ExitStack()).cell()
+
+
+@pytest.mark.parametrize("name", ["PATH", "LD_PRELOAD", "CONTAINERS_CONF", "XDG_RUNTIME_DIR", "TMPDIR", "BASH_ENV"])
+def test_the_engine_takes_nothing_of_the_environment_for_its_own(name: str) -> None:
+    with pytest.raises(ClientFailure, match=f"The value of {name} in the Environment has several lines"):
+        by_environment({name: "/tmp\n/usr/bin", "OTHER": "one\ntwo"})
+    assert by_environment({name: "/tmp", "OTHER": "one\ntwo"}) == {"OTHER": "one\ntwo"}
+
+
+def test_a_zero_byte_is_refused() -> None:
+    with pytest.raises(ClientFailure, match="has a zero byte"):
+        by_environment({"NAME": "a\0b"})
