@@ -46,6 +46,7 @@ from clary.services import tables
 from clary.services.access import invocations, passing
 from clary.services.access.authority import Authority
 from clary.services.answers import account_answers, answers
+from clary.services.ecr import replicating
 from clary.services.ecr import rounds as registry_rounds
 from clary.services.iam import first_start
 from clary.services.iam.accounts import Accounts
@@ -79,6 +80,7 @@ _ROUNDS = {
     "events": event_sender.forever,
     "scrub": scrub.forever,
     "registry": registry_rounds.forever,
+    "replication": replicating.forever,
 }
 
 

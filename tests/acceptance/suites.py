@@ -99,6 +99,7 @@ SUITES = {
         _of_moto("sts", "iam"),
         _of_moto("kms", "kms"),
         _of_moto("logs", "logs"),
+        _of_moto("ecr", "ecr"),
         Suite("s3", "ceph+s3-tests", _S3, (".",), _FUNCTIONAL, "s3-suite", _s3),
     )
 }

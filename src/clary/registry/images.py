@@ -14,7 +14,7 @@ from clary.registry import layers, repositories
 from clary.registry.manifests import Manifest
 from clary.registry.names import DIGEST, TAG, Reference, digest_of
 from clary.registry.repositories import Repository
-from clary.store.registry_schema import images, references, tags
+from clary.store.registry_schema import images, references, replications, tags
 
 TagStatus = Literal["TAGGED", "UNTAGGED", "ANY"]
 
@@ -162,6 +162,8 @@ def remove(connection: Connection, repository: Repository, digest: str, now: flo
     mine = (references.c.repository == repository.id, references.c.digest == digest)
     layers.touch(connection, repository, list(connection.scalars(sa.select(references.c.target).where(*mine))), now)
     connection.execute(references.delete().where(*mine))
+    replicated = (replications.c.repository == repository.id, replications.c.digest == digest)
+    connection.execute(replications.delete().where(*replicated))
     connection.execute(tags.delete().where(tags.c.repository == repository.id, tags.c.digest == digest))
     connection.execute(images.delete().where(*_this(repository, digest)))
 

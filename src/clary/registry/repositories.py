@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from clary.arns import Arn
 from clary.registry.names import Place
 from clary.store.prepared import Prepared
-from clary.store.registry_schema import images, layers, parts, references, repositories, tags, uploads
+from clary.store.registry_schema import images, layers, parts, references, replications, repositories, tags, uploads
 
 _FIND = Prepared(
     sa.select(repositories).where(
@@ -70,9 +70,14 @@ def find(connection: Connection, place: Place) -> Repository | None:
 
 def again(connection: Connection, repository: Repository) -> Repository:
     """As it is in this transaction. Raises RepositoryGone."""
-    row = connection.execute(sa.select(repositories).where(repositories.c.id == repository.id)).first()
+    return by_number(connection, repository.id, repository.name)
+
+
+def by_number(connection: Connection, number: int, name: str = "") -> Repository:
+    """Raises RepositoryGone, which tells that name."""
+    row = connection.execute(sa.select(repositories).where(repositories.c.id == number)).first()
     if row is None:
-        raise RepositoryGone(repository.name)
+        raise RepositoryGone(name)
     return Repository(*row)
 
 
@@ -127,7 +132,7 @@ def remove(connection: Connection, repository: Repository) -> list[str]:
     mine = sa.select(uploads.c.id).where(uploads.c.repository == repository.id)
     blobs = list(connection.scalars(sa.select(parts.c.blob).where(parts.c.upload.in_(mine))))
     connection.execute(parts.delete().where(parts.c.upload.in_(mine)))
-    for table in (uploads, references, tags, images, layers):
+    for table in (uploads, references, tags, images, layers, replications):
         connection.execute(table.delete().where(table.c.repository == repository.id))
     connection.execute(repositories.delete().where(repositories.c.id == repository.id))
     return blobs

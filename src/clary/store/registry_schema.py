@@ -85,6 +85,24 @@ tags = sa.Table(
     sa.Index("registry_tags_by_digest", "repository", "digest", "name"),
 )
 
+# Images on their way to other registries (`account` and `region`), and those that have come there, in their order:
+# `tag` is the one with which it was pushed, "" without; `failure` a code, "" without.
+replications = sa.Table(
+    "registry_replications",
+    OBJECTS,
+    sa.Column("id", NUMBER, primary_key=True),
+    sa.Column("repository", NUMBER, nullable=False),
+    sa.Column("digest", TEXT, nullable=False),
+    sa.Column("tag", TEXT, nullable=False),
+    sa.Column("account", TEXT, nullable=False),
+    sa.Column("region", TEXT, nullable=False),
+    sa.Column("status", TEXT, nullable=False),
+    sa.Column("failure", TEXT, nullable=False),
+    sa.Index("registry_replications_by_status", "status", "id"),
+    sa.Index("registry_replications_by_image", "repository", "digest", "tag"),
+    sqlite_autoincrement=True,
+)
+
 # Which layers (configurations among them), or which other images, an image needs.
 references = sa.Table(
     "registry_references",

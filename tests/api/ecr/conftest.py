@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,11 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from api.access.people import client
 from api.ecr.registry import Registry
 from whole_server import WholeServer
+
+OTHER = "333333333333"
 
 
 def token_of(ecr: Any) -> str:
@@ -35,3 +39,13 @@ def repository(ecr: Any) -> Iterator[str]:
     ecr.create_repository(repositoryName=name)
     yield name
     ecr.delete_repository(repositoryName=name, force=True)
+
+
+@pytest.fixture(scope="module")
+def other(server: WholeServer, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """ECR for the root of another account."""
+    file = tmp_path_factory.mktemp("accounts") / "accounts.json"
+    file.write_text(json.dumps({"accounts": [{"id": OTHER}]}))
+    server.ask("accounts", "apply", str(file))
+    key = next(each for each in server.ask("accounts", "ls", "--keys")["accounts"] if each["account"] == OTHER)
+    return client(server, "ecr", (key["access_key"], key["secret_key"]))

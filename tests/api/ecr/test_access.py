@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from api.access.people import Person, allow, client, refusal, role
-from api.ecr.conftest import token_of
+from api.ecr.conftest import OTHER, token_of
 from api.ecr.registry import OCI_IMAGE, Registry, digest
 from whole_server import WholeServer
 
-ACCOUNT, OTHER = "123456789012", "333333333333"
+ACCOUNT = "123456789012"
 TOKEN = allow("ecr:GetAuthorizationToken")
 PULL = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
@@ -121,16 +118,6 @@ def test_a_policy_of_the_repository_lets_somebody_in(server: WholeServer, ecr: A
     ecr.set_repository_policy(repositoryName=repository, policyText=policy.replace("Allow", "Deny"))
     person.may(allow("ecr:*"))
     assert refusal(person.client("ecr").list_images, repositoryName=repository)[0] == "AccessDeniedException"
-
-
-@pytest.fixture(scope="module")
-def other(server: WholeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """ECR for the root of another account."""
-    file = tmp_path_factory.mktemp("accounts") / "accounts.json"
-    file.write_text(json.dumps({"accounts": [{"id": OTHER}]}))
-    server.ask("accounts", "apply", str(file))
-    key = next(each for each in server.ask("accounts", "ls", "--keys")["accounts"] if each["account"] == OTHER)
-    yield client(server, "ecr", (key["access_key"], key["secret_key"]))
 
 
 def test_accounts_have_registries_of_their_own(

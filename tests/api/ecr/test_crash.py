@@ -1,4 +1,5 @@
-"""The server is killed while images are pushed: what was acknowledged is there, a push that was cut off goes on."""
+"""The server is killed while images are pushed: what was acknowledged is there, and comes to where it is replicated; a
+push that was cut off goes on."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import os
 import threading
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +70,11 @@ def _push_through(server: WholeServer, registry: Registry, victims: list[str]) -
     return {tag: layer for each in pushers for tag, layer in each.pushed.items()}
 
 
+def tags(ecr: Any) -> set[str]:
+    pages = ecr.get_paginator("list_images").paginate(repositoryName=REPOSITORY)
+    return {each["imageTag"] for page in pages for each in page["imageIds"]}
+
+
 @pytest.mark.parametrize(
     "victims",
     [
@@ -79,6 +86,10 @@ def test_what_was_acknowledged_is_there(victims: list[str], tmp_path: Path) -> N
     with whole_server() as server:
         ecr = server.client("ecr")
         ecr.create_repository(repositoryName=REPOSITORY)
+        elsewhere = server.client("ecr", region_name="eu-west-1")
+        elsewhere.create_repository(repositoryName=REPOSITORY)
+        rule = {"destinations": [{"region": "eu-west-1", "registryId": "123456789012"}]}
+        ecr.put_replication_configuration(replicationConfiguration={"rules": [rule]})
         registry = Registry(server.port, token_of(ecr))
         begun = registry.upload(REPOSITORY)
         first, rest = os.urandom(MIB), os.urandom(1000)
@@ -87,6 +98,7 @@ def test_what_was_acknowledged_is_there(victims: list[str], tmp_path: Path) -> N
         for tag, layer in pushed.items():
             assert registry.ask("GET", f"/v2/{REPOSITORY}/manifests/{tag}").status == 200, tag
             assert registry.ask("GET", f"/v2/{REPOSITORY}/blobs/{digest(layer)}").body == layer, tag
+        wait_until(lambda: pushed.keys() <= tags(elsewhere), 60, what="some images do not come to the other region")
         assert registry.ask("GET", begun).headers["range"] == f"0-{MIB - 1}"
         done = registry.ask("PUT", f"{begun}?digest={digest(first + rest)}", rest)
         assert done.status == 201

@@ -63,6 +63,18 @@ def test_a_layer_in_chunks(registry: Registry, repository: str) -> None:
     assert registry.ask("GET", where).code == "BLOB_UPLOAD_UNKNOWN"
 
 
+def test_chunks_that_come_twice_or_too_soon(registry: Registry, repository: str) -> None:
+    where = registry.upload(repository)
+    early = registry.ask("PATCH", where, DATA[10:], Content_Range=f"10-{len(DATA) - 1}")
+    assert (early.status, early.code) == (416, "BLOB_UPLOAD_INVALID")
+    for status in (202, 416):
+        assert registry.ask("PATCH", where, DATA[:10], Content_Range="0-9").status == status
+    state = registry.ask("GET", where)
+    assert (state.status, state.headers["range"], state.headers["location"]) == (204, "0-9", where)
+    registry.ask("PATCH", where, DATA[10:], Content_Range=f"10-{len(DATA) - 1}")
+    assert registry.ask("PUT", f"{where}?digest={digest(DATA)}").status == 201
+
+
 def test_a_large_layer_of_unknown_length(registry: Registry, repository: str) -> None:
     """As engines send it: chunked, one PATCH, then a PUT without a body."""
     pieces = [os.urandom(1 << 20) for _ in range(5)]
@@ -109,6 +121,7 @@ def test_a_layer_of_another_repository(registry: Registry, repository: str, ecr:
     path = f"/v2/{other}/blobs/uploads/?mount={digest(DATA)}&from={repository}"
     assert registry.ask("POST", path).status == 201
     assert registry.ask("GET", f"/v2/{other}/blobs/{digest(DATA)}").body == DATA
+    assert registry.ask("POST", path.partition("&")[0]).status == 202  # from nowhere in particular
     unknown = registry.ask("POST", path.replace(digest(DATA), NOBODYS))
     assert unknown.status == 202
     assert unknown.headers["location"].startswith(f"/v2/{other}/blobs/uploads/")
@@ -167,6 +180,12 @@ def test_what_is_no_manifest(registry: Registry, repository: str, body: bytes, s
     assert (put.status, put.code) == (400, "MANIFEST_INVALID")
 
 
+def test_an_image_without_layers(registry: Registry, repository: str) -> None:
+    named, manifest = registry.push(repository, "empty")
+    assert json.loads(manifest)["layers"] == []
+    assert registry.ask("GET", f"/v2/{repository}/manifests/empty").headers["docker-content-digest"] == named
+
+
 def test_an_index_of_images(registry: Registry, repository: str) -> None:
     children = [registry.push(repository, "", each) for each in (b"amd64", b"arm64")]
     whole = index(*(manifest for _, manifest in children))
@@ -191,6 +210,7 @@ def test_tags_in_pages(registry: Registry, repository: str) -> None:
     last = registry.ask("GET", following)
     assert last.json()["tags"] == ["d"]
     assert "link" not in last.headers
+    assert registry.ask("GET", f"/v2/{repository}/tags/list?n=2&last=b").json()["tags"] == ["c", "d"]
     assert registry.ask("GET", f"/v2/{repository}/tags/list?n=0").json()["tags"] == []
     assert registry.ask("GET", f"/v2/{repository}/tags/list?n=-1").status == 400
 
@@ -224,6 +244,7 @@ def test_what_refers_to_an_image(registry: Registry, repository: str) -> None:
     subject, manifest = registry.push(repository, "v1", DATA)
     path = f"/v2/{repository}/referrers/{subject}"
     assert registry.ask("GET", path).json()["manifests"] == []
+    assert registry.ask("GET", f"/v2/{repository}/referrers/{NOBODYS}").json()["manifests"] == []
     about = {**descriptor(OCI_IMAGE, manifest)}
     signed, text = registry.push(
         repository, "", b"signature", subject=about, artifactType="application/x.sign", annotations={"by": "me"}

@@ -9,6 +9,7 @@ from clary.services.ecr import (
     lifecycle,
     policies,
     registries,
+    replication,
     repositories,
     scanning,
     tags,
@@ -20,7 +21,7 @@ from clary.services.operation import Operations
 OPERATIONS = Operations()
 for _part in (repositories, policies, tags, tokens, layers, images, details, lifecycle, download_urls):
     OPERATIONS.include(_part.operations)
-for _part in (registries, templates, scanning, elsewhere):
+for _part in (registries, templates, replication, scanning, elsewhere):
     OPERATIONS.include(_part.operations)
 
 VALIDATION_CODE = "InvalidParameterException"

@@ -10,7 +10,7 @@ from clary.registry import images
 from clary.registry.images import MissingParts, TagTaken
 from clary.registry.manifests import Manifest
 from clary.registry.names import Place
-from clary.services.ecr import faults, finding, mutability
+from clary.services.ecr import faults, finding, mutability, replication
 from clary.services.operation import Call
 
 
@@ -33,6 +33,7 @@ def push(call: Call, place: Place, manifest: Manifest, tag: str | None, anew: bo
         if anew and there and (named or tag is None):
             raise faults.image_there(place, manifest.digest, tag)
         images.put(connection, repository, manifest, tag, now, lambda each: mutability.fixed(repository.settings, each))
+        replication.begin(connection, repository, manifest.digest, tag)
         return Before(there, named)
 
     try:

@@ -29,10 +29,10 @@ def is_asked_for(given: Document) -> bool:
 @operations.handles("PutImageScanningConfiguration")
 def put_image_scanning_configuration(call: Call, given: Document) -> Document:
     """Only what every repository has."""
-    if is_asked_for(given):
-        raise faults.not_built(call.operation, "imageScanningConfiguration.scanOnPush", why=WHY)
     place = finding.place(call, given)
     found = finding.read(call, lambda connection: finding.find(connection, place))
+    if is_asked_for(given):
+        raise faults.not_built(call.operation, "imageScanningConfiguration.scanOnPush", why=WHY)
     return {"registryId": found.account, "repositoryName": found.name, **OFF}
 
 
@@ -79,6 +79,6 @@ def describe_image_scan_findings(call: Call, given: Document) -> Document:
     finding.read(call, lambda connection: finding.image(connection, place, *identity))
     message = (
         f"Image scan does not exist for the image with '{faults.identity(*identity)}' in the repository with name "
-        f"'{place.repository}' in the registry with id '{place.account}'. {WHY}"
+        f"'{place.repository}' in the registry with id '{place.account}'"
     )
     raise ServiceError("ScanNotFoundException", message)
