@@ -7,7 +7,7 @@ shift 2
 engine=${ENGINE:-docker}
 
 account=$(aws sts get-caller-identity --query Account --output text)
-region=$(aws configure get region)
+region=$(aws configure get region || echo "${AWS_DEFAULT_REGION:-us-east-1}")
 registry=$account.dkr.ecr.$region.amazonaws.com
 
 if ! aws ecr describe-repositories --repository-names "$name" >/dev/null 2>&1; then

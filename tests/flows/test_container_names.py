@@ -87,6 +87,7 @@ def test_podman_and_skopeo(
 ) -> None:
     container_images.program("skopeo")
     uri = f"{REGISTRY}/{name}"
+    assert shell("aws", "configure", "get", "region").stdout == "us-east-1\n"  # scripts make names of it
     assert f"pushed {uri}:latest" in shell("sh", str(SCRIPT), name, str(folder), ENGINE=podman.command[0]).stdout
     manifest = shell("sh", "-c", COPY, "copy", uri).stdout
     assert "application/vnd.oci.image.config.v1+json" in manifest
