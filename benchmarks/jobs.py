@@ -26,10 +26,11 @@ reads the same file, trains with the same parameters and saves the model; once w
 beside pandas and scikit-learn, which it imports when they are there), once with the image's own libraries. The fork
 server is warm; every job has a name, a folder and an S3 prefix of its own."""
 WHERE = """The first line: about 10 ms for the slot, the launch and their two commits, 6 to 8 ms to fork the agent, then
-the sandbox (35 to 45 ms: three forks of a process with the libraries loaded, joining two cgroups, mounts) beside the
-claim, the listing and the download (20 to 25 ms), 5 ms from the gate to the line. Most of what is left is the kernel's.
-After the last round: the archive 10 ms (gzip), its durable upload 6 to 10 ms, the exit record and the job's ending, one
-commit each, 10 ms. By hand nine tenths are imports."""
+the sandbox (30 to 35 ms: three forks of a process with the libraries loaded, mounts; cgroups of version 1 are joined as
+the one thread that it is, in under 1 ms where a process takes 13) beside the claim, the listing and the download (20 to
+25 ms), 5 ms from the gate to the line. Most of what is left is the kernel's. After the last round: the archive 10 ms
+(gzip), its durable upload 6 to 10 ms, the exit record and the job's ending, one commit each, 10 ms. By hand nine tenths
+are imports."""
 SCRIPT = Path(__file__).parent / "peers" / "script.py"
 HAND = Path(__file__).parents[1] / ".venvs" / "peers-script" / "bin" / "python"
 ROWS, FEATURES = 4_000, 12
