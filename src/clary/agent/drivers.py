@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 import lzma
+import re
 import zipfile
 import zlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,9 @@ from clary.contract.layout import Layout
 
 _TRAINER, _CODE = "sm_drivers", "code"  # channels of SDK v3's ModelTrainer
 _WORKSPACE, _INSIDE = "sm_rf_user_ws/workspace.zip", "sagemaker_remote_function_workspace"  # of @remote functions
-_SETTINGS = "--dependency_settings"
+_SETTINGS, _VERSION = "--dependency_settings", "--client_sagemaker_pysdk_version"
+_SDK = "lib/python*/site-packages/sagemaker"
+_NAMES_THE_SDK = re.compile(rb"^\s*sagemaker(?:[-_.]core)?(?![\w.-])", re.IGNORECASE | re.MULTILINE)
 _LONGEST = 1 << 20  # bytes of a description, or of a file of requirements
 _LARGEST_DIRECTORY = 8 << 20  # bytes of an archive's list of its files: some 80,000 of them
 # What the library says of what is damaged, encrypted, too deep or packed in a way that it does not know.
@@ -54,20 +58,34 @@ def _of_trainer(layout: Layout, scratch: Path) -> tuple[Path, str] | None:
 
 
 def _of_remote_function(spec: InstanceSpec, layout: Layout, scratch: Path) -> tuple[Path, str] | None:
-    workspace = layout.data / _WORKSPACE
-    if _SETTINGS not in spec.arguments[:-1] or not workspace.is_file():
-        return None
-    name = _object(spec.arguments[spec.arguments.index(_SETTINGS) + 1]).get("dependency_file")
+    """What the function names; and the SDK itself, in the version that the client has, since it is the SDK that calls
+    the function, and no image of ours has it."""
+    told = dict(pairwise(spec.arguments))  # each option with its value, whatever else
+    folder = scratch / _INSIDE
+    name = _dependencies(told.get(_SETTINGS, ""), layout.data / _WORKSPACE, folder)
+    version = told.get(_VERSION)
+    if version is None or next(Path(spec.image.environment).glob(_SDK), None) is not None:
+        return (folder, name) if name else None
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / (name or "requirements.txt")
+    text = file.read_bytes() if name else b""
+    if not _NAMES_THE_SDK.search(text):
+        file.write_bytes(text + f"\nsagemaker=={version}\n".encode())
+    return folder, file.name
+
+
+def _dependencies(settings: str, workspace: Path, folder: Path) -> str:
+    """The name of the function's file of requirements, which is then in the folder; "" where it has none."""
+    name = _object(settings).get("dependency_file") if settings and workspace.is_file() else None
     if not isinstance(name, str) or not name.endswith(".txt"):  # what is made by conda is not installed by pip
-        return None
+        return ""
     with _Archived(workspace) as file, zipfile.ZipFile(file) as archive:
         if f"{_INSIDE}/{name}" not in archive.namelist():
-            return None
-        folder = scratch / _INSIDE
+            return ""
         folder.mkdir(parents=True, exist_ok=True)
         with archive.open(f"{_INSIDE}/{name}") as packed:
             (folder / Path(name).name).write_bytes(packed.read(_LONGEST))
-    return folder, Path(name).name
+    return Path(name).name
 
 
 class _Archived(io.FileIO):

@@ -14,6 +14,7 @@ from clary.server.questions import Keys
 
 # They would send some calls elsewhere, or name a profile that is not there.
 _IN_THE_WAY = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE", "AWS_SECURITY_TOKEN")
+_DEFAULT_IMAGE = "SAGEMAKER_INTERNAL_IMAGE_URI"
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
 _ROOTS = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _DIRECT = ("NO_PROXY", "no_proxy")
@@ -50,6 +51,8 @@ def variables(server: Server, credentials: Keys, by_endpoint: bool, environment:
         "AWS_DEFAULT_REGION": region,
         "AWS_REGION": region,
     }
+    if not environment.get(_DEFAULT_IMAGE):
+        given[_DEFAULT_IMAGE] = default_image(server.settings.account, region)
     if by_endpoint:
         given["AWS_ENDPOINT_URL"] = server.url
     else:
@@ -62,6 +65,12 @@ def variables(server: Server, credentials: Keys, by_endpoint: bool, environment:
     others = [name for name in environment if name.startswith("AWS_ENDPOINT_URL_")]
     unset = [name for name in (*_IN_THE_WAY, "AWS_SESSION_TOKEN", *others) if name not in given]
     return Variables(given, tuple(unset))
+
+
+def default_image(account: str, region: str) -> str:
+    """What @remote functions run in that name no image: Python in the client's own version. The SDKs choose one by
+    themselves for a few old versions alone, but let Studio name its own."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com/sagemaker-base-python:1.0"
 
 
 def bundle(server: Server, environment: Mapping[str, str]) -> Path:

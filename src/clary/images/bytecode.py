@@ -3,7 +3,7 @@ most frameworks bring the same NumPy.
 
     python -I -S bytecode.py FOLDER STORE
 
-Standard library only, and run by the interpreter under the environment: no code of a package is run.
+Standard library only, and run by the interpreter under the environment, from 3.10 on: no code of a package is run.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def _code(kept: Path, data: bytes) -> bytes | None:
             os.utime(place)
             return code
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             # Whoever loads it is told where the source is, whatever is said here.
             code = marshal.dumps(compile(data, "<kept>", "exec", dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from clary.algorithms import registry
 from clary.algorithms.declaration import AlgorithmSpec
-from clary.images import families
+from clary.images import families, pythons
 from clary.images.base import ImageNotOffered, ImageUnknown
-from clary.images.frameworks import FRAMEWORKS, Framework, nearest
+from clary.images.frameworks import FRAMEWORKS, PYTHON, Framework, nearest
 
 _URI = re.compile(
     r"(?:(?P<host>[^/]+[.:][^/]+)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -96,9 +96,25 @@ def _framework(reference: Reference, frameworks: tuple[Framework, ...]) -> Meani
             f"Image '{reference.uri}' is not offered: '{reference.tag}' is no tag of {reference.repository}. "
             "A tag begins with a version, as in 1.2-1-cpu-py3."
         )
+    if frameworks == (PYTHON,):
+        return _python(reference)
     asked = found[1] or ""
     framework = nearest(frameworks, asked)
     return Meaning(True, framework.name, framework.lock, _note(reference, framework, asked))
+
+
+def _python(reference: Reference) -> Meaning:
+    """Python itself, in the version that ends the repository's name; without one Clary's own. Whether it is on this
+    machine shows when its environment is built."""
+    digits = reference.repository.rpartition("-")[2].removeprefix("python")
+    version = f"{digits[0]}.{digits[1:]}" if digits else pythons.OWN
+    if tuple(map(int, version.split("."))) < pythons.OLDEST:
+        oldest = ".".join(map(str, pythons.OLDEST))
+        raise ImageNotOffered(
+            f"Image '{reference.uri}' is for Python {version}, and jobs run here on {oldest} and newer. Run the client "
+            f"on Python {oldest} or newer, or give an image_uri. {_offered()}"
+        )
+    return Meaning(True, PYTHON.name, pythons.environment(version))
 
 
 def _note(reference: Reference, framework: Framework, asked: str) -> str:
@@ -113,5 +129,5 @@ def _note(reference: Reference, framework: Framework, asked: str) -> str:
 
 def _offered() -> str:
     algorithms = {repository.name for spec in registry.specs() for repository in spec.repositories}
-    titles = ", ".join(f"{each.title} {each.version}" for each in FRAMEWORKS)
+    titles = ", ".join(f"{each.title} {each.version}".strip() for each in FRAMEWORKS)
     return f"Offered: {', '.join(sorted(algorithms))}; for scripts {titles}."

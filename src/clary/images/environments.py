@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clary.config import Settings
-from clary.images import installer, lockfiles
+from clary.images import installer, lockfiles, pythons
 
 _MARK = ".complete"
 _ADVICE = (
@@ -38,8 +38,12 @@ def name_of(place: Path) -> str:
 
 @functools.cache  # what it is made of changes with the program only
 def _digest(name: str) -> str:
-    python = installer.base_python()
-    base = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()} {python}"
+    version = pythons.version_of(name)
+    if version == pythons.OWN:
+        base = f"{platform.python_implementation()} {platform.python_version()} {platform.machine()} "
+        base += pythons.base_python()
+    else:  # which one it is built on is found when it is
+        base = f"CPython {version} {platform.machine()}"
     return hashlib.sha256(f"{base}\n{lockfiles.text(name)}".encode()).hexdigest()[:16]
 
 
@@ -54,7 +58,7 @@ def build(settings: Settings, name: str, report: installer.Report) -> Path:
 
     def make(lock: int) -> None:
         report(f"Building image environment {name} in {place}")
-        tool = installer.find(lock, report, _ADVICE)
+        tool = installer.find(name, lock, report, _ADVICE)
         if not tool.uv:
             report("uv was not found; building with pip, which takes longer")
         packages = place.with_name(place.name + ".txt")

@@ -12,6 +12,7 @@ from clary.images.frameworks import (
     CATBOOST,
     HUGGING_FACE,
     LIGHTGBM,
+    PYTHON,
     PYTORCH,
     SCIKIT_LEARN,
     TENSORFLOW,
@@ -54,6 +55,7 @@ FAMILIES = (
         TENSORFLOW_2_15,
     ),
     _runs(r"huggingface-pytorch-(training|inference)", HUGGING_FACE),
+    _runs(r"sagemaker-base-python(-3\d+)?", PYTHON),  # what @remote functions run in that name no image
     # ours: AWS has no images of them
     _runs(r"lightgbm", LIGHTGBM),
     _runs(r"catboost", CATBOOST),
@@ -126,7 +128,7 @@ FAMILIES = (
         "compute the same in a script of your own",
     ),
     _refused(
-        r"sagemaker-base-python.*|sagemaker-distribution-prod",
+        r"sagemaker-distribution-prod",
         "a Studio image, not built yet",
         "run the script in a framework environment that is offered (`clary images ls`)",
     ),

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clary.images import lockfiles
+from clary.images import lockfiles, pythons
 
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """`lock` names the lock file of its environment, `package` the line in it that is the framework itself; `scheme`
+    """`lock` names the lock file of its environment, `package` the line in it that is the framework itself, empty for
+    Python alone, whose version is that of the image; `scheme`
     finds in a tag the framework's version, as group 1 (None where the tag names none). `newest_python` is the last
     Python, major and minor, that its packages have wheels for, where it is not the newest there is."""
 
@@ -26,6 +27,8 @@ class Framework:
     @property
     def version(self) -> str:
         """Of what is there, without the build that it is ("+cpu")."""
+        if not self.package:
+            return ""
         return lockfiles.versions(self.lock)[self.package].partition("+")[0]
 
     @property
@@ -37,7 +40,7 @@ class Framework:
 # 1.2-1-cpu-py3, 1.0-1-arm64-cpu-py3, 1.4-2-py312-cpu-py3, 3.0-5
 _VERSION_AND_BUILD = re.compile(r"(\d+\.\d+(?:\.\d+)?(?:-\d+)?)(?:-arm64|-py3\d+)?(?:-(?:cpu|gpu)(?:-py3\d*)?)?")
 # 2.1.0-gpu-py310-cu118-ubuntu20.04-sagemaker, 2.16.1-cpu, 1.15.2-cpu-py3
-_REST = r"(?:-(?:cpu|gpu|py3\d*|cu\d+|ubuntu\d\d\.\d\d|sagemaker|v\d+(?:\.\d+)*))*"
+_REST = r"(?:-(?:cpu|gpu|py3\d*|cu\d+|ubuntu\d\d\.\d\d|amzn\d{4}|sagemaker|v\d+(?:\.\d+)*))*"
 _DEEP_LEARNING = re.compile(rf"(\d+\.\d+(?:\.\d+)?){_REST}")
 # 2.1.0-transformers4.37.0-gpu-py310-cu118-ubuntu20.04: the version of the base comes first
 _TRANSFORMERS = re.compile(rf"\d+\.\d+(?:\.\d+)?-transformers(\d+\.\d+(?:\.\d+)?){_REST}")
@@ -54,8 +57,9 @@ TENSORFLOW_2_15 = Framework(  # the last one with tf.estimator and with Keras 2
 HUGGING_FACE = Framework("huggingface", "Hugging Face Transformers", "huggingface", "transformers", _TRANSFORMERS)
 LIGHTGBM = Framework("lightgbm", "LightGBM", "lightgbm", "lightgbm", _PLAIN)
 CATBOOST = Framework("catboost", "CatBoost", "catboost", "catboost", _PLAIN)
+PYTHON = Framework("python", "Python", pythons.NEUTRAL, "", re.compile(r"(?:latest|1\.0)()"))
 
-FRAMEWORKS = (SCIKIT_LEARN, XGBOOST, PYTORCH, TENSORFLOW, TENSORFLOW_2_15, HUGGING_FACE, LIGHTGBM, CATBOOST)
+FRAMEWORKS = (SCIKIT_LEARN, XGBOOST, PYTORCH, TENSORFLOW, TENSORFLOW_2_15, HUGGING_FACE, LIGHTGBM, CATBOOST, PYTHON)
 
 
 def nearest(frameworks: Sequence[Framework], version: str) -> Framework:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from clary.images import bytecode
+from clary.images import bytecode, pythons
 from clary.images.base import ImageBuildFailed
 
 Report = Callable[[str], None]
@@ -23,18 +23,14 @@ _PATIENCE = 5.0  # seconds for a command to end by itself
 _NOT_FOR_BUILDS = ("PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "UV_COMPILE_BYTECODE")
 
 
-def base_python() -> str:
-    """The interpreter under this process's own virtual environment: environments must not depend on that one."""
-    return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-
-
 @dataclass(frozen=True, slots=True)
 class Installer:
-    """`uv` is its command, empty for pip. `lock`: a descriptor that the commands inherit, so that the next build waits
-    for what a killed server left running. `advice` begins what a failure says. Every method raises
-    ImageBuildFailed."""
+    """`uv` is its command, empty for pip; `python` the interpreter under what it makes. `lock`: a descriptor that the
+    commands inherit, so that the next build waits for what a killed server left running. `advice` begins what a failure
+    says. Every method raises ImageBuildFailed."""
 
     uv: tuple[str, ...]
+    python: str
     lock: int
     report: Report
     advice: str
@@ -42,9 +38,9 @@ class Installer:
     def venv(self, place: Path, pip: bool = True) -> None:
         """`pip`: where pip fills it, it has to be there; else what the machine has is not wanted."""
         if self.uv:
-            self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", base_python(), str(place)])
+            self._run([*self.uv, "venv", "--quiet", "--no-project", "--python", self.python, str(place)])
         else:
-            self._run([base_python(), "-m", "venv", *([] if pip else ["--without-pip"]), str(place)])
+            self._run([self.python, "-m", "venv", *([] if pip else ["--without-pip"]), str(place)])
 
     def install_locked(self, place: Path, packages: Path) -> None:
         """What a lock file with hashes names, and nothing else; without the network where uv's cache has it all."""
@@ -78,7 +74,7 @@ class Installer:
         self._compile(place)
 
     def _compile(self, place: Path) -> None:
-        self._run([base_python(), "-I", "-S", bytecode.__file__, str(place / "lib"), str(bytecode.store_of(place))])
+        self._run([self.python, "-I", "-S", bytecode.__file__, str(place / "lib"), str(bytecode.store_of(place))])
 
     def _uv_install(self, place: Path, words: list[str], report: Report) -> None:
         # copies, not hard links: a job must not be able to reach uv's cache through its environment
@@ -152,8 +148,9 @@ def _folders_of_wheels() -> list[str]:
     return [word for place in os.environ.get("PIP_FIND_LINKS", "").split() for word in ("--find-links", place)]
 
 
-def find(lock: int, report: Report, advice: str) -> Installer:
-    return Installer(_uv(), lock, report, advice)
+def find(environment: str, lock: int, report: Report, advice: str) -> Installer:
+    """For the environment of that name, or one with more in it. Raises ImageBuildFailed where its Python is missing."""
+    return Installer(_uv(), pythons.interpreter(pythons.version_of(environment)), lock, report, advice)
 
 
 def _uv() -> tuple[str, ...]:

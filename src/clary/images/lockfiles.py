@@ -8,12 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 
+from clary.images import pythons
+
 _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)( ;)?", re.MULTILINE)
 
 
 @functools.cache  # files of this package: they change with the program only
 def text(name: str) -> str:
-    return resources.files("clary.images").joinpath("locks", f"{name}.txt").read_text(encoding="utf-8")
+    return resources.files("clary.images").joinpath("locks", f"{pythons.lock_of(name)}.txt").read_text(encoding="utf-8")
 
 
 @functools.cache

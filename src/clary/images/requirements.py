@@ -91,7 +91,7 @@ def build(environment: Path, requirements: list[str], report: installer.Report) 
     place = place_of(environment, requirements)
 
     def make(lock: int) -> None:
-        tool = installer.find(lock, report, "The requirements cannot be installed.")
+        tool = installer.find(environments.name_of(environment), lock, report, "The requirements cannot be installed.")
         tool.venv(place, pip=not any(environment.glob("lib/python*/site-packages/pip")))  # two of them would mix
         _copy(environment, place)
         wanted = place / _REQUIREMENTS

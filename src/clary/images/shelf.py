@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clary.algorithms import registry
 from clary.config import Settings
-from clary.images import bytecode, environments
+from clary.images import bytecode, environments, pythons
 from clary.images.frameworks import FRAMEWORKS
 
 _UNUSED = 30 * 86_400.0  # seconds
@@ -57,12 +57,17 @@ def leftovers(settings: Settings) -> list[Path]:
     current = {environments.path(settings, name).name for name in purposes()}
     home = settings.images_home / "environments"
     found = sorted(home.iterdir()) if home.is_dir() else []
-    return [place for place in found if place.is_dir() and not _is_wanted(place, current)]
+    return [place for place in found if place.is_dir() and not _is_wanted(settings, place, current)]
 
 
-def _is_wanted(place: Path, current: set[str]) -> bool:
+def _is_wanted(settings: Settings, place: Path, current: set[str]) -> bool:
+    """Those of every image; of what requirements or another Python than Clary's made of them what is in use."""
     base, plus, _ = place.name.partition("+")
-    return base in current and (not plus or environments.last_used(place) > time.time() - _UNUSED)
+    if base in current and not plus:
+        return True
+    name = environments.name_of(place)
+    known = pythons.lock_of(name) in purposes() and environments.path(settings, name).name == base
+    return known and environments.last_used(place) > time.time() - _UNUSED
 
 
 def forget_bytecode(settings: Settings) -> int:

@@ -12,6 +12,7 @@ _MODULES = {
     "scikit-learn": "estimators",
     "lightgbm": "estimators",
     "catboost": "estimators",
+    "python": "estimators",
     "xgboost": "xgboost",
     "pytorch": "pytorch",
     "huggingface": "huggingface",

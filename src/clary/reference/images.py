@@ -52,5 +52,7 @@ def _families() -> list[tuple[str, str, str]]:
 
 
 def _runs(frameworks: tuple[Framework, ...]) -> str:
-    versions = " or ".join(f"{code(each.lock)} ({each.version})" for each in frameworks)
+    versions = " or ".join(
+        f"{code(each.lock)} ({each.version or 'of the version that the image names'})" for each in frameworks
+    )
     return f"runs, in the environment {versions}" + (", whichever is nearer" if len(frameworks) > 1 else "")

@@ -21,6 +21,7 @@ from sagemaker.serve.builder.schema_builder import SchemaBuilder
 from sagemaker.serve.spec.inference_spec import InferenceSpec
 from sagemaker.serve.utils.types import ModelServer
 from sklearn.linear_model import LogisticRegression
+from xgboost import XGBClassifier
 
 # What the serving code imports; what the SDK captures by itself is the whole environment of its client.
 NEEDS = [f"{name}=={version(name)}" for name in ("sagemaker", "cloudpickle", "scikit-learn")]
@@ -44,8 +45,6 @@ def deploy(session: Session, folder: Path, rows: Any, answers: Any, **what: Any)
     name = f"builder-{time.time_ns()}"
     builder = ModelBuilder(
         schema_builder=SchemaBuilder(rows, answers),
-        image_uri=image_uris.retrieve("sklearn", session.boto_region_name, version="1.4-2"),
-        model_server=ModelServer.TORCHSERVE,
         model_path=str(folder / name),
         dependencies={"auto": False, "custom": NEEDS},
         role_arn=get_execution_role(session),
@@ -71,9 +70,14 @@ def main() -> None:
     rows = np.random.default_rng(1).normal(size=(20, 3))
     model = LogisticRegression().fit(rows, rows[:, 0] > 0)
     answers = model.predict(rows)
-    print("scikit-learn", (deploy(session, folder, rows, answers, model=model) == answers).all())
+    image = image_uris.retrieve("sklearn", session.boto_region_name, version="1.4-2")
+    served = {"image_uri": image, "model_server": ModelServer.TORCHSERVE}
+    print("scikit-learn", (deploy(session, folder, rows, answers, model=model, **served) == answers).all())
+    trees = XGBClassifier(n_estimators=3).fit(rows, rows[:, 0] > 0)
+    answers = trees.predict(rows)
+    print("XGBoost", (deploy(session, folder, rows, answers, model=trees) == answers).all())
     distances = np.linalg.norm(rows - np.array([1.0, 2.0, 3.0]), axis=1)
-    given = deploy(session, folder, rows, distances, inference_spec=Distances())
+    given = deploy(session, folder, rows, distances, inference_spec=Distances(), **served)
     print("InferenceSpec", np.allclose(given, distances))
 
 

@@ -17,6 +17,7 @@ from clary.contract.instance import Image, InstanceSpec
 from clary.contract.layout import Layout
 
 NEEDS = "sagemaker_remote_function_workspace/needs.txt"
+DEPENDENCIES = '{"dependency_file": "needs.txt"}'
 
 
 def spec(*arguments: str) -> InstanceSpec:
@@ -39,6 +40,13 @@ def put(base: Path, path: str, content: bytes) -> None:
 
 def described(base: Path, **source: Any) -> None:
     put(base, "sm_drivers/sourcecode.json", json.dumps(source).encode())
+
+
+def workspace(base: Path, needs: str) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(NEEDS, needs)
+    put(base, "sm_rf_user_ws/workspace.zip", packed.getvalue())
 
 
 def test_nothing_but_a_driver_asks_for_requirements(tmp_path: Path) -> None:
@@ -66,23 +74,31 @@ def test_of_the_trainer_s_folder_or_archive(tmp_path: Path) -> None:
 
 
 def test_of_a_remote_function_s_workspace(tmp_path: Path) -> None:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(NEEDS, "a")
-    put(tmp_path, "sm_rf_user_ws/workspace.zip", packed.getvalue())
+    workspace(tmp_path, "a")
     assert found(tmp_path) is None
     assert found(tmp_path, "--dependency_settings") is None
     assert found(tmp_path, "--dependency_settings", '{"dependency_file": null}') is None
     assert found(tmp_path, "--dependency_settings", '{"dependency_file": "env.yml"}') is None
     assert found(tmp_path, "--dependency_settings", '{"dependency_file": "other.txt"}') is None
-    assert found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}') == ("a", "needs.txt")
+    assert found(tmp_path, "--dependency_settings", DEPENDENCIES) == ("a", "needs.txt")
+
+
+def test_the_sdk_that_calls_a_function_is_the_client_s(tmp_path: Path) -> None:
+    client = ("--client_sagemaker_pysdk_version", "2.257.7", "--dependency_settings")
+    assert found(tmp_path, *client, '{"dependency_file": null}') == ("\nsagemaker==2.257.7\n", "requirements.txt")
+    for text in ("numpy==2.3.4", "sagemaker-mlflow"):
+        workspace(tmp_path, text)
+        assert found(tmp_path, *client, DEPENDENCIES) == (f"{text}\nsagemaker==2.257.7\n", "needs.txt")
+    for text in ("sagemaker>=2.250", "a\n Sagemaker[local]\n", "sagemaker-core==2.27.0"):
+        workspace(tmp_path, text)
+        assert found(tmp_path, *client, DEPENDENCIES) == (text, "needs.txt")
 
 
 @pytest.mark.parametrize("path", ["sm_drivers/sourcecode.json", "sm_rf_user_ws/workspace.zip"])
 def test_what_cannot_be_read_is_the_client_s_failure(tmp_path: Path, path: str) -> None:
     put(tmp_path, path, b"\xff no such format")
     with pytest.raises(ClientFailure, match="cannot be read"):
-        found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
+        found(tmp_path, "--dependency_settings", DEPENDENCIES)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +120,7 @@ def test_an_archive_that_cannot_be_unpacked_is_the_client_s_failure(
         content[begin : begin + len(value)] = value
     put(tmp_path, "sm_rf_user_ws/workspace.zip", bytes(content))
     with pytest.raises(ClientFailure, match="cannot be read"):
-        found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
+        found(tmp_path, "--dependency_settings", DEPENDENCIES)
 
 
 def test_an_archive_of_too_many_files_is_the_client_s_failure(tmp_path: Path) -> None:
@@ -115,4 +131,4 @@ def test_an_archive_of_too_many_files_is_the_client_s_failure(tmp_path: Path) ->
             archive.writestr(f"{number}{'n' * 60_000}", "")
     put(tmp_path, "sm_rf_user_ws/workspace.zip", packed.getvalue())
     with pytest.raises(ClientFailure, match="names more files than fit"):
-        found(tmp_path, "--dependency_settings", '{"dependency_file": "needs.txt"}')
+        found(tmp_path, "--dependency_settings", DEPENDENCIES)

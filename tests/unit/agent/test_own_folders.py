@@ -8,14 +8,14 @@ from pathlib import Path
 
 from agent_world import World
 from clary.contract.instance import Image
-from clary.images import inside, installer
+from clary.images import inside, pythons
 
 
 def test_packages_of_a_folder_run_in_its_sandbox_only(here: World, tmp_path: Path) -> None:
     """A `.pth` file is run by every Python that starts from its environment: the job's does, and no fork server."""
     here.inside = inside.tree(here.settings)
     layered = tmp_path / "base+packages"
-    subprocess.run([installer.base_python(), "-m", "venv", "--without-pip", str(layered)], check=True)
+    subprocess.run([pythons.base_python(), "-m", "venv", "--without-pip", str(layered)], check=True)
     site = next(layered.glob("lib/python*/site-packages"))
     outside, trace = tmp_path / "outside", tmp_path / "trace"
     outside.touch()  # which no sandbox shows

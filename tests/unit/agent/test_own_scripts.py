@@ -10,14 +10,14 @@ import pytest
 
 from agent_world import World
 from clary.contract.instance import Image, InstanceSpec
-from clary.images import inside, installer, requirements
+from clary.images import inside, pythons, requirements
 from flows.scripts import archive
 
 PATIENCE = 60.0  # seconds
 
 
 def environment(place: Path, **modules: str) -> Path:
-    subprocess.run([installer.base_python(), "-m", "venv", "--without-pip", str(place)], check=True)
+    subprocess.run([pythons.base_python(), "-m", "venv", "--without-pip", str(place)], check=True)
     site = next(place.glob("lib/python*/site-packages"))
     for name, text in modules.items():
         (site / f"{name}.py").write_text(text)

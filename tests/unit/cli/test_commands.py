@@ -217,7 +217,10 @@ def test_env_by_endpoint_and_with_the_root_key(clary: Clary, server: Answers) ->
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:17467",
+        "SAGEMAKER_INTERNAL_IMAGE_URI": "123456789012.dkr.ecr.us-east-1.amazonaws.com/sagemaker-base-python:1.0",
     }
+    mine = clary("env", "--json", SAGEMAKER_INTERNAL_IMAGE_URI="of/mine:1")
+    assert "SAGEMAKER_INTERNAL_IMAGE_URI" not in json.loads(mine.stdout)
 
 
 def test_env_says_that_it_replaces_a_proxy(clary: Clary, server: Answers) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clary.config import Settings
-from clary.images import catalogue
-from clary.images.base import ImageNotOffered
+from clary.images import catalogue, pythons
+from clary.images.base import ImageBuildFailed, ImageNotOffered
 from clary.images.frameworks import TENSORFLOW, TENSORFLOW_2_15, nearest
 from clary.images.local import LocalImages
 
@@ -68,6 +68,18 @@ def test_what_is_not_offered_says_what_is(images: LocalImages, uri: str, words: 
         images.resolve(uri)
     assert words in refusal.value.message
     assert refusal.value.code == "ValidationException"
+
+
+def test_the_base_python_is_of_the_version_in_its_name(images: LocalImages) -> None:
+    own, other = (images.resolve(f"sagemaker-base-python{name}:1.0") for name in ("", "-399"))
+    assert (own.kind, own.algorithm, Path(own.environment).name[:7]) == ("framework", "python", "python-")
+    assert Path(other.environment).name.startswith("python-3.99-")
+    digits = pythons.OWN.replace(".", "")
+    assert images.resolve(f"sagemaker-base-python-{digits}:1.0").environment == own.environment
+    with pytest.raises(ImageNotOffered, match=r"is for Python 3\.8, and jobs run here on 3\.10 and newer"):
+        images.resolve("081325390199.dkr.ecr.us-east-1.amazonaws.com/sagemaker-base-python-38:1.0")
+    with pytest.raises(ImageBuildFailed, match=r"is for Python 3\.99, which was not found on this machine"):
+        images.build(other)
 
 
 def test_a_script_runs_in_the_framework_of_its_image(images: LocalImages) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clary.images import environments, installer, requirements
+from clary.images import environments, installer, pythons, requirements
 from clary.images.requirements import BadRequirements
 
 
@@ -120,7 +120,7 @@ def wheel_that_runs_at_every_start(folder: Path, trace: Path) -> None:
 def test_nothing_of_an_installed_wheel_runs_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
 ) -> None:
-    if tool == "uv" and not installer.find(0, print, "").uv:
+    if tool == "uv" and not installer.find("base", 0, print, "").uv:
         pytest.skip("there is no uv here")
     wheel_that_runs_at_every_start(tmp_path, tmp_path / "trace")
     for name in ("UV", "PIP"):
@@ -131,7 +131,7 @@ def test_nothing_of_an_installed_wheel_runs_meanwhile(
         monkeypatch.setattr(installer, "_uv", tuple)
     base = tmp_path / "environments" / "base"
     without = ["--without-pip"] if tool == "uv" else []
-    subprocess.run([installer.base_python(), "-m", "venv", *without, str(base)], check=True)
+    subprocess.run([pythons.base_python(), "-m", "venv", *without, str(base)], check=True)
     for own in base.glob("lib/python*/site-packages/pip/__init__.py"):
         own.write_text(f"{own.read_text()}# the image's own\n")
     place = requirements.build(base, ["eager"], print)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 from clary.config import Settings
 from clary.contract.instance import Channel, HostGroup, Image, InstanceSpec, MetricDefinition
 from clary.images.base import Images
@@ -11,6 +14,8 @@ from clary.services.sagemaker import launches
 from clary.services.sagemaker.training_job import hosts, metrics, retries
 from clary.store.records import Record
 
+_BASE_PYTHON = re.compile(r"((?:[^/]+/)?sagemaker-base-python)(:[^:/]+)?")
+_VERSION = re.compile(r"(3)\.(\d{1,3})")
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
@@ -32,7 +37,17 @@ def image_of(images: Images, account: str, job: Document) -> Image:
     asked = job["AlgorithmSpecification"]
     given = job.get("HyperParameters", {}), job.get("Environment", {})
     command, pin = bool(asked.get("ContainerEntrypoint")), job.get("_pin", "")
-    return launches.image(images, account, asked["TrainingImage"], *given, command=command, pin=pin)
+    return launches.image(images, account, _uri(asked), *given, command=command, pin=pin)
+
+
+def _uri(asked: Document) -> str:
+    """The image. A base Python without a version is the one that the client of an @remote function has, in which its
+    arguments and results are written."""
+    uri: str = asked["TrainingImage"]
+    told = dict(pairwise(asked.get("ContainerArguments") or ()))
+    found = _BASE_PYTHON.fullmatch(uri)
+    version = _VERSION.fullmatch(told.get("--client_python_version", "")) if found else None
+    return f"{found[1]}-{version[1]}{version[2]}{found[2]}" if found and version else uri
 
 
 def specs(settings: Settings, record: Record, image: Image) -> list[InstanceSpec]:
