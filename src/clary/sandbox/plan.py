@@ -7,6 +7,7 @@ tree. Nothing else of the host is.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ Kind = Literal["bind", "device", "tmpfs", "proc", "link", "file"]
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
+_JAVA = "/etc/java-*"  # where Debian keeps what a Java below /usr does not start without
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _PASSWD = "root:x:0:0:root:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 _GROUP = "root:x:0:\nnogroup:x:65534:\n"
@@ -75,7 +77,7 @@ def _etc(confinement: Confinement) -> Iterator[Mount]:
     yield Mount("file", "/etc/hostname", f"{confinement.hostname}\n")
     if confinement.authorities:
         yield Mount("file", INSIDE_AUTHORITIES, confinement.authorities)
-    for path in _SYSTEM_FILES:
+    for path in (*_SYSTEM_FILES, *sorted(glob.glob(_JAVA))):  # noqa: PTH207 - strings throughout
         if os.path.exists(path):  # noqa: PTH110
             yield Mount("bind", path, os.path.realpath(path))
 
