@@ -100,6 +100,8 @@ def test_hugging_face_serves_what_the_architecture_is_for(tmp_path: Path) -> Non
     assert "does not follow from the model's architecture (None)" in bench.run(main, layout=bench.layout({}, {}))
     hub = f"import os\nos.environ['HF_MODEL_ID'] = 'a/b'\n{main}"
     assert "names a model on the Hugging Face Hub" in bench.run(hub, layout=layout)
+    with bench.serving(bench.layout({}, {}), HF_MODEL_ID=str(layout.model)) as client:
+        assert client.invoke(b'{"inputs": "good"}', "application/json").status == 200
 
 
 MODELS = """

@@ -35,15 +35,17 @@ _TASKS = {
 
 
 def _load(model_dir: str) -> Any:
-    if "HF_MODEL_ID" in os.environ:
+    named = os.environ.get("HF_MODEL_ID", "")
+    if named and not (named.startswith("/") and Path(named).is_dir()):
         raise InvocationError(
             500,
-            "HF_MODEL_ID names a model on the Hugging Face Hub, which no sandbox reaches. Give the model's files as "
-            "model_data.",
+            f"HF_MODEL_ID ({named}) names a model on the Hugging Face Hub, which no sandbox reaches. Give the model's "
+            "files as model_data, and as HF_MODEL_ID nothing or their folder, /opt/ml/model.",
         )
+    folder = named or model_dir
     trusted = os.environ.get("HF_TRUST_REMOTE_CODE", "").lower() in ("1", "true", "yes", "on")
-    task = os.environ.get("HF_TASK") or _task(Path(model_dir, "config.json"))
-    return transformers.pipeline(task, model=model_dir, trust_remote_code=trusted)
+    task = os.environ.get("HF_TASK") or _task(Path(folder, "config.json"))
+    return transformers.pipeline(task, model=folder, trust_remote_code=trusted)
 
 
 def _task(config: Path) -> str:
