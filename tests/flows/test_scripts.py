@@ -110,8 +110,10 @@ def test_a_command_of_the_request_is_the_first_process(server: WholeServer) -> N
     absent = train(server, {"runs.sh": ""}, ContainerEntrypoint=["/no/such", "thing"])
     expected = "ClientError: The entry point /no/such of this job cannot be run: No such file or directory"
     assert absent["FailureReason"] == f"{expected}, exit code: 127"
-    with pytest.raises(Exception, match="ContainerArguments without ContainerEntrypoint is not built"):
-        train(server, {"runs.sh": ""}, ContainerArguments=["x"])
+    alone = train(server, {"runs.sh": RUNS}, ContainerArguments=["bash", where, "a b"])  # the image has no entry point
+    assert model(server, alone)["said"] == b"1 1 a b\nnone\n141\n"
+    usual = train(server, {"run.sh": "echo ran > $SM_MODEL_DIR/said"}, ContainerArguments=["train", "--more"])
+    assert model(server, usual)["said"] == b"ran\n"
 
 
 def test_code_that_the_role_may_not_read(server: WholeServer) -> None:

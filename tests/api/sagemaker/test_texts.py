@@ -100,7 +100,6 @@ def specification(**more: Any) -> dict[str, Any]:
         ),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "InstanceCount above 1"),
         (specification(TrainingInputMode="Pipe"), "Pipe"),
-        (specification(ContainerArguments=["train"]), "ContainerArguments for xgboost"),
     ],
 )
 def test_what_is_not_built_is_refused_by_name(aws: Aws, changes: dict[str, Any], named: str) -> None:

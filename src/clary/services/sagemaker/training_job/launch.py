@@ -11,10 +11,10 @@ from clary.images.base import Images
 from clary.scheduler import admission, instance_types
 from clary.services.operation import Document
 from clary.services.sagemaker import launches
-from clary.services.sagemaker.training_job import hosts, metrics, retries
+from clary.services.sagemaker.training_job import command, hosts, metrics, retries
 from clary.store.records import Record
 
-_BASE_PYTHON = re.compile(r"((?:[^/]+/)?sagemaker-base-python)(:[^:/]+)?")
+_BASE_PYTHON = re.compile(r"((?:[^/]+/)?sagemaker-base-python)(:[^:/]+|)")
 _VERSION = re.compile(r"(3)\.(\d{1,3})")
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -36,8 +36,8 @@ def image_of(images: Images, account: str, job: Document) -> Image:
     ImageNotOffered."""
     asked = job["AlgorithmSpecification"]
     given = job.get("HyperParameters", {}), job.get("Environment", {})
-    command, pin = bool(asked.get("ContainerEntrypoint")), job.get("_pin", "")
-    return launches.image(images, account, _uri(asked), *given, command=command, pin=pin)
+    own, pin = command.is_given(asked), job.get("_pin", "")
+    return launches.image(images, account, _uri(asked), *given, command=own, pin=pin)
 
 
 def _uri(asked: Document) -> str:
@@ -69,6 +69,7 @@ def _spec(
     job, run, name = record.document, record.document["_run"], record.name or ""
     output, resources = job["OutputDataConfig"], job["ResourceConfig"]
     own = next(each for each in groups if host in each.hosts)
+    entrypoint, arguments = command.of(job["AlgorithmSpecification"], image)
     return InstanceSpec(
         id=ids[host],
         purpose="training",
@@ -101,8 +102,8 @@ def _spec(
         network_isolation=job["EnableNetworkIsolation"],
         isolation=settings.isolation,
         nice=admission.niceness(admission.Machine.this(), settings.job_slots),
-        entrypoint=tuple(job["AlgorithmSpecification"].get("ContainerEntrypoint", ())),
-        arguments=tuple(job["AlgorithmSpecification"].get("ContainerArguments", ())),
+        entrypoint=entrypoint,
+        arguments=arguments,
         server=settings.local_url,
         authority=launches.authority(settings),
     )

@@ -26,7 +26,6 @@ def completed(given: Document, images: Images, account: str) -> Document:
     hyperparameters suit the algorithm is found out inside the job, which then fails with the reason, as in AWS."""
     refuse(_OPERATION, given, NOT_BUILT)
     image = _image(given, images, account)
-    _command(given["AlgorithmSpecification"], image)
     checks.environment(given.get("Environment"))
     checks.s3_uri(given["OutputDataConfig"]["S3OutputPath"], "outputDataConfig.s3OutputPath")
     shown = {member: value for member, value in given.items() if member != "SessionChainingConfig"}
@@ -52,17 +51,6 @@ def _image(given: Document, images: Images, account: str) -> Image:
     if not given["AlgorithmSpecification"].get("TrainingImage"):
         raise validation("Either TrainingImage or AlgorithmName must be given in AlgorithmSpecification.")
     return launch.image_of(images, account, given)
-
-
-def _command(specification: Document, image: Image) -> None:
-    """ContainerEntrypoint replaces what the image runs; what its own entry point would do with other arguments is not
-    known of an image that is not run as one."""
-    for member in ("ContainerEntrypoint", "ContainerArguments"):
-        if specification.get(member) and image.kind == "builtin":
-            raise option_not_built(_OPERATION, f"AlgorithmSpecification.{member} for {image.algorithm}")
-    alone = specification.get("ContainerArguments") and not specification.get("ContainerEntrypoint")
-    if alone and image.kind == "framework":
-        raise option_not_built(_OPERATION, "AlgorithmSpecification.ContainerArguments without ContainerEntrypoint")
 
 
 def _several(image: Image) -> bool:
