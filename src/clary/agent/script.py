@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from clary.agent import drivers
 from clary.agent.context import Context
@@ -20,6 +21,8 @@ from clary.agent.stage import stage_archive
 
 _SUBMIT = "sagemaker_submit_directory"
 _LIBRARIES = "shared_libs"
+_MPI = "sagemaker_mpi_enabled"
+_MPI_PACKAGES = "mpi4py==4.1.2\nmpich==5.0.2\n"
 _LOOK = 0.2  # seconds between two looks at the orders
 _LONGEST = 600  # characters of an installer's last words in a FailureReason
 
@@ -30,11 +33,11 @@ def stage(context: Context, s3: S3) -> None:
     if context.spec.image.kind != "framework" or context.spec.entrypoint:
         return
     source, code = _source(context), context.layout.code
-    if not source.startswith("s3://"):
-        return
-    stage_archive(s3, source, code, "Code")
-    context.give(code)
-    install(context, code)
+    if source.startswith("s3://"):
+        stage_archive(s3, source, code, "Code")
+        context.give(code)
+        install(context, code)
+    _install_mpi(context)
 
 
 def stage_served(context: Context, s3: S3) -> None:
@@ -46,14 +49,27 @@ def stage_served(context: Context, s3: S3) -> None:
         install(context, context.layout.model / "code")
 
 
+def _install_mpi(context: Context) -> None:
+    """What AWS's images for it have and environments have not, for jobs that ask for it, unless the code brings it."""
+    if _setting(context, _MPI) and not Path(context.environment, "bin", "mpiexec.hydra").exists():
+        folder = context.folder.scratch / "mpi"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mpi.txt").write_text(_MPI_PACKAGES)
+        install(context, folder, "mpi.txt")
+
+
 def _source(context: Context) -> str:
     """As the SDK gives it: JSON in a hyperparameter, plain in a variable."""
-    text = context.spec.hyperparameters.get(_SUBMIT, "")
+    return str(_setting(context, _SUBMIT) or context.spec.environment.get(_SUBMIT.upper(), ""))
+
+
+def _setting(context: Context, name: str) -> Any:
+    """A hyperparameter of the SDK's own: JSON, or a text that is none."""
+    text = context.spec.hyperparameters.get(name, "")
     try:
-        given = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        given = text
-    return str(given or context.spec.environment.get(_SUBMIT.upper(), ""))
+        return text
 
 
 def stage_driven(context: Context) -> None:
@@ -72,8 +88,7 @@ def install(context: Context, code: Path, name: str = "requirements.txt") -> Non
     if not os.path.isfile(code / name):  # noqa: PTH113 - a name that can be no file's is none, too
         return
     context.say(f"Installing dependencies from {name}")
-    environment = context.spec.image.environment
-    command = [sys.executable, "-P", "-m", "clary.images.requirements", environment, str(code), name]
+    command = [sys.executable, "-P", "-m", "clary.images.requirements", context.environment, str(code), name]
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     ) as process:

@@ -15,13 +15,15 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from clary.algorithms import log
 from clary.contract.layout import Layout
-from clary.runner import variables
+from clary.runner import companions, distribution, launchers, variables
+from clary.runner.distribution import Unsupported
 from clary.runner.variables import Script
 
 FRAMEWORK_VARIABLE = "CLARY_FRAMEWORK"
@@ -41,7 +43,7 @@ def main() -> int:
     layout = Layout.here()
     try:
         _run(layout)
-    except ScriptError as problem:
+    except (ScriptError, Unsupported) as problem:
         log.error("Reporting training FAILURE")
         log.error(str(problem))
         layout.failure.write_text(str(problem), encoding="utf-8")
@@ -61,14 +63,22 @@ def _run(layout: Layout) -> None:
     _bring(script.directory, layout.code)
     resources, channels = _read(layout.resource_config), _read(layout.input_data_config)
     framework = os.environ.get(FRAMEWORK_VARIABLE, "")
-    if distribution := variables.unbuilt(script.settings, len(resources["hosts"])):
-        raise ScriptError(f"ClientError: {distribution} is not built in Clary. Leave `distribution` out.")
-    environment = os.environ | variables.variables(script, layout, resources, channels, framework)
+    spread = distribution.asked(script.settings, script.user, resources, framework)
+    if spread.note:
+        log.warning(spread.note)
+    environment = os.environ | variables.variables(script, layout, resources, channels, framework, spread)
+    environment |= launchers.told(spread)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(layout.code), os.environ.get("PYTHONPATH"))))
-    command = _command(script, layout.code, environment)
+    python = shutil.which("python", path=environment["PATH"]) or sys.executable
+    command = launchers.of(spread, _command(python, script, layout.code, environment))
+    if spread.way == "mpi" and not spread.leads:
+        log.info(f"{spread.hosts[0]} starts the processes of this host")
+        companions.follow(spread, layout.code, environment)
+        return
     log.info("Invoking user script")
     log.info(f"Invoking script with the following command: {shlex.join(command)}")
-    _check("ExecuteUserScriptError", command, layout.code, environment)
+    with companions.beside(spread, python, environment):
+        _check("ExecuteUserScriptError", command, layout.code, environment, partial(launchers.heard, spread))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -98,10 +108,9 @@ def _bring(directory: str, code: Path) -> None:
         )
 
 
-def _command(script: Script, code: Path, environment: dict[str, str]) -> list[str]:
+def _command(python: str, script: Script, code: Path, environment: dict[str, str]) -> list[str]:
     """A package with a setup.py runs as a module, other Python as a file, the rest by a shell."""
     given = variables.arguments(script.user)
-    python = shutil.which("python", path=environment["PATH"]) or sys.executable
     if (code / "setup.py").exists() and not script.program.endswith(".sh"):
         _install(python, code, environment)
         return [python, "-m", script.module.replace("/", "."), *given]
@@ -120,8 +129,15 @@ def _install(python: str, code: Path, environment: dict[str, str]) -> None:
     environment["PYTHONPATH"] = f"{_PACKAGES}{os.pathsep}{environment['PYTHONPATH']}"
 
 
-def _check(error: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
-    """Runs it, its streams being the job's; raises ScriptError unless its status is 0. A SIGTERM is handed on."""
+def _check(
+    error: str,
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    heard: Callable[[str], str] = str,
+) -> None:
+    """Runs it, its streams being the job's; raises ScriptError unless its status is 0. A SIGTERM is handed on. What
+    matters of its stderr is for `heard` to say."""
     reading, writing = os.pipe()
     try:
         process = subprocess.Popen(command, cwd=folder, env=environment, stderr=writing)
@@ -136,7 +152,7 @@ def _check(error: str, command: Sequence[str], folder: Path, environment: Mappin
     status = process.wait()
     reader.join(_PATIENCE)
     if status:
-        raise ScriptError(_failure(error, command, status, tail.decode(errors="replace")))
+        raise ScriptError(_failure(error, command, status, heard(tail.decode(errors="replace"))))
 
 
 def _tee(source: int, tail: bytearray) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from clary.contract.layout import Layout
+from clary.runner.distribution import Distribution
 
 _OWN = "sagemaker_"
 _TUNING = "_tuning_objective_metric"
@@ -28,17 +29,6 @@ _MODULES = {
     "huggingface": "sagemaker_pytorch_container.training:main",
 }
 _INFO = 20
-_MASTER_PORT = "7777"
-# What the SDK's `distribution` asks of AWS's toolkits: to start the script by another launcher,
-_LAUNCHERS = (
-    "sagemaker_mpi_enabled",
-    "sagemaker_torch_distributed_enabled",
-    "sagemaker_pytorch_ddp_enabled",
-    "sagemaker_pytorch_xla_multi_worker_enabled",
-    "sagemaker_distributed_dataparallel_enabled",
-)
-# or, where there are several hosts, to join them beforehand.
-_BETWEEN_HOSTS = ("sagemaker_parameter_server_enabled", "sagemaker_multi_worker_mirrored_strategy_enabled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +57,6 @@ class Script:
         return self.program.removesuffix(".py")
 
 
-def unbuilt(settings: Mapping[str, Any], hosts: int) -> str:
-    """The setting that asks for a way of distribution which is not built; "" where there is none."""
-    names = (*_LAUNCHERS, *(_BETWEEN_HOSTS if hosts > 1 else ()))
-    return next((name for name in names if settings.get(name)), "")
-
-
 def decode(text: str) -> Any:
     """The SDK writes values as JSON; any other text stands for itself."""
     try:
@@ -96,11 +80,17 @@ def _argument(value: Any) -> str:
 
 
 def variables(
-    script: Script, layout: Layout, resources: Mapping[str, Any], channels: Mapping[str, Any], framework: str
+    script: Script,
+    layout: Layout,
+    resources: Mapping[str, Any],
+    channels: Mapping[str, Any],
+    framework: str,
+    spread: Distribution,
 ) -> dict[str, str]:
     facts = {
         **_places(layout),
         **_hosts(resources),
+        "distribution_instance_groups": list(spread.groups),
         "channels": sorted(channels),
         "framework_module": _MODULES.get(framework),
         "framework_params": {name: value for name, value in script.settings.items() if name not in _NAMED},
@@ -116,14 +106,15 @@ def variables(
     }
     named = {f"channel_{name}": str(layout.channel(name)) for name in channels}
     named |= {f"hp_{name}": value for name, value in script.user.items()}
-    whole = {**facts, "training_env": _training_env(facts, script), "user_args": arguments(script.user)}
+    whole = {**facts, "training_env": _training_env(facts, script, spread), "user_args": arguments(script.user)}
     found = {f"SM_{name.upper()}": _text(value) for name, value in (whole | named).items()}
-    return found | _rendezvous(resources["hosts"])
+    return found | _rendezvous(resources["hosts"], spread)
 
 
-def _rendezvous(hosts: list[str]) -> dict[str, str]:
+def _rendezvous(hosts: Sequence[str], spread: Distribution) -> dict[str, str]:
     """Where the processes of several hosts meet, by the names that AWS's PyTorch containers set."""
-    return {"MASTER_ADDR": hosts[0], "MASTER_PORT": _MASTER_PORT} if len(hosts) > 1 else {}
+    first = (spread.hosts or hosts)[0]
+    return {"MASTER_ADDR": first, "MASTER_PORT": str(spread.port)} if len(hosts) > 1 else {}
 
 
 def _places(layout: Layout) -> dict[str, Any]:
@@ -145,7 +136,6 @@ def _hosts(resources: Mapping[str, Any]) -> dict[str, Any]:
         "current_instance_group": group,
         "current_instance_group_hosts": groups[group]["hosts"],
         "current_instance_type": resources["current_instance_type"],
-        "distribution_instance_groups": [],
         "hosts": resources["hosts"],
         "instance_groups": list(groups),
         "instance_groups_dict": groups,
@@ -155,18 +145,19 @@ def _hosts(resources: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _training_env(facts: Mapping[str, Any], script: Script) -> dict[str, Any]:
+def _training_env(facts: Mapping[str, Any], script: Script, spread: Distribution) -> dict[str, Any]:
     """The same once more as one object, under the names that the toolkit's class has."""
     renamed = {"hps": "hyperparameters", "framework_params": "additional_framework_parameters"}
     found = {renamed.get(name, name): value for name, value in facts.items() if name != "channels"}
     paths = {name: f"{facts['input_dir']}/data/{name}" for name in facts["channels"]}
+    first = (spread.hosts or facts["hosts"])[0]
     return {
         **found,
         "channel_input_dirs": paths,
-        "distribution_hosts": [],
-        "is_master": facts["current_host"] == facts["hosts"][0],
+        "distribution_hosts": list(spread.hosts),
+        "is_master": facts["current_host"] == first,
         "job_name": script.job,
-        "master_hostname": facts["hosts"][0],
+        "master_hostname": first,
         "topology": [],
         # AWS's libraries for its own GPU instances
         "is_modelparallel_enabled": None,
