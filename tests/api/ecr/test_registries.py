@@ -110,6 +110,14 @@ def test_nothing_is_scanned(ecr: Any, registry: Registry, repository: str) -> No
     assert refusal(ecr.describe_image_scan_findings, **image)[0] == "ImageNotFoundException"
 
 
+def test_why_an_operation_is_not_built_is_told(ecr: Any, repository: str) -> None:
+    archive = {"repositoryName": repository, "imageId": {"imageTag": "v1"}, "targetStorageClass": "ARCHIVE"}
+    code, status, message = refusal(ecr.update_image_storage_class, **archive)
+    assert (code, status, "one class of storage" in message) == ("NotImplemented", 501, True)
+    destination = {"registryId": ACCOUNT, "region": "eu-west-1"}
+    assert "when it is pushed again" in refusal(ecr.start_replication_backfill, destination=destination)[2]
+
+
 def test_there_are_no_caches_and_no_signatures(ecr: Any, registry: Registry, repository: str) -> None:
     assert ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"] == []
     made = {"ecrRepositoryPrefix": "hub", "upstreamRegistryUrl": "registry.example.com"}

@@ -17,6 +17,8 @@ from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
 
+operations.leaves_out("A server has one class of storage, its disk.", "UpdateImageStorageClass")
+
 Described = tuple[Image, list[str]]  # with its tags
 
 

@@ -18,6 +18,12 @@ from clary.services.operation import Call, Document, Operations
 
 operations = Operations()
 
+operations.leaves_out(
+    "What was pushed before there was a rule for it is replicated when it is pushed again.",
+    *("StartReplicationBackfill", "StopReplicationBackfill"),
+    *("ListReplicationBackfills", "DescribeReplicationBackfillResults"),
+)
+
 _CONFIGURATION = "replicationConfiguration"
 _MOST_RULES, _MOST_DESTINATIONS = 10, 25
 _WORST_FIRST = ("FAILED", "IN_PROGRESS", "COMPLETE")
