@@ -117,6 +117,7 @@ class SmallS3:
     failing: int = 0  # answers of 503 still to give
     cut: int = 0  # bodies still to break off in the middle
     dead_key: str = ""  # an access key that has expired
+    came_from: list[Any] = field(default_factory=list)  # the addresses of requests' connections
 
     def start(self, port: int = 0, path: Path | None = None) -> None:
         """At a port, and for jobs at a unix socket's `path`."""
@@ -151,6 +152,7 @@ class SmallS3:
             each.server_close()
 
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
+        self.came_from.append(request.client_address)
         body = request.rfile.read(int(request.headers.get("content-length", "0")))
         address = urlsplit(request.path)
         query = {name: values[0] for name, values in parse_qs(address.query, keep_blank_values=True).items()}

@@ -152,6 +152,28 @@ connection.recv(1)
     assert [told(here, each) for each in launched] == [[200] * 40] * 2
 
 
+def test_an_edge_sees_one_job_however_many_hosts_ask(here: World) -> None:
+    """By the names that its relays come from: each job's its own, whichever relay is reached."""
+    program = """
+for _ in range(20):
+    endpoint = urllib.parse.urlsplit(os.environ["AWS_ENDPOINT_URL"])
+    asking = http.client.HTTPConnection(endpoint.hostname, endpoint.port, timeout=60)
+    asking.request("GET", "/kept/k")
+    asking.getresponse().read()
+connection.sendall(b".")  # both go on until both have asked
+connection.settimeout(60)
+connection.recv(1)
+"""
+    names = []
+    for _ in range(2):
+        here.s3.came_from.clear()
+        assert [each.cause for each in run(here, specs(here, TALK + program, 2))] == ["completed"] * 2
+        relayed = [each for each in here.s3.came_from if isinstance(each, bytes)]
+        assert len(set(relayed)) == 40
+        names.append({each.rpartition(b"/")[0] for each in relayed})
+    assert [len(each) for each in names] == [1, 1] and names[0] != names[1]
+
+
 def test_isolated_ones_reach_each_other_and_nothing_else(here: World) -> None:
     program = """
 try:
