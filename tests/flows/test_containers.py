@@ -170,3 +170,18 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError:
         return b""
+
+
+def test_an_isolated_container_reaches_nobody_and_is_nobody(server: WholeServer, built: str) -> None:
+    asked = [("server", f"127.0.0.1 {server.port}"), ("role", "169.254.170.2 80")]
+    ask = "; ".join(f"nc -w 5 {address} < /dev/null 2> /dev/null && echo {name}" for name, address in asked)
+    told = "env | cut -d= -f1 | grep -E 'CREDENTIALS|ENDPOINT_URL|TOKEN|SECRET|PROXY'"
+    found = {}
+    for isolated in (False, True):
+        job = start(server, built, isolated=isolated, ContainerEntrypoint=["sh", "-c", f"{ask}; {told}; echo asked"])
+        done = jobs.ended(server, job)
+        assert done["TrainingJobStatus"] == "Completed", (done.get("FailureReason"), logged(server, job))
+        found[isolated] = logged(server, job)
+    assert found[False][:2] == ["server", "role"]
+    assert any(each.startswith("AWS_CONTAINER_CREDENTIALS") for each in found[False])
+    assert found[True] == ["asked"]
