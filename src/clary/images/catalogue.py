@@ -16,8 +16,9 @@ _URI = re.compile(
     r"(?:(?P<host>[^/]+[.:][^/]+)/)?(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?P<digest>@sha256:[0-9a-f]{64})?"
 )
+_GPU = re.compile(r"-(gpu|cu\d+)\b")
 
-
+_ABSENT = "No repository of yours has it: `aws ecr list-images --repository-name {}` says which images it has."
 _REGISTER = (
     "With `clary images register URI FOLDER` a folder that holds the programs `train` and `serve` stands for an image; "
     "where podman is there, `clary images pull URI` fetches one, and those of your repositories are found."
@@ -70,7 +71,8 @@ def find(uri: str, script: bool = False) -> Meaning:
         return _framework(reference, frameworks)
     if family:
         raise ImageNotOffered(f"Image '{uri}' is {family.about}: {family.instead}. {_offered()}")
-    raise ImageUnknown(f"Image '{uri}' is not known to Clary. {_REGISTER} {_offered()}")
+    absent = f" {_ABSENT.format(reference.repository)}" if ".dkr.ecr." in uri else ""
+    raise ImageUnknown(f"Image '{uri}' is not known to Clary.{absent} {_REGISTER} {_offered()}")
 
 
 def _algorithm(reference: Reference) -> AlgorithmSpec | None:
@@ -120,7 +122,7 @@ def _python(reference: Reference) -> Meaning:
 def _note(reference: Reference, framework: Framework, asked: str) -> str:
     """Of a version another is run; an image's build number ("-1") says nothing of the framework."""
     here = framework.version
-    gpu = " The image is for a GPU; it runs on the CPU here." if "-gpu" in reference.tag else ""
+    gpu = " The image is for a GPU; it runs on the CPU here." if _GPU.search(reference.tag) else ""
     wanted = asked.partition("-")[0]
     if not wanted or here == wanted or here.startswith(f"{wanted}."):
         return gpu.strip()

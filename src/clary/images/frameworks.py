@@ -39,7 +39,7 @@ class Framework:
 
 # 1.2-1-cpu-py3, 1.0-1-arm64-cpu-py3, 1.4-2-py312-cpu-py3, 3.0-5
 _VERSION_AND_BUILD = re.compile(r"(\d+\.\d+(?:\.\d+)?(?:-\d+)?)(?:-arm64|-py3\d+)?(?:-(?:cpu|gpu)(?:-py3\d*)?)?")
-# 2.1.0-gpu-py310-cu118-ubuntu20.04-sagemaker, 2.16.1-cpu, 1.15.2-cpu-py3
+# 2.1.0-gpu-py310-cu118-ubuntu20.04-sagemaker, 2.16.1-cpu, 1.15.2-cpu-py3, 2.13-cu133-amzn2023-sagemaker
 _REST = r"(?:-(?:cpu|gpu|py3\d*|cu\d+|ubuntu\d\d\.\d\d|amzn\d{4}|sagemaker|v\d+(?:\.\d+)*))*"
 _DEEP_LEARNING = re.compile(rf"(\d+\.\d+(?:\.\d+)?){_REST}")
 # 2.1.0-transformers4.37.0-gpu-py310-cu118-ubuntu20.04: the version of the base comes first
