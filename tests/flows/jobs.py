@@ -58,10 +58,10 @@ def ended(server: WholeServer, name: str) -> dict[str, Any]:
     return describe(server, name)
 
 
-def configure(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE) -> None:
-    """A model and an endpoint configuration of the job's name."""
+def configure(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE, model: str = "") -> None:
+    """A model and an endpoint configuration of the job's name; `model` is its archive where no job made one."""
     sagemaker = server.client("sagemaker")
-    model = describe(server, job)["ModelArtifacts"]["S3ModelArtifacts"]
+    model = model or describe(server, job)["ModelArtifacts"]["S3ModelArtifacts"]
     sagemaker.create_model(
         ModelName=job, ExecutionRoleArn=role, PrimaryContainer={"Image": image, "ModelDataUrl": model}
     )
@@ -69,9 +69,9 @@ def configure(server: WholeServer, job: str, role: str = ROLE, image: str = IMAG
     sagemaker.create_endpoint_config(EndpointConfigName=job, ProductionVariants=[variant])
 
 
-def deploy(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE) -> str:
-    """The name of an endpoint in service with the job's model."""
-    configure(server, job, role, image)
+def deploy(server: WholeServer, job: str, role: str = ROLE, image: str = IMAGE, model: str = "") -> str:
+    """The name of an endpoint in service with the job's model, or the archive `model`."""
+    configure(server, job, role, image, model)
     sagemaker = server.client("sagemaker")
     sagemaker.create_endpoint(EndpointName=job, EndpointConfigName=job)
     sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60})

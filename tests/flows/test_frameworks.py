@@ -14,7 +14,10 @@ PROGRAM = Path(__file__).parent / "programs" / "frameworks.py"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # the first job may have to build it
 
 
-@pytest.mark.parametrize("name", ["pytorch", "tensorflow", "tensorflow-2.15", "huggingface", "lightgbm", "catboost"])
+NAMES = ["pytorch", "tensorflow", "tensorflow-2.15", "huggingface", "xgboost", "lightgbm", "catboost"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_script_is_trained_and_served(run_client: Callable[..., Done], name: str) -> None:
     done = run_client("sdk2", "python", str(PROGRAM), name, timeout=1180)
     assert done.returncode == 0, done.stdout + done.stderr

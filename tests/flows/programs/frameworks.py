@@ -19,6 +19,7 @@ from sagemaker.predictor import Predictor
 from sagemaker.pytorch import PyTorch
 from sagemaker.serializers import CSVSerializer, IdentitySerializer
 from sagemaker.tensorflow import TensorFlow, TensorFlowModel
+from sagemaker.xgboost.estimator import XGBoost
 
 HERE = Path(__file__).parent
 ESTIMATORS: dict[str, Callable[..., Framework | Estimator]] = {
@@ -31,6 +32,7 @@ ESTIMATORS: dict[str, Callable[..., Framework | Estimator]] = {
         py_version="py310",
         **given | {"instance_type": "ml.p3.2xlarge"},
     ),
+    "xgboost": lambda **given: XGBoost(framework_version="1.7-1", **given),
     "catboost": lambda **given: Estimator(image_uri="catboost", **given),
     "lightgbm": lambda **given: Estimator(image_uri="lightgbm:4.6.0", **given),
 }

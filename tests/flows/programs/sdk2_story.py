@@ -38,9 +38,7 @@ def train(session: sagemaker.Session, prefix: str, channels: dict[str, str]) -> 
         sagemaker_session=session,
     )
     estimator.set_hyperparameters(num_round=10, objective="binary:logistic", max_depth=4)
-    begin = time.monotonic()
     estimator.fit({name: TrainingInput(uri, content_type="csv") for name, uri in channels.items()}, logs="All")
-    print("fit took at most 45 s:", time.monotonic() - begin < 46)
     return estimator
 
 
