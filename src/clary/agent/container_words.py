@@ -12,11 +12,27 @@ from clary.agent.cell import Request
 from clary.agent.failures import ClientFailure
 from clary.contract.folder import InstanceFolder, container_name, write_whole
 from clary.contract.instance import InstanceSpec
-from clary.sandbox import INSIDE_AUTHORITIES, Confinement, engine
+from clary.sandbox import INSIDE_AUTHORITIES, Confinement, engine, profile
 from clary.sandbox.confinement import INSIDE_BASE, id_range
 
 _MOST_PROCESSES = 4096
-_SETTINGS = "[containers]\ndefault_sysctls = []\n"
+# What root of a container needs for its own files, ids and ports.
+_CAPABILITIES = (
+    *(
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+    ),
+    "SYS_CHROOT",
+)
+_SETTINGS = f"[containers]\ndefault_sysctls = []\ndefault_capabilities = {json.dumps(_CAPABILITIES)}\n"
 _LONGEST_LINE = 60 * 1024  # bytes: what engines take of a line in a file of variables
 # Read by the engine, by what it starts or by the shell that starts it, from their own environment.
 _READ_BY_ENGINES = re.compile(
@@ -40,7 +56,7 @@ class Files:
     @property
     def settings(self) -> Path:
         """Of the engine, in place of the machine's: these would have a container set kernel parameters of a network
-        namespace that is not its own, which it may not."""
+        namespace that is not its own, which it may not. The engine itself would give it more capabilities."""
         return self.folder.path / "engine.conf"
 
     @property
@@ -51,6 +67,11 @@ class Files:
     @property
     def authorities(self) -> Path:
         return self.folder.path / "authorities.pem"
+
+    @property
+    def calls(self) -> Path:
+        """The system calls that it may make."""
+        return self.folder.path / "calls.json"
 
     @property
     def process(self) -> Path:
@@ -70,13 +91,16 @@ class Files:
         write_whole(self.variables, "".join(lines), mode=0o600)
         write_whole(self.authorities, confinement.authorities)
         write_whole(self.settings, _SETTINGS)
+        calls = profile.stricter()
+        if calls:
+            write_whole(self.calls, calls)
         write_whole(self.folder.container, "")
 
 
 def words(spec: InstanceSpec, request: Request, network: str, files: Files) -> list[str]:
-    """The engine's words for the container of an instance: a pure function. The image's entry point gets the argument
-    `train` or `serve`, or what the request gives in place of them. It is not deleted when it ends: how it ended could
-    not be asked any more."""
+    """The engine's words for the container of an instance, once its files are written. The image's entry point gets the
+    argument `train` or `serve`, or what the request gives in place of them. It is not deleted when it ends: how that
+    was could not be asked any more."""
     confinement = request.confinement
     entry = ["--entrypoint", json.dumps(list(spec.entrypoint))] if spec.entrypoint else []
     return [
@@ -89,6 +113,7 @@ def words(spec: InstanceSpec, request: Request, network: str, files: Files) -> l
         *("--ipc", "none", "--tmpfs", "/dev/shm:rw,nosuid,nodev,mode=1777"),
         *_identities(spec.id),
         *("--security-opt", "no-new-privileges", "--security-opt", "mask=/sys/class/net"),
+        *(("--security-opt", f"seccomp={files.calls}") if files.calls.exists() else ()),
         *("--pids-limit", str(_MOST_PROCESSES), *_memory(spec.memory), *engine.limits()),
         *_volumes(confinement, files),
         *entry,

@@ -221,7 +221,7 @@ print(json.dumps(found))
         assert not [each for each in jail.answer(program) if each.startswith("socket:")]
 
     def test_privileges_cannot_come_back(self, jail: Jail) -> None:
-        assert jail.answer(_STATUS)["NoNewPrivs"] == "1"
+        assert jail.answer(STATUS)["NoNewPrivs"] == "1"
 
 
 _FAMILY = """
@@ -231,7 +231,7 @@ subprocess.Popen(["sh", "-c", "sleep {argument} & wait"], start_new_session=True
 print("up", flush=True)
 import time; time.sleep(600)
 """
-_STATUS = """
+STATUS = """
 lines = open("/proc/self/status").read().splitlines()
 print(json.dumps({name: value.strip() for name, _, value in (line.partition(":") for line in lines)}))
 """
@@ -398,7 +398,7 @@ print(json.dumps([can("/proc/1/mem"), os.access("/proc/1/fd", os.R_OK), can("/pr
         assert jail.answer(program) == [False, False, True]
 
     def test_no_capability_and_no_way_to_one(self, jail: Jail) -> None:
-        status = jail.answer(_STATUS)
+        status = jail.answer(STATUS)
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(status[name], 16) == 0, name
         assert status["Seccomp"] == "2"
