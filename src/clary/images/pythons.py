@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import os
 import re
@@ -43,7 +42,7 @@ def interpreter(version: str) -> str:
     """One of that version on this machine. Raises ImageBuildFailed, saying which there are."""
     if version == OWN:
         return base_python()
-    found = _found(version)
+    found = find(version)
     if found is None:
         raise ImageBuildFailed(
             f"The image is for Python {version}, which was not found on this machine; Clary itself runs on {OWN}. "
@@ -58,8 +57,8 @@ def base_python() -> str:
     return os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 
 
-@functools.cache
-def _found(version: str) -> str | None:
+def find(version: str) -> str | None:
+    """The first interpreter of that version that the machine has now: one may be installed at any time."""
     return next((str(path) for path in _candidates(version) if _is(path, version)), None)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clary.images import pythons
+from clary.images.base import ImageBuildFailed
 
 
 @pytest.fixture
@@ -19,7 +20,6 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
-    pythons._found.cache_clear()
     return tmp_path / "bin"
 
 
@@ -39,9 +39,21 @@ def test_an_interpreter_is_taken_at_its_word_and_not_by_its_name(found: Path) ->
     assert pythons.interpreter("3.77") == str(last)
 
 
-def test_a_virtual_environment_is_none(found: Path) -> None:
+def test_one_that_is_installed_later_is_found(found: Path) -> None:
+    with pytest.raises(
+        ImageBuildFailed, match=rf"for Python 3\.77, which was not found .* itself runs on {pythons.OWN}"
+    ):
+        pythons.interpreter("3.77")
+    tells(found / "python3.77", "echo True")
+    assert pythons.interpreter("3.77") == str(found / "python3.77")
+
+
+def test_of_a_virtual_environment_what_it_is_made_of(found: Path) -> None:
     subprocess.run([pythons.base_python(), "-m", "venv", "--without-pip", str(found.parent / "venv")], check=True)
     (found / f"python{pythons.OWN}").symlink_to(found.parent / "venv" / "bin" / "python")
-    assert pythons.interpreter(pythons.OWN) == pythons.base_python()
+    assert pythons.find(pythons.OWN) == pythons.base_python()
+
+
+def test_the_name_of_an_environment_says_its_python() -> None:
     assert pythons.version_of(pythons.environment("3.10")) == "3.10" != pythons.OWN
     assert pythons.version_of("tensorflow-2.15") == f"{sys.version_info.major}.{sys.version_info.minor}"
