@@ -15,7 +15,7 @@ from clary.cli import layers, printing
 from clary.cli.failure import Failure
 from clary.cli.server import settings_of
 from clary.config import Settings
-from clary.images import catalogue, containers, environments, registered, shelf
+from clary.images import catalogue, containers, environments, pythons, registered, shelf
 from clary.images.base import ImageBuildFailed, ImageNotOffered, ImageUnknown
 from clary.images.installer import Report
 from clary.images.registered import CannotRegister, Registration, Registry
@@ -188,7 +188,7 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
 
 def _known(names: list[str]) -> list[str]:
     for name in names:
-        if name not in shelf.purposes():
+        if pythons.lock_of(name) not in shelf.purposes():  # python-3.12 is one on another Python
             there = ", ".join(sorted(shelf.purposes()))
             raise Failure(f"There is no environment {name}, and no such registered URI. Environments: {there}.")
     return names

@@ -185,6 +185,7 @@ def test_the_command_lists_builds_and_removes(settings: Settings, fake_uv: Path)
     refused = clary("pull", "mxnet-training:1.9.0-cpu-py38")
     assert refused.returncode == 1 and "MXNet" in refused.stderr
     assert "There is no environment nothing" in clary("rm", "nothing").stderr
+    assert "is for Python 3.99, which was not found" in clary("build", "python-3.99").stderr
     assert clary("rm", "scikit-learn").returncode == 0
     assert not any(each["ready"] for each in json.loads(clary("ls", "--json").stdout)["environments"])
     assert clary("gc").stdout == "Removed 0 environment(s), 0 MiB.\n"
