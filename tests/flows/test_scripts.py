@@ -197,6 +197,7 @@ def test_handlers_of_one_s_own_beside_the_model(server: WholeServer) -> None:
     assert invoke(server, name, b"a b c", "text/words") == ("text/plain", b"13 words")
     with pytest.raises(Exception, match="only words") as refused:
         invoke(server, name, b"", "text/csv")
+    assert "modelserver" not in str(refused.value) and "own.py" in str(refused.value), "the traceback is the user's"
     assert refused.value.response["OriginalStatusCode"] == 500  # type: ignore[attr-defined] # botocore makes its members
     server.client("sagemaker").delete_endpoint(EndpointName=name)
     wrong = serve(server, {"sum.json": "10"})

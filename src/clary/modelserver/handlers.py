@@ -114,8 +114,9 @@ class ScriptPredictor:
         except InvocationError:
             raise
         except Exception as problem:  # of the user's code, whatever it raises
-            traceback.print_exc()
-            raise InvocationError(500, f"{problem}\n{traceback.format_exc()}") from problem
+            told = _traceback(problem)
+            sys.stderr.write(told)
+            raise InvocationError(500, f"{problem}\n{told}") from problem
         finally:
             self._turns.put(context)
 
@@ -125,6 +126,14 @@ class ScriptPredictor:
             return handlers["transform_fn"](context, self._model, data, content_type, accept)
         given = handlers["input_fn"](context, data, content_type)
         return handlers["output_fn"](context, handlers["predict_fn"](context, given, self._model), accept)
+
+
+def _traceback(problem: Exception) -> str:
+    """Without this server's own frames before those of the user's code: an answer shows the beginning only."""
+    frame = problem.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("clary."):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(problem), problem, frame or problem.__traceback__))
 
 
 def _bytes(answer: Any) -> bytes:
