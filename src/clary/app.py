@@ -45,7 +45,7 @@ from clary.server.waiting import WaitingRoom
 from clary.services import tables
 from clary.services.access import invocations, passing
 from clary.services.access.authority import Authority
-from clary.services.answers import account_answers, answers
+from clary.services.answers import account_answers, answers, image_answers
 from clary.services.ecr import replicating
 from clary.services.ecr import rounds as registry_rounds
 from clary.services.iam import first_start
@@ -151,8 +151,8 @@ def build(settings: Settings) -> ControlPlane:
     compute = LocalCompute(settings, stores.records, link, lambda: inside.tree(settings), clock)
     damages = Notices(settings, objects_index, clock)
     objects = object_store(settings, damages.of_blob)
-    images = LocalImages(settings, _LOG.info, wake, ImageSource(objects_index, objects, root_key, clock))
-    platform = Platform(settings, clock, stores, objects, images, compute, woken, root_key)
+    local = LocalImages(settings, _LOG.info, wake, ImageSource(objects_index, objects, root_key, clock))
+    platform = Platform(settings, clock, stores, objects, local, compute, woken, root_key)
 
     gate = Gate(keyring, clock, settings, LastUses(stores.records, clock).note)
     waiting = Waiting(tables.WAITS, settings.describe_hold_seconds, clock)
@@ -182,6 +182,16 @@ def accounts(settings: Settings) -> Iterator[Answer]:
     try:
         secrets = _opened(records, settings, clock)
         yield answering(account_answers(Accounts(records, settings, clock, secrets)))
+    finally:
+        records.close()
+
+
+@contextlib.contextmanager
+def images(settings: Settings) -> Iterator[Answer]:
+    """Answers the questions about images, of a home whose server does not run: the caller holds it meanwhile."""
+    records = _database(settings, *_DATABASES[0])
+    try:
+        yield answering(image_answers(LocalImages(settings), records))
     finally:
         records.close()
 

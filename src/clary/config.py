@@ -62,6 +62,9 @@ class Settings:
     images_home: Path = field(
         default=Path(), metadata={"about": "The folder for environments of images, which many homes may share."}
     )
+    image_limit_bytes: int = _setting(
+        0, "Bytes that a container image may unpack to, to be given to podman. 0: half of what the disk has free.", 0
+    )
     edges: int = _setting(1, "How many edge processes share the port.", 1)
     edge_connections: int = _setting(
         4096,

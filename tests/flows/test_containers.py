@@ -132,7 +132,9 @@ def test_an_image_of_the_accounts_repository_runs_by_each_of_its_names(
     theirs = aws.replace(server.settings.account, "111122223333")
     with pytest.raises(ClientError, match="is not known to Clary"):
         start(server, theirs)
-    kept = podman.ask("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/clary/*/*/*/*")
+    kept = podman.ask(
+        "images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/clary/*/*/*/*/*"
+    )
     (name,) = [each for each in kept.split() if repository.partition(":")[0] in each]
     with pytest.raises(ClientError, match="is not known to Clary"):
         start(server, name)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -151,12 +153,12 @@ def described(server: WholeServer, name: str) -> dict[str, Any]:
     return found
 
 
-def in_service(server: WholeServer, name: str, count: int) -> None:
+def in_service(server: WholeServer, name: str, count: int | None = None) -> None:
     def there() -> bool:
         found = described(server, name)
         assert found["EndpointStatus"] != "Failed", found["FailureReason"]
         healthy = found["ProductionVariants"][0]["CurrentInstanceCount"]
-        return bool(found["EndpointStatus"] == "InService" and healthy == count)
+        return bool(found["EndpointStatus"] == "InService" and count in (None, healthy))
 
     wait_until(there, 120, "the endpoint has not come into service")
 
@@ -169,7 +171,14 @@ def scale(server: WholeServer, name: str, count: int) -> None:
 
 def answers(server: WholeServer, name: str) -> set[str]:
     runtime = server.client("sagemaker-runtime")
-    return {runtime.invoke_endpoint(EndpointName=name, Body=b"x")["Body"].read().decode() for _ in range(6)}
+
+    def answer() -> str:
+        """Empty while a server that was just started looks for the instances."""
+        with contextlib.suppress(runtime.exceptions.ClientError):
+            return str(runtime.invoke_endpoint(EndpointName=name, Body=b"x")["Body"].read().decode())
+        return ""
+
+    return {wait_until(answer, 60, "nothing answers") for _ in range(6)}
 
 
 def story(server: WholeServer, tag: Tag) -> tuple[str, str]:
@@ -182,6 +191,7 @@ def story(server: WholeServer, tag: Tag) -> tuple[str, str]:
     in_service(server, first, 2)
     assert answers(server, first) == {"one"}
     server.down()
+    collected(server)
     server.up()
     in_service(server, first, 2)
     assert answers(server, first) == {"one"}
@@ -195,11 +205,32 @@ def story(server: WholeServer, tag: Tag) -> tuple[str, str]:
     return first, second
 
 
+def collected(server: WholeServer) -> list[str]:
+    """What goes, whether the server runs or not. Copies of folders count as old."""
+    for copy in server.settings.registered_images.glob("folders/*"):
+        os.utime(copy, (0, 0))
+    removed: list[str] = server.ask("images", "gc")["removed"]
+    return removed
+
+
+def deleted(server: WholeServer, *names: str) -> None:
+    sagemaker = server.client("sagemaker")
+    for name in names:
+        in_service(server, name)
+        sagemaker.delete_endpoint(EndpointName=name)
+    wait_until(lambda: not {each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]} & {*names}, 60)
+
+
 def test_folders(own: WholeServer, folder: Folder) -> None:
-    for name in story(own, folder):
-        own.client("sagemaker").delete_endpoint(EndpointName=name)
+    names = story(own, folder)
+    assert collected(own) == []
+    deleted(own, *names)
+    place = str(own.settings.registered_images / "folders")
+    wait_until(lambda: [each for each in collected(own) if each.startswith(place)], 60)
+    deleted(own, deployed(own, folder.uri))  # what the URI stands for is still there
 
 
+@pytest.mark.slow
 def test_containers(own: WholeServer, container: Container) -> None:
     first, second = story(own, container)
     resolved = described(own, first)["ProductionVariants"][0]["DeployedImages"][0]["ResolvedImage"]
@@ -209,5 +240,12 @@ def test_containers(own: WholeServer, container: Container) -> None:
     wait_until(lambda: described(own, first).get("FailureReason"), 60)
     assert f"stood for {gone} when this began" in described(own, first)["FailureReason"]
     assert answers(own, first) == {"one"}
-    for name in (first, second):
-        own.client("sagemaker").delete_endpoint(EndpointName=name)
+    there = {each["digest"]: each["uri"] for each in own.ask("images", "ls")["containers"]}
+    assert resolved in there.values() and len(there) == 2
+    collected(own)
+    assert len(own.ask("images", "ls")["containers"]) == 2
+    deleted(own, second)
+    wait_until(lambda: collected(own), 60)
+    assert [each["uri"] for each in own.ask("images", "ls")["containers"]] == [resolved]
+    deleted(own, first)
+    wait_until(lambda: resolved in collected(own), 60)

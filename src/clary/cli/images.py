@@ -5,21 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from clary.cli import layers, printing
+from clary.cli import collecting, layers, printing
 from clary.cli.failure import Failure
 from clary.cli.server import settings_of
 from clary.config import Settings
-from clary.images import catalogue, containers, environments, pythons, registered, shelf
+from clary.images import brought, catalogue, containers, disk, environments, pythons, registered, shelf
 from clary.images.base import ImageBuildFailed, ImageNotOffered, ImageUnknown
 from clary.images.installer import Report
 from clary.images.registered import CannotRegister, Registration, Registry
 from clary.sandbox.engine import EngineError, NoEngine
+from clary.server.home import HomeError
 
 _MIB = 1024**2
 _INTERRUPTED = 130  # as shells say it
@@ -30,7 +30,7 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 def command(given: argparse.Namespace) -> int:
     try:
         return _ACTIONS[given.action](given, settings_of(given))
-    except (ImageBuildFailed, ImageNotOffered, CannotRegister, shelf.InUse, NoEngine, EngineError) as error:
+    except (ImageBuildFailed, ImageNotOffered, CannotRegister, shelf.InUse, NoEngine, EngineError, HomeError) as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{error.filename or 'The images'}: {error.strerror or error}.") from error
@@ -45,16 +45,29 @@ def _ls(given: argparse.Namespace, settings: Settings) -> int:
     lines = [f"{each.name:16} {_state(each):>12}  {each.purpose}" for each in kept]
     registrations = Registry(settings).every()
     lines += [f"{each.account}  {each.uri}  {_meaning(each)}" for each in registrations]
+    there = _brought(settings, lines)
     left = shelf.leftovers(settings)
     if left:
-        lines.append(f"{len(left)} environment(s) of earlier versions: `clary images gc` removes them.")
+        lines.append(f"{len(left)} environment(s) that nothing needs: `clary images gc` removes them.")
     told = {
         "environments": facts,
         "registered": [asdict(each) for each in registrations],
+        "containers": [{**each._asdict(), "uri": each.words} for each in there],
         "leftovers": [str(each) for each in left],
     }
     printing.answer(given.json, told, "\n".join(lines))
     return 0
+
+
+def _brought(settings: Settings, lines: list[str]) -> list[brought.Brought]:
+    """Container images of repositories that the engine has; an engine that does not work keeps nobody from the rest."""
+    try:
+        found = brought.listing(settings)
+    except EngineError as error:
+        lines.append(f"What podman has is not known: {error}")
+        return []
+    lines += [f"{each.words}  {each.size / _MIB:,.0f} MiB in podman" for each in found]
+    return found
 
 
 def _meaning(made: Registration) -> str:
@@ -162,7 +175,7 @@ def _rm(given: argparse.Namespace, settings: Settings) -> int:
 def _gc(given: argparse.Namespace, settings: Settings) -> int:
     removed, kept, freed = [], [], 0
     for place in shelf.leftovers(settings):
-        size = shelf.size(place)
+        size = disk.size(place)
         try:
             shelf.remove(place)
         except shelf.InUse as error:
@@ -170,14 +183,12 @@ def _gc(given: argparse.Namespace, settings: Settings) -> int:
         else:
             removed.append(str(place))
             freed += size
-    copies = Registry(settings).unused()
-    for place in copies:
-        freed += shelf.size(place)
-        shutil.rmtree(place)
-    freed += shelf.forget_bytecode(settings)
-    folders = f" and {len(copies)} folder(s)" if copies else ""
-    words = f"Removed {len(removed)} environment(s){folders}, {freed / _MIB:,.0f} MiB."
-    facts = {"removed": [*removed, *map(str, copies)], "bytes": freed, "in_use": kept}
+    images = collecting.collect(settings)
+    freed += images.size + shelf.forget_bytecode(settings)
+    others = f" and {len(images.removed)} image(s) of accounts" if images.removed else ""
+    words = f"Removed {len(removed)} environment(s){others}, {freed / _MIB:,.0f} MiB."
+    kept += images.kept
+    facts = {"removed": [*removed, *images.removed], "bytes": freed, "in_use": kept}
     collected = layers.collect(settings)
     if collected is not None:
         words += f" Removed {collected.blobs} layer(s) of the registry, {collected.size / _MIB:,.0f} MiB."

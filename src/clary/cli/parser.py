@@ -92,8 +92,8 @@ def _images(command: argparse.ArgumentParser) -> None:
         "build": "build environments (all of them, if none is named)",
         "register": "let a folder of programs, or an environment for scripts, stand for an image",
         "rm": "remove environments (the next job that needs one builds it again), or what stands for these URIs",
-        "gc": "remove the environments and the copies of folders that no job will start in again, and "
-        "the layers that no image needs",
+        "gc": "remove the environments, copies of folders and container images that no job will start in again, "
+        "and the layers that no image needs",
     }
     for name, about in words.items():
         action = actions.add_parser(name, help=about, formatter_class=_Help)

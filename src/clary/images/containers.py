@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 import platform
+import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
 
 from clary.config import Settings
 from clary.contract.instance import Image
-from clary.images.base import ImageBuildFailed, ImageNotOffered
+from clary.images import brought
+from clary.images.base import Collected, ImageBuildFailed, ImageNotOffered
+from clary.images.unpacked import CannotCount, Layer
 from clary.objects.damage import Damaged
 from clary.registry import manifests, names, repositories
 from clary.registry.names import Reference
 from clary.registry.pulling import ImageSource, Manifest, NoSuchImage
 from clary.sandbox import engine
-from clary.sandbox.engine import EngineError, NoEngine
+from clary.sandbox.engine import Engine, EngineError, NoEngine
 
-_OURS = "localhost/clary/"  # what the names begin with under which the engine has images of repositories
 _STANDS = 30.0  # seconds for which an image that was in the engine counts as there
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Annotations that tell a container's runtime what to do: let go of its system call filter, or of the machine's limits.
@@ -34,6 +37,10 @@ _OF_A_MANIFEST = ("schemaVersion", "mediaType", "config", "layers")
 _GONE = (
     "Image '{uri}' stood for {digest} when this began, and the repository does not have that any more. Push that image "
     "again, or begin anew with what the URI stands for now (an endpoint by UpdateEndpoint)."
+)
+_TOO_LARGE = (
+    "The image of {name} unpacks to more than {most} bytes, which is half of what the disk has free, or "
+    "CLARY_IMAGE_LIMIT_BYTES. Make room, or raise that."
 )
 _DIR_VERSION = "Directory Transport Version: 1.1\n"
 
@@ -47,6 +54,10 @@ class Containers:
         self._mutex = threading.Lock()
         self._named: dict[str, tuple[float, str]] = {}  # URI -> until when (monotonic) it means which name
         self._seen: dict[str, float] = {}  # name in the engine -> until when it counts as there (monotonic)
+        self._leaving: frozenset[str] = frozenset()  # names in the engine that `collect` may be removing
+        self._settled = threading.Condition(self._mutex)
+        self._collecting = threading.Lock()
+        self._collections = 0  # how many have begun, or ended
 
     def of_repository(self, uri: str, account: str, digest: str = "") -> Image | None:
         """None where no repository of the account has such an image. With a `digest` it is that image of the
@@ -60,7 +71,7 @@ class Containers:
             return None
         _require_engine(uri)
         place = reference.place
-        name = f"{_OURS}{place.account}/{place.region}/{place.repository}:{manifest.digest.replace(':', '-')}"
+        name = brought.name_of(self._settings, place, manifest.digest)
         return Image("container", uri, "", "", container=name, repository=repositories.arn(place), pin=manifest.digest)
 
     def of_engine(self, uri: str) -> Image | None:
@@ -77,7 +88,7 @@ class Containers:
         wanted = {uri if _has_tag(uri) else f"{uri}:latest"}
         wanted |= {f"{host}/{each}" for host in ("localhost", "docker.io", "docker.io/library") for each in wanted}
         tags = {tag for each in found for tag in (*(each.get("RepoTags") or ()), *(each.get("RepoDigests") or ()))}
-        named = sorted(tag for tag in wanted & tags if not tag.startswith(_OURS))
+        named = sorted(tag for tag in wanted & tags if not tag.startswith(brought.OURS))
         if not named:
             return None
         for each in found:
@@ -89,13 +100,18 @@ class Containers:
 
     def ready(self, image: Image) -> bool:
         with self._mutex:
+            if image.container in self._leaving:
+                return False
             if self._seen.get(image.container, 0.0) > time.monotonic():
                 return True
+            before = self._collections
         try:
             engine.find().ask("image", "exists", image.container)
         except (NoEngine, EngineError):
             return False
         with self._mutex:
+            if self._collections != before:  # it may have gone meanwhile
+                return False
             self._seen[image.container] = time.monotonic() + _STANDS
         return True
 
@@ -103,31 +119,67 @@ class Containers:
         """Gives the image to the engine, if it is one of a repository. Raises ImageBuildFailed."""
         if self.ready(image):
             return
-        account = image.container.removeprefix(_OURS).partition("/")[0]
+        account, digest = brought.account_and_digest(self._settings, image.container) or ("", "")
         reference = self._reference(image.uri, account)
-        if self._source is None or reference is None or not image.container.startswith(_OURS):
+        if self._source is None or reference is None or not digest:
             raise ImageBuildFailed(f"The container engine has no image {image.uri} any more.")
-        digest = image.container.rpartition(":")[2].replace("-", ":", 1)
+        with self._settled:
+            self._settled.wait_for(lambda: image.container not in self._leaving)
         report(f"Bringing {image.uri} to the container engine")
         try:
             runs = engine.find()
             self._settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="image-", dir=self._settings.scratch) as folder:
-                self._lay_out(self._source, reference._replace(reference=digest), Path(folder))
+                self._lay_out(self._source, reference._replace(reference=digest), Path(folder), self._most(runs))
                 identity = runs.fetch("pull", "--quiet", f"dir:{folder}").split()[-1]
             runs.ask("tag", identity, image.container)
-        except (NoEngine, EngineError, NoSuchImage, Damaged, OSError) as error:
+        except (CannotCount, NoEngine, EngineError, NoSuchImage, Damaged, OSError) as error:
             raise ImageBuildFailed(f"The image {image.uri} could not be given to the engine: {error}") from error
 
-    def _lay_out(self, source: ImageSource, reference: Reference, folder: Path) -> None:
-        """Into the plainest form that the engine reads: files in a folder, by their digests."""
+    def collect(self, pins: Callable[[], Set[str]]) -> Collected:
+        """As `Images.collect`. Until it has ended none of the images counts as there: who wants one after `pins` was
+        asked has it brought anew; who found it there before has said so by then. Raises EngineError."""
+        with self._collecting:
+            there = brought.listing(self._settings)
+            try:
+                self._leave(each.name for each in there)
+                gone, kept = brought.remove(engine.find(), there, pins()) if there else ([], [])
+            finally:
+                self._leave(())
+        return Collected([each.words for each in gone], sum(each.size for each in gone), kept)
+
+    def _leave(self, names: Iterable[str]) -> None:
+        with self._settled:
+            self._collections += 1
+            self._leaving = frozenset(names)
+            for each in self._leaving:
+                self._seen.pop(each, None)
+            self._settled.notify_all()
+
+    def _lay_out(self, source: ImageSource, reference: Reference, folder: Path, most: int) -> None:
+        """Into the plainest form that the engine reads: files in a folder, by their digests. Raises ImageBuildFailed
+        for layers that unpack to more than `most` bytes, be it that one is named again and again."""
         manifest = _of_this_machine(source, reference)
         (folder / "version").write_text(_DIR_VERSION)
         (folder / "manifest.json").write_bytes(_for_the_engine(manifest.data))
+        named = Counter(each["digest"] for each in json.loads(manifest.data)["layers"])
+        left = most
         for digest in sorted(manifests.parse(manifest.data, manifest.media_type).layers):
+            layer, times = Layer(), named.get(digest, 1)
             with (folder / digest.partition(":")[2]).open("wb") as file:
                 for piece in source.layer(reference, digest)[1]:
                     file.write(piece)
+                    layer.feed(piece)
+                    if layer.size * times > left:
+                        raise ImageBuildFailed(_TOO_LARGE.format(most=most, name=reference.place.repository))
+            left -= layer.size * times
+
+    def _most(self, runs: Engine) -> int:
+        """Bytes that an image may have unpacked."""
+        if self._settings.image_limit_bytes:
+            return self._settings.image_limit_bytes
+        place = runs.ask("info", "--format", "{{.Store.GraphRoot}}").strip()
+        return shutil.disk_usage(place).free // 2
 
     def _manifest(self, reference: Reference | None, digest: str) -> Manifest | None:
         if reference is None or self._source is None:

@@ -6,20 +6,21 @@ import functools
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from clary.config import Settings
 from clary.contract.instance import Image
 from clary.images import catalogue, environments, installer, registered
-from clary.images.base import ImageBuildFailed, ImageUnknown
+from clary.images.base import Collected, ImageBuildFailed, ImageUnknown
 from clary.registry.names import DIGEST
 from clary.registry.pulling import ImageSource
 
 if TYPE_CHECKING:
     from clary.images.containers import Containers
 
+_NOTE_SECONDS = 3600.0  # how exactly it is known when an environment was last used
 _FAILURE_STANDS = 5.0  # seconds: all who waited for a build that failed learn it; who asks later has it tried again
 
 
@@ -42,6 +43,7 @@ class LocalImages:
         self._built = built
         self._mutex = threading.Lock()
         self._building: set[str] = set()
+        self._noted: dict[str, float] = {}  # environment -> when its use was noted (monotonic)
         self._failed: dict[str, tuple[float, str]] = {}  # what was to be built -> when (monotonic) and why
 
     @functools.cached_property
@@ -73,7 +75,18 @@ class LocalImages:
     def ready(self, image: Image) -> bool:
         if image.kind == "container":
             return self._containers.ready(image)
-        return environments.ready(image.environment)
+        there = environments.ready(image.environment)
+        if there:
+            self._note_use(image)
+        return there
+
+    def _note_use(self, image: Image) -> None:
+        """For `shelf.leftovers` of all versions of Clary that share the folder of environments."""
+        now = time.monotonic()
+        if now >= self._noted.get(image.environment, -math.inf) + _NOTE_SECONDS:
+            self._noted[image.environment] = now
+            for each in {image.environment, image.foundation}:
+                environments.mark_used(Path(each))
 
     def build(self, image: Image) -> None:
         """Returns when the environment, or the container's image, is there. Raises ImageBuildFailed."""
@@ -98,6 +111,11 @@ class LocalImages:
             self._building.add(_key(image))
         threading.Thread(target=self._build, args=(image,), name="image-build", daemon=True).start()
         return False
+
+    def collect(self, pins: Callable[[], Set[str]]) -> Collected:
+        folders, containers = self._registry.collect(pins), self._containers.collect(pins)
+        kept = [*folders.kept, *containers.kept]
+        return Collected([*folders.removed, *containers.removed], folders.size + containers.size, kept)
 
     def _build(self, image: Image) -> None:
         why = ""

@@ -7,23 +7,28 @@ when the URI was registered, and is shared by all registrations of the same cont
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clary.config import Settings
 from clary.contract.folder import write_durably
 from clary.contract.instance import Image
-from clary.images import catalogue, environments, frameworks, installer, requirements
-from clary.images.base import ImageNotOffered
+from clary.images import catalogue, disk, environments, frameworks, installer, requirements
+from clary.images.base import Collected, ImageNotOffered
 
 PROGRAMS = ("train", "serve")
+_DRAFT = ".new-"  # what the names begin with of copies in the making
+_LINGERS = 60.0  # seconds for which a copy stays that a request may have found just before another took its place
 _NO_PART = shutil.ignore_patterns("__pycache__", ".git")
 
 
@@ -86,25 +91,55 @@ class Registry:
         """In place of what the URI stood for before. Raises CannotRegister, ImageNotOffered."""
         catalogue.parse(uri)
         _framework(environment)
-        content = _copied(self._settings, folder) if folder else ""
-        made = Registration(account, uri, environment, content)
-        place = self._place(account, uri)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(place, json.dumps(asdict(made)))
+        with self.alone():
+            content = _copied(self._settings, folder) if folder else ""
+            self._let_go(account, uri)
+            made = Registration(account, uri, environment, content)
+            place = self._place(account, uri)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(place, json.dumps(asdict(made)))
         return made
 
     def remove(self, account: str, uri: str) -> bool:
-        """Whether there was one. The folder's copy stays, for jobs that run in it, until `unused` names it."""
-        place = self._place(account, uri)
-        there = place.exists()
-        place.unlink(missing_ok=True)
+        """Whether there was one. The folder's copy stays until `collect`."""
+        with self.alone():
+            self._let_go(account, uri)
+            place = self._place(account, uri)
+            there = place.exists()
+            place.unlink(missing_ok=True)
         return there
 
-    def unused(self) -> list[Path]:
-        """Copies of folders for which no URI stands any more, and in which no instance runs."""
-        named = {folder_place(self._settings, each.folder) for each in self.every() if each.folder}
-        copies = (self._home / "folders").glob("[0-9a-f]*")
-        return [each for each in sorted(copies) if each not in named and not self._runs(each)]
+    def collect(self, pins: Callable[[], Set[str]]) -> Collected:
+        """Copies of folders go for which no URI stands any more, which none of `pins` names, and in which no instance
+        runs; and what registrations that were killed have left."""
+        with self.alone():
+            gone = [*self._unused(pins()), *(self._home / "folders").glob(f"{_DRAFT}*")]
+            sizes = [disk.size(each) for each in gone]
+            for each in gone:
+                shutil.rmtree(each)
+        return Collected([str(each) for each in gone], sum(sizes), [])
+
+    def _unused(self, pins: Set[str]) -> list[Path]:
+        named = {each.folder for each in self.every()} | {each.partition("/")[2] for each in pins}
+        old = time.time() - _LINGERS
+        copies = sorted((self._home / "folders").glob("[0-9a-f]*"))
+        unnamed = [each for each in copies if each.name not in named and each.stat().st_mtime < old]
+        return [each for each in unnamed if not self._runs(each)]
+
+    def _let_go(self, account: str, uri: str) -> None:
+        """What the URI stood for lingers from now on."""
+        before = self.find(account, uri)
+        place = folder_place(self._settings, before.folder) if before and before.folder else None
+        if place is not None and place.is_dir():
+            os.utime(place)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Registrations and collections, of whatever process, one after the other."""
+        self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self._home / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _runs(self, copy: Path) -> bool:
         """An instance's file names what it was launched with for as long as its folder is there."""
@@ -162,13 +197,13 @@ def _copied(settings: Settings, folder: Path) -> str:
         raise CannotRegister(f"{folder} has neither a program `train` nor a program `serve` (or train.py, serve.py).")
     home = settings.registered_images / "folders"
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".new-", dir=home))
+    draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=home))
     try:
         _check(folder)
         shutil.copytree(folder, draft, symlinks=True, dirs_exist_ok=True, ignore=_NO_PART)
         _requirements(draft)  # what cannot be installed is said now
-        content = _content(draft)
-        _settle(draft)
+        content = content_of(draft)
+        settle(draft)
         if not (home / content).is_dir():
             draft.rename(home / content)
         return content
@@ -184,7 +219,7 @@ def _check(folder: Path) -> None:
             raise CannotRegister(f"{path} is no file, folder or link.")
 
 
-def _content(folder: Path) -> str:
+def content_of(folder: Path) -> str:
     """A digest of all names, kinds, permissions to run, and bytes."""
     digest = hashlib.sha256()
     for kind, name, path in _entries(folder):
@@ -197,7 +232,7 @@ def _content(folder: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def _settle(folder: Path) -> None:
+def settle(folder: Path) -> None:
     """Readable for jobs, which run as other users; on the disk."""
     for kind, _, path in _entries(folder):
         if kind != "link":

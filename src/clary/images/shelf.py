@@ -13,10 +13,11 @@ from pathlib import Path
 
 from clary.algorithms import registry
 from clary.config import Settings
-from clary.images import bytecode, environments, pythons
+from clary.images import bytecode, disk, environments, pythons
 from clary.images.frameworks import FRAMEWORKS
 
 _UNUSED = 30 * 86_400.0  # seconds
+_OTHERS = 7 * 86_400.0  # seconds
 
 
 class InUse(Exception):
@@ -48,12 +49,13 @@ def listing(settings: Settings) -> list[Kept]:
 def _kept(settings: Settings, name: str, purpose: str) -> Kept:
     place = environments.path(settings, name)
     ready = environments.ready(place)
-    return Kept(name, purpose, place, ready, size(place) if ready else 0)
+    return Kept(name, purpose, place, ready, disk.size(place) if ready else 0)
 
 
 def leftovers(settings: Settings) -> list[Path]:
-    """Environments of earlier versions of Clary, of its locks or of its Python, in which nothing will start again, and
-    those of a requirements.txt that was not asked for in a month."""
+    """Environments of other versions of Clary, of its locks or of its Python, that nobody used in a week: versions
+    share the folder, so those may be in use that this one does not know. And those of a requirements.txt that was not
+    asked for in a month."""
     current = {environments.path(settings, name).name for name in purposes()}
     home = settings.images_home / "environments"
     found = sorted(home.iterdir()) if home.is_dir() else []
@@ -67,23 +69,12 @@ def _is_wanted(settings: Settings, place: Path, current: set[str]) -> bool:
         return True
     name = environments.name_of(place)
     known = pythons.lock_of(name) in purposes() and environments.path(settings, name).name == base
-    return known and environments.last_used(place) > time.time() - _UNUSED
+    return environments.last_used(place) > time.time() - (_UNUSED if known else _OTHERS)
 
 
 def forget_bytecode(settings: Settings) -> int:
     """Of sources that no environment had in a month, for whom it is compiled anew; the bytes."""
     return bytecode.sweep(bytecode.store_of(settings.images_home / "environments" / "any"), _UNUSED)
-
-
-def size(place: Path) -> int:
-    """Bytes on disk. A file with several names counts once."""
-    seen: dict[tuple[int, int], int] = {}
-    for folder, _, names in os.walk(place):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):  # somebody removes it meanwhile
-                found = os.lstat(f"{folder}/{name}")
-                seen[found.st_dev, found.st_ino] = found.st_blocks * 512
-    return sum(seen.values())
 
 
 def remove(place: Path) -> None:

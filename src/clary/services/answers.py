@@ -12,15 +12,19 @@ from sqlalchemy.engine import Connection
 
 from clary.context import Platform
 from clary.errors import ServiceError
+from clary.images.base import Images
+from clary.sandbox.engine import EngineError
 from clary.services.ecr import rounds
 from clary.services.iam import account_file, root_key
 from clary.services.iam.accounts import Account, Accounts
 from clary.services.iam.first_start import default_role_arn
 from clary.services.iam.keys import RecordKeyring
 from clary.services.logs import jobs
+from clary.services.sagemaker import pins
 from clary.services.sts.sessions import open_session
 from clary.serving.routes import route
 from clary.store import records
+from clary.store.engine import Database
 from clary.store.schema import records as table
 
 Question = dict[str, Any]
@@ -45,6 +49,7 @@ def answers(platform: Platform, keyring: RecordKeyring, version: str) -> Mapping
         "status": lambda _: _status(platform, version, started),
         **account_answers(Accounts(platform.stores.records, platform.settings, platform.clock, platform.secrets)),
         "registry-gc": lambda _: _registry_gc(platform),
+        **image_answers(platform.images, platform.stores.records),
         "job-logs": lambda question: _job_logs(platform, question["job"], question.get("token", "")),
     }
 
@@ -55,6 +60,18 @@ def account_answers(accounts: Accounts) -> Mapping[str, Callable[[Question], Ans
         "accounts": lambda _: {"accounts": [_account(each) for each in accounts.every()]},
         "accounts-apply": lambda question: _applied(accounts, question["file"]),
     }
+
+
+def image_answers(images: Images, database: Database) -> Mapping[str, Callable[[Question], Answer]]:
+    """What `clary images` asks of a server, or of a home whose server does not run."""
+    return {"images-gc": lambda _: _images_gc(images, database)}
+
+
+def _images_gc(images: Images, database: Database) -> Answer:
+    try:
+        return asdict(images.collect(lambda: database.read(pins.needed)))
+    except EngineError as error:
+        return {"error": f"The container engine did not do what it was asked: {error}"}
 
 
 def _account(account: Account) -> Answer:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Literal
 
 from clary.contract.instance import Image
-from clary.images.base import ImageNotOffered
+from clary.images.base import Collected, ImageNotOffered
 
 
 class FakeImages:
@@ -40,3 +40,6 @@ class FakeImages:
             self._building()
             self._ready = True
         return True
+
+    def collect(self, pins: Callable[[], Set[str]]) -> Collected:
+        return Collected([], 0, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from api.access.people import allow, refusal, role, unique
 from api.ecr.registry import Registry
 from clary.sandbox import engine
 from clary.sandbox.engine import EngineError, NoEngine
+from flows import jobs
 from whole_server import WholeServer, wait_until
 
 ACCOUNT = "123456789012"
@@ -55,10 +57,28 @@ def test_a_job_has_what_its_role_may_have(server: WholeServer, image: str, repos
         f"and image exist and role {arn} has proper pull permissions for SageMaker: {', '.join(PULL)}"
     )
     given = job(image, role(server, TOKEN, allow(*PULL, on=on)))
+    assert "could not be given to the engine" in failure(server, given)
+
+
+def failure(server: WholeServer, given: dict[str, Any]) -> str:
+    """Why the job fails."""
+    sagemaker = server.client("sagemaker")
     sagemaker.create_training_job(**given)
     name = {"TrainingJobName": given["TrainingJobName"]}
     wait_until(lambda: sagemaker.describe_training_job(**name)["TrainingJobStatus"] == "Failed", 60)
-    assert "could not be given to the engine" in sagemaker.describe_training_job(**name)["FailureReason"]
+    reason: str = sagemaker.describe_training_job(**name)["FailureReason"]
+    return reason
+
+
+def test_an_image_that_unpacks_to_more_than_the_disk_has_is_not_given_to_the_engine(
+    server: WholeServer, registry: Registry, repository: str
+) -> None:
+    """A layer of a few hundred kilobytes, named again and again."""
+    layer = registry.push_layer(repository, gzip.compress(bytes(256 * 1024**2), 1))
+    registry.push(repository, "1", layers=[layer] * 9_999)
+    image = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{repository}:1"
+    reason = failure(server, job(image, jobs.ROLE))
+    assert reason.startswith(f"ClientError: The image of {repository} unpacks to more than "), reason
 
 
 def test_an_endpoint_has_what_its_models_role_may_have(server: WholeServer, image: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from clary.config import Settings
 from clary.contract.instance import Image
+from clary.images import brought
 from clary.images.base import ImageBuildFailed, ImageNotOffered
 from clary.images.local import LocalImages
+from clary.registry.names import Place, digest_of
 from clary.sandbox import engine
 from clary.sandbox.engine import NoEngine
 
@@ -73,3 +76,33 @@ def test_an_engine_that_is_broken_is_told_in_its_words(without_engine: Path, tmp
     assert not images.ready(image)
     with pytest.raises(ImageBuildFailed, match="has no image team/mine:1 any more"):
         images.build(image)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+def test_what_nothing_needs_goes_and_does_not_count_as_there_meanwhile(without_engine: Path, tmp_path: Path) -> None:
+    settings = Settings.load({}, home=tmp_path / "home", images_home=tmp_path / "images")
+    needed, other = digest_of(b"needed"), digest_of(b"other")
+    place = Place("123456789012", "us-east-1", "team/app")
+    names = [brought.name_of(settings, place, each) for each in (needed, other)]
+    others = brought.name_of(Settings.load({}, home=tmp_path / "another"), place, other)
+    listed = json.dumps([{"Names": [*names, others], "Size": 5}] * 3 + [{"Names": None}])
+    calls = tmp_path / "calls"
+    podman = without_engine / "podman"
+    podman.write_text(f'#!/bin/sh\necho "$*" >> {calls}\ncase "$*" in *images*) echo \'{listed}\';; esac\n')
+    podman.chmod(0o755)
+    images = LocalImages(settings)
+    image = Image("container", "x", "", "", container=names[0], pin=needed)
+    assert images.ready(image)
+    seen: list[bool] = []
+
+    def pins() -> set[str]:
+        seen.append(images.ready(image))
+        return {needed}
+
+    collected = images.collect(pins)
+    assert seen[-1:] == [False]
+    assert images.ready(image)
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    assert (collected.removed, collected.size, collected.kept) == ([f"{uri}@{other}"], 5, [])
+    removals = [line.split()[-1] for line in calls.read_text().splitlines() if " rmi " in f" {line} "]
+    assert removals == [names[1]]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clary.config import Settings
+from clary.contract.instance import Image
 from clary.images import environments, inside, shelf
 from clary.images.base import ImageBuildFailed
 from clary.images.local import LocalImages
@@ -142,6 +143,12 @@ def test_what_is_in_use_is_not_removed_and_leftovers_are(settings: Settings, fak
     assert [each.name for each in shelf.listing(settings) if each.ready] == ["xgboost"]
     old = place.with_name("xgboost-0123456789abcdef")
     place.rename(old)
+    assert shelf.leftovers(settings) == []  # a version that knows it may have used it
+    os.utime(old / ".complete", (0, 0))
+    image = Image("framework", "x", "xgboost", str(old))
+    assert LocalImages(settings).ready(image)  # as such a version does before each job
+    assert shelf.leftovers(settings) == []
+    os.utime(old / ".complete", (0, 0))
     assert shelf.leftovers(settings) == [old]
     with subprocess.Popen([sys.executable, "-c", "input()", f"{old}/bin/python"], stdin=subprocess.PIPE) as user:
         with pytest.raises(shelf.InUse, match=f"in use by process {user.pid}"):

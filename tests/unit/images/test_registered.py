@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
@@ -14,6 +15,7 @@ from clary.config import Settings
 from clary.images.base import ImageBuildFailed, ImageNotOffered
 from clary.images.local import LocalImages
 from clary.images.registered import CannotRegister, Registry
+from whole_server import wait_until
 
 ACCOUNT, URI, ENVIRONMENT = "123456789012", "team/mine:1", "scikit-learn"
 
@@ -53,21 +55,54 @@ def test_the_same_content_is_kept_once_and_other_content_beside_it(settings: Set
     assert again.folder == first.folder
     (folder / "train").chmod(0o600)  # what was a program is a file
     assert registry.add(ACCOUNT, URI, folder, ENVIRONMENT).folder != first.folder
-    assert registry.unused() == []
+    assert registry.collect(frozenset).removed == []
 
 
-def test_a_copy_goes_when_nothing_stands_for_it_and_nothing_runs_in_it(settings: Settings, folder: Path) -> None:
+def test_a_copy_goes_when_nothing_needs_it(settings: Settings, folder: Path) -> None:
     registry = Registry(settings)
     made = registry.add(ACCOUNT, URI, folder, ENVIRONMENT)
-    place = Path(made.image(settings).programs)
+    image = made.image(settings)
+    place = Path(image.programs)
+
+    def removed(*pins: str) -> list[str]:
+        return registry.collect(lambda: set(pins)).removed
+
+    os.utime(place, (0, 0))
+    assert removed() == []
     assert registry.remove(ACCOUNT, URI)
     assert not registry.remove(ACCOUNT, URI)
+    assert removed() == []  # a request may have found it just before
+    os.utime(place, (0, 0))
+    assert removed(image.pin) == []
     instance = settings.instances / "job-1"
     instance.mkdir(parents=True)
     (instance / "spec.json").write_text(f'{{"image":{{"programs":"{place}"}}}}')
-    assert registry.unused() == []
+    assert removed() == []
     (instance / "spec.json").unlink()
-    assert registry.unused() == [place]
+    assert removed() == [str(place)]
+    assert not place.exists()
+
+
+def test_a_collection_waits_for_a_registration(settings: Settings) -> None:
+    """Which has its copy before it has its name."""
+    registry = Registry(settings)
+    stale = settings.registered_images / "folders" / ".new-killed"
+    stale.mkdir(parents=True)
+    with (settings.registered_images / "lock").open("w") as file:  # as a registration of another process holds it
+        fcntl.flock(file, fcntl.LOCK_EX)
+        collecting = threading.Thread(target=registry.collect, args=(frozenset,))
+        collecting.start()
+        wait_until(lambda: waits_for_a_lock(file.fileno()), 60)
+        assert stale.exists()
+    collecting.join(60)
+    assert not stale.exists()
+
+
+def waits_for_a_lock(descriptor: int) -> bool:
+    """Whether somebody waits for that of the file."""
+    inode = os.fstat(descriptor).st_ino
+    lines = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f":{inode} " in line for line in lines)
 
 
 def test_a_pin_finds_what_the_image_stood_for(settings: Settings, folder: Path) -> None:
