@@ -1,8 +1,8 @@
 """The file of a backup: a tar of plain files, the first of which says what it is and the last what is in it.
 
-`clary-backup.json` has the facts (format, what server it is of, how much is in it). Then `secrets/`, `data/` and
-`objects/`, as in a home. `manifest` ends it: a line `SHA-256  size  name` for each file, in the order of the tar; a
-backup that was cut off has none.
+`clary-backup.json` has the facts (format, what server it is of, how much is in it). Then `secrets/`, `data/`,
+`registered/` (folders in it as archives of their own) and `objects/`, as in a home. `manifest` ends it: a line
+`SHA-256  size  name` for each file, in the order of the tar; a backup that was cut off has none.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from clary.images import carried
 from clary.objects.base import FileBody, ObjectStore
 from clary.objects.blobs import Checksums, has_checksums
 from clary.objects.damage import Damaged
 
-FORMAT = 1
+FORMAT = 2
+_READ = (1, FORMAT)  # the first had nothing registered in it
 _FACTS, _MANIFEST = "clary-backup.json", "manifest"
-_NAME = re.compile(r"data/[a-z]+\.db|secrets/[A-Za-z0-9][A-Za-z0-9._-]*|objects/([0-9a-f]{2})/\1[0-9a-f]{30}c?")
+_NAME = re.compile(
+    r"data/[a-z]+\.db|secrets/[A-Za-z0-9][A-Za-z0-9._-]*|objects/([0-9a-f]{2})/\1[0-9a-f]{30}c?|" + carried.NAMES
+)
 _PIECE = 1 << 20
 
 Count = Callable[[int], None]  # so many bytes more are done
@@ -100,7 +104,7 @@ class Reader:
             raise NotABackup("it is no backup of Clary") from error
         if not isinstance(self.facts, dict) or "format" not in self.facts:
             raise NotABackup("it is no backup of Clary")
-        if self.facts["format"] != FORMAT:
+        if self.facts["format"] not in _READ:
             raise NotABackup(f"its format is {self.facts['format']}, this release reads {FORMAT}: use a newer Clary")
 
     def unpack(self, folder: Path, count: Count) -> None:

@@ -15,12 +15,13 @@ from clary.backup.archive import DamagedBackup, NotABackup, Reader
 from clary.backup.asking import Tell
 from clary.backup.snapshots import COMPONENTS
 from clary.config import Settings
+from clary.images import carried
 from clary.secrets import RootKey
 from clary.server import home
 from clary.store.errors import StoreFailed, StoreTooNew
 
 _DRAFT = "restoring"
-_PARTS = ("secrets", "objects", "data")  # in this order: without its databases a home is none
+_PARTS = ("secrets", "registered", "objects", "data")  # in this order: without its databases a home is none
 
 
 class CannotRestore(Exception):
@@ -141,7 +142,8 @@ def _unpack(source: Path, archive: Reader, draft: Path, tell: Tell) -> None:
 
     try:
         archive.unpack(draft, count)
-    except DamagedBackup as error:
+        carried.unpack(draft / "registered")
+    except (DamagedBackup, carried.BadCopy) as error:
         raise CannotRestore(f"{source} cannot be restored: {error}.") from error
 
 

@@ -1,4 +1,5 @@
-"""A backup, taken: a snapshot's databases, the blobs that they name and the home's secrets, in one file.
+"""A backup, taken: a snapshot's databases, the blobs that they name, what is registered in the place of images and the
+home's secrets, in one file.
 
 The file has a temporary name until it is whole and durable.
 """
@@ -18,6 +19,7 @@ from clary.backup.archive import Writer
 from clary.backup.asking import Ask, Snapshot, Tell, snapshot
 from clary.backup.snapshots import DATABASES
 from clary.config import Settings
+from clary.images import carried
 from clary.objects.base import Lost, ObjectStore
 from clary.objects.choice import object_store
 from clary.objects.damage import Damaged
@@ -76,6 +78,7 @@ def back_up(settings: Settings, ask: Ask, target: Path, copying: Tell, writing: 
 def _content(settings: Settings, taken: Snapshot, found: index.Index) -> _Content:
     files = [(f"secrets/{path.name}", path) for path in sorted(settings.secrets.iterdir()) if path.is_file()]
     files += [(f"data/{name}.db", taken.folder / f"{name}.db") for name in DATABASES]
+    files += carried.pack(settings, taken.folder / "registered")
     blobs, size = found.sizes()
     return _Content(files, blobs, size + sum(path.stat().st_size for _, path in files))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import stat
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,8 @@ from clary.backup.snapshots import DATABASES, PATIENCE, Snapshots
 from clary.backup.taking import CannotBackUp, back_up
 from clary.config import Settings
 from clary.context import Stores
+from clary.images import carried
+from clary.images.registered import Registry
 from clary.objects.filesystem import FilesystemStore
 from clary.secrets import RootKey
 from clary.server.questions import Refused
@@ -129,6 +133,63 @@ def test_an_empty_folder_is_a_fresh_home(home: Home, tmp_path: Path) -> None:
     restore(again, tmp_path / "all.tar", nothing, nothing)
     assert again.home.stat().st_ino == inode
     assert b"".join(FilesystemStore(again.blobs).read(blob)) == b"data" * 1000
-    assert sorted(path.name for path in again.home.iterdir()) == ["data", "lock", "objects", "secrets"]
+    assert sorted(path.name for path in again.home.iterdir()) == ["data", "lock", "objects", "registered", "secrets"]
     with pytest.raises(CannotRestore, match="There is something"):
         restore(again, tmp_path / "all.tar", nothing, nothing)
+
+
+ACCOUNTS, URI, ENVIRONMENT = ("123456789012", "333333333333"), "team/mine:1", "scikit-learn"
+
+
+def registered_in(home: Home, folder: Path) -> None:
+    """For one account what the URI stands for now and stood for before, for another scripts."""
+    (folder / "lib" / "empty").mkdir(parents=True)
+    for text in ("before", "now"):
+        (folder / "train").write_text(text)
+        (folder / "train").chmod(0o755)
+        if not (folder / "link").is_symlink():
+            (folder / "link").symlink_to("/opt/ml/model/elsewhere")
+            (folder / "lib" / "train").symlink_to("../train")
+        Registry(home.settings).add(ACCOUNTS[0], URI, folder, ENVIRONMENT)
+    Registry(home.settings).add(ACCOUNTS[1], URI, None, "xgboost-script")
+
+
+def test_registrations_come_back(home: Home, tmp_path: Path) -> None:
+    registered_in(home, tmp_path / "programs")
+    home.back_up(tmp_path / "all.tar")
+    again = Settings.load({}, home=tmp_path / "again")
+    restore(again, tmp_path / "all.tar", nothing, nothing)
+    registry = Registry(again)
+    assert registry.every() == Registry(home.settings).every()
+    copies = sorted(path.name for path in (again.registered_images / "folders").iterdir())
+    assert copies == sorted(path.name for path in (home.settings.registered_images / "folders").iterdir())
+    assert len(copies) == 2
+    made = registry.find(ACCOUNTS[0], URI)
+    assert made is not None
+    copy = Path(made.image(again).programs)
+    assert ((copy / "train").read_text(), (copy / "lib" / "empty").is_dir()) == ("now", True)
+    assert (copy / "link").readlink() == Path("/opt/ml/model/elsewhere")
+    modes = [stat.S_IMODE((copy / name).stat().st_mode) for name in ("", "train", "lib/empty")]
+    assert modes == [0o755] * 3
+
+
+def test_a_folder_of_other_content_is_not_taken_over(home: Home, tmp_path: Path) -> None:
+    registered_in(home, tmp_path / "programs")
+    for copy in (home.settings.registered_images / "folders").iterdir():
+        (copy / "train").write_text("damaged")
+    home.back_up(tmp_path / "all.tar")
+    again = Settings.load({}, home=tmp_path / "again")
+    with pytest.raises(CannotRestore, match="is of other content"):
+        restore(again, tmp_path / "all.tar", nothing, nothing)
+    assert not again.home.exists()
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/clary-out", "a/../../out"])
+def test_no_archive_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    folders = tmp_path / "registered" / "folders"
+    folders.mkdir(parents=True)
+    with tarfile.open(folders / f"{'0' * 32}.tar.gz", "w:gz") as tar:
+        tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(carried.BadCopy, match="something in it that no registration has"):
+        carried.unpack(tmp_path / "registered")
+    assert [path.name for path in tmp_path.iterdir()] == ["registered"]
