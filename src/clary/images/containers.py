@@ -62,9 +62,9 @@ class Containers:
     def of_repository(self, uri: str, account: str, digest: str = "") -> Image | None:
         """None where no repository of the account has such an image. With a `digest` it is that image of the
         repository, whatever the URI says besides. Raises ImageNotOffered without an engine, and for a digest that is
-        not there."""
+        not there, or is damaged."""
         reference = self._reference(uri, account)
-        manifest = self._manifest(reference, digest)
+        manifest = self._manifest(uri, reference, digest)
         if reference is None or manifest is None:
             if digest:
                 raise ImageNotOffered(_GONE.format(uri=uri, digest=digest))
@@ -74,9 +74,12 @@ class Containers:
         name = brought.name_of(self._settings, place, manifest.digest)
         return Image("container", uri, "", "", container=name, repository=repositories.arn(place), pin=manifest.digest)
 
-    def of_engine(self, uri: str) -> Image | None:
-        """None where the engine has no image of that name, or there is no engine. Asks the engine, which takes a tenth
-        of a second, unless it has just said so. Raises ImageNotOffered for one that would be shut in less."""
+    def of_engine(self, uri: str, account: str) -> Image | None:
+        """None where the engine has no image of that name for the account, or there is no engine. Asks the engine,
+        which takes a tenth of a second, unless it has just said so. Raises ImageNotOffered for one that would be shut
+        in less."""
+        if self._is_kept_from(uri, account):
+            return None
         with self._mutex:
             until, known = self._named.get(uri, (0.0, ""))
         if until > time.monotonic():
@@ -181,20 +184,35 @@ class Containers:
         place = runs.ask("info", "--format", "{{.Store.GraphRoot}}").strip()
         return shutil.disk_usage(place).free // 2
 
-    def _manifest(self, reference: Reference | None, digest: str) -> Manifest | None:
+    def _manifest(self, uri: str, reference: Reference | None, digest: str) -> Manifest | None:
         if reference is None or self._source is None:
             return None
         try:
             return self._source.manifest(reference._replace(reference=digest or reference.reference))
         except NoSuchImage:
             return None
+        except Damaged as error:
+            raise ImageNotOffered(f"Image '{uri}' is damaged on this machine's disk: {error}. Push it again.") from None
 
     def _reference(self, uri: str, account: str) -> Reference | None:
         """None for what names no repository of the account."""
+        found = self._named_place(uri, account)
+        return found if found is not None and found.place.account == account else None
+
+    def _is_kept_from(self, uri: str, account: str) -> bool:
+        """Whether it is the name of an image of a repository that the account cannot have it by: the engine may have it
+        from whoever built it to push it."""
+        found = self._named_place(uri, account)
+        if found is None or self._source is None:
+            return False
+        behind_this_server = names.registry(uri.partition("/")[0]) is None
+        return behind_this_server or (found.place.account != account and self._source.has(found.place))
+
+    def _named_place(self, uri: str, account: str) -> Reference | None:
+        """None for what names nothing that this server could have."""
         port = self._settings.port
         hosts = frozenset(f"{host}:{port}" for host in ("127.0.0.1", "localhost", self._settings.host))
-        found = names.read(uri, account, self._settings.region, hosts)
-        return found if found is not None and found.place.account == account else None
+        return names.read(uri, account, self._settings.region, hosts)
 
 
 def pull(uri: str) -> str:

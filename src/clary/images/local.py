@@ -59,7 +59,7 @@ class LocalImages:
         try:
             meaning = catalogue.find(uri, script)
         except ImageUnknown:
-            found = self._containers.of_engine(uri)
+            found = self._containers.of_engine(uri, account)
             if found is None:
                 raise
             return found

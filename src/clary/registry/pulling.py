@@ -13,7 +13,7 @@ from clary.objects.damage import Damaged
 from clary.registry import images, layers, repositories
 from clary.registry.bytes_at_rest import Bytes
 from clary.registry.layers import Layer
-from clary.registry.names import DIGEST, Reference
+from clary.registry.names import DIGEST, Place, Reference
 from clary.secrets import SealingKey
 from clary.store.engine import Database
 
@@ -65,6 +65,10 @@ class ImageSource:
         self._database = database
         self._kept = Bytes(objects, secrets)
         self._clock = clock
+
+    def has(self, place: Place) -> bool:
+        """Whether there is that repository."""
+        return self._database.read(lambda connection: repositories.find(connection, place)) is not None
 
     def manifest(self, wanted: Reference) -> Manifest:
         """What a tag stands for now, or a digest; counts as a pull. Raises NoSuchImage, Damaged."""

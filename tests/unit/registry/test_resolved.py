@@ -1,0 +1,78 @@
+"""What an image's URI means where there are repositories, over every kind of database."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clary.config import Settings
+from clary.images.base import ImageNotOffered, ImageUnknown
+from clary.images.local import LocalImages
+from clary.registry.names import host_name
+from clary.store.registry_schema import images as schema_images
+from unit.registry.homes import ACCOUNT, REGION, put
+
+OTHER = "210987654321"
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers are run by root alone")
+
+
+@pytest.fixture
+def engine_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """engine_with(name): the machine's engine has one image, under that name."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+    def make(name: str) -> None:
+        (folder / "podman").write_text(f"#!/bin/sh\necho '{json.dumps([{'RepoTags': [name]}])}'\n")
+        (folder / "podman").chmod(0o755)
+
+    return make
+
+
+@pytest.fixture
+def images(home: Any, tmp_path: Path) -> LocalImages:
+    return LocalImages(Settings.load({}, home=tmp_path, images_home=tmp_path / "images"), source=home.source)
+
+
+def test_an_image_of_the_engine_by_the_name_of_anothers_repository(
+    home: Any, images: LocalImages, engine_with: Callable[[str], None]
+) -> None:
+    """Whoever built it to push it left it there."""
+    put(home, home.add("secret"), "1", b"layer")
+    uri = f"{host_name(ACCOUNT, REGION)}/secret:1"
+    engine_with(uri)
+    with pytest.raises(ImageUnknown):
+        images.resolve(uri, account=OTHER)
+    assert images.resolve(uri, account=ACCOUNT).repository.endswith(":repository/secret")
+    uri = f"{host_name(ACCOUNT, REGION)}/none-here:1"  # AWS's own, say, that `clary images pull` fetched
+    engine_with(uri)
+    assert images.resolve(uri, account=OTHER).container == uri
+
+
+def test_an_image_of_the_engine_by_this_servers_name(
+    home: Any, images: LocalImages, engine_with: Callable[[str], None], tmp_path: Path
+) -> None:
+    """It is the name of a repository of whoever asks, and was built by somebody else."""
+    put(home, home.add("secret"), "1", b"layer")
+    uri = f"localhost:{Settings.load({}, home=tmp_path).port}/secret:1"
+    engine_with(uri)
+    with pytest.raises(ImageUnknown):
+        images.resolve(uri, account=OTHER)
+    assert images.resolve(uri, account=ACCOUNT).repository.endswith(":repository/secret")
+
+
+def test_a_damaged_manifest_is_told_of(home: Any, images: LocalImages, engine_with: Callable[[str], None]) -> None:
+    digest = put(home, home.add("app"), "1", b"layer")
+    engine_with("none")
+    change = schema_images.update().values(manifest=b"{}")
+    home.database.write(lambda connection: connection.execute(change))
+    for pin in ("", digest):
+        with pytest.raises(ImageNotOffered, match=r"is damaged .* Push it again"):
+            images.resolve(f"{host_name(ACCOUNT, REGION)}/app:1", account=ACCOUNT, pin=pin)
