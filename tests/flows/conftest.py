@@ -38,11 +38,16 @@ TALK = """#!/bin/sh
 host=$(hostname)
 grep -q "\\"current_host\\": \\"$host\\"" /opt/ml/input/config/resourceconfig.json || exit 1
 if [ $host = algo-1 ]; then
-  echo "answer of $host" | nc -l -p 4000 > /opt/ml/model/$host
+  nc -l -p 4000 -e /opt/program/reply
 else
   until echo "greeting of $host" | nc algo-1 4000 2> /dev/null > /opt/ml/model/$host; do sleep 0.05; done
 fi
 echo "$host was told: $(cat /opt/ml/model/$host)"
+"""
+REPLY = """#!/bin/sh
+read -r greeting
+echo "$greeting" > /opt/ml/model/algo-1
+echo "answer of algo-1"
 """
 FAIL = """#!/bin/sh
 if [ $(hostname) = algo-2 ]; then
@@ -54,7 +59,7 @@ trap 'echo told to stop; exit 0' TERM
 echo | nc -l -p 4000
 while :; do sleep 0.05; done
 """
-PROGRAMS = {"train": TRAIN, "serve": SERVE, "answer": ANSWER, "talk": TALK, "fail": FAIL}
+PROGRAMS = {"train": TRAIN, "serve": SERVE, "answer": ANSWER, "talk": TALK, "reply": REPLY, "fail": FAIL}
 
 
 @pytest.fixture(scope="session")
