@@ -6,7 +6,9 @@ endpoint may run what its URI does not stand for any more.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import tarfile
 import zlib
@@ -15,10 +17,11 @@ from pathlib import Path, PurePosixPath
 from clary import archives
 from clary.config import Settings
 from clary.images import registered
-from clary.images.registered import Registry
+from clary.images.registered import Registration, Registry
 
 NAMES = r"registered/[0-9]{12}/[0-9a-f]{32}\.json|registered/folders/[0-9a-f]{32}\.tar\.gz"
 _END = ".tar.gz"
+_CONTENT = re.compile(r"[0-9a-f]{32}|")  # "" for scripts
 
 
 class BadCopy(Exception):
@@ -49,6 +52,9 @@ def pack(settings: Settings, folder: Path) -> list[tuple[str, Path]]:
 def unpack(home: Path) -> None:
     """Makes a folder of each archive in a home's folder for registrations, as they are in a backup. Raises BadCopy,
     OSError."""
+    for each in sorted(home.glob("[0-9]*/*.json")):
+        if not _is_one(each):
+            raise BadCopy(f"the registration {each.name} is none")
     for archive in sorted((home / "folders").glob(f"*{_END}")):
         name = archive.name.removesuffix(_END)
         place = archive.with_name(name)
@@ -64,22 +70,35 @@ def unpack(home: Path) -> None:
         archive.unlink()
 
 
+def _is_one(path: Path) -> bool:
+    """Whether the file is a registration of the account of its folder, which leads to no other folder than a copy."""
+    try:
+        said = json.loads(path.read_bytes())
+        made = Registration(**said)
+    except (ValueError, TypeError):
+        return False
+    texts = all(isinstance(each, str) for each in said.values())
+    return texts and made.account == path.parent.name and _CONTENT.fullmatch(made.folder) is not None
+
+
 def _extract(tar: tarfile.TarFile, place: Path) -> None:
-    """Links come last, so that nothing is written through one; they may lead anywhere, as in the folder that was
-    registered: who follows them is shut in."""
-    links = []
+    """Links come last, and none below another, so that nothing is written through one; they may lead anywhere, as in
+    the folder that was registered: who follows them is shut in."""
+    links: dict[PurePosixPath, str] = {}
     for member in tar:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or not (member.isdir() or member.isreg() or member.issym()):
             raise BadCopy(f"the folder {place.name} has something in it that no registration has: {member.name!r}")
         if member.issym():
-            links.append(member)
+            links[path] = member.linkname
         elif member.isdir():
             (place / path).mkdir(mode=0o700)
         else:
             _write(tar, member, place / path)
-    for member in links:
-        (place / member.name).symlink_to(member.linkname)
+    for path, leads_to in links.items():
+        if not links.keys().isdisjoint(path.parents):
+            raise BadCopy(f"the folder {place.name} has something in it below a link: {str(path)!r}")
+        (place / path).symlink_to(leads_to)
 
 
 def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:

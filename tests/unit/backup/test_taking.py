@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import stat
 import tarfile
@@ -193,3 +194,31 @@ def test_no_archive_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(carried.BadCopy, match="something in it that no registration has"):
         carried.unpack(tmp_path / "registered")
     assert [path.name for path in tmp_path.iterdir()] == ["registered"]
+
+
+def test_no_archive_leads_out_of_its_folder_by_its_links(tmp_path: Path) -> None:
+    folders, out = tmp_path / "registered" / "folders", tmp_path / "out"
+    folders.mkdir(parents=True)
+    out.mkdir()
+    with tarfile.open(folders / f"{'0' * 32}.tar.gz", "w:gz") as tar:
+        for name, leads_to in (("way", str(out)), ("way/link", "/etc/passwd")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, leads_to
+            tar.addfile(link)
+    with pytest.raises(carried.BadCopy, match="below a link"):
+        carried.unpack(tmp_path / "registered")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changed", [{"folder": "../../secrets"}, {"account": "333333333333"}, {"environment": 1}, {"more": ""}]
+)
+def test_a_registration_that_none_could_have_made(tmp_path: Path, changed: dict[str, Any]) -> None:
+    file = tmp_path / ACCOUNTS[0] / f"{'0' * 32}.json"
+    file.parent.mkdir()
+    said = {"account": ACCOUNTS[0], "uri": URI, "environment": ENVIRONMENT, "folder": "0" * 32}
+    file.write_text(json.dumps(said))
+    carried.unpack(tmp_path)
+    file.write_text(json.dumps(said | changed))
+    with pytest.raises(carried.BadCopy, match="is none"):
+        carried.unpack(tmp_path)
