@@ -85,7 +85,7 @@ class Containers:
         if until > time.monotonic():
             return Image("container", uri, "", "", container=known)
         try:
-            found = json.loads(engine.find().ask("image", "inspect", uri))
+            found = json.loads(engine.find().ask("image", "inspect", "--", uri))
         except (NoEngine, EngineError, ValueError):
             return None
         wanted = {uri if _has_tag(uri) else f"{uri}:latest"}
@@ -217,7 +217,7 @@ class Containers:
 
 def pull(uri: str) -> str:
     """Has the engine fetch an image from where it is; its name there. Raises NoEngine, EngineError."""
-    return engine.find().fetch("pull", "--quiet", uri).strip()
+    return engine.find().fetch("pull", "--quiet", "--", uri).strip()
 
 
 def _refuse_instructions(uri: str, annotations: dict[str, str]) -> None:

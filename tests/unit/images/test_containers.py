@@ -106,3 +106,17 @@ def test_what_nothing_needs_goes_and_does_not_count_as_there_meanwhile(without_e
     assert (collected.removed, collected.size, collected.kept) == ([f"{uri}@{other}"], 5, [])
     removals = [line.split()[-1] for line in calls.read_text().splitlines() if " rmi " in f" {line} "]
     assert removals == [names[1]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+@pytest.mark.parametrize("uri", ["--conmon=../programs/of/a.job", "--cpu-profile=../a/file", "-f=a.b/c"])
+def test_the_engine_takes_no_uri_for_an_option(without_engine: Path, tmp_path: Path, uri: str) -> None:
+    """Its options name programs that it runs and files that it writes."""
+    asked, taken = tmp_path / "asked", tmp_path / "taken"
+    options = f'for each; do case "$each" in --) break;; "{uri}") : > {taken};; esac; done'
+    program(without_engine, "podman", f": > {asked}\n{options}\n{BROKEN}")
+    images = LocalImages(Settings.load({}, home=tmp_path / "home", images_home=tmp_path / "images"))
+    with pytest.raises(ImageNotOffered):
+        images.resolve(uri, account="123456789012")
+    assert asked.exists()
+    assert not taken.exists()
