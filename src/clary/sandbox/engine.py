@@ -7,6 +7,7 @@ have to be before it begins.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ _INSTEAD = "Without containers folders stand for images: clary images register."
 _PATIENCE = 60.0  # seconds for an answer of the engine
 _LONGEST_TRANSFER = 3600.0  # seconds
 _MOST_FILES, _MOST_PROCESSES = 1_048_576, 16_384
+_OLDEST = (4, 1)  # of podman: the first that knows all the words which containers are run with
 _STATE = "{{.State.Status}} {{.State.ExitCode}}"
 
 
@@ -97,10 +99,19 @@ def look() -> Fact:
     except (EngineError, ValueError) as error:
         without = " Install what it starts containers with: apt-get install runc." if "runtime" in str(error) else ""
         return Fact("containers", False, f"{program} is there, but does not work: {error}.{without} {_INSTEAD}")
-    if runtime == "crun" and not _cgroups_of_version_2():
-        why = "the cgroups of this machine are of version 1, where crun starts no container: apt-get install runc"
-        return Fact("containers", False, f"{program} is there, but {why}. {_INSTEAD}")
+    unfit = _unfit(version, runtime)
+    if unfit:
+        return Fact("containers", False, f"{program} is there, but {unfit}. {_INSTEAD}")
     return Fact("containers", True, f"Container images run by {program} {version} with {runtime}.")
+
+
+def _unfit(version: str, runtime: str) -> str:
+    """Why no container runs by it; "" when they do."""
+    if tuple(int(each) for each in re.findall(r"\d+", version)[:2]) < _OLDEST:
+        return f"it is podman {version}, and containers need 4.1 or newer"
+    if runtime == "crun" and not _cgroups_of_version_2():
+        return "the cgroups of this machine are of version 1, where crun starts no container: apt-get install runc"
+    return ""
 
 
 def removal(container: str) -> list[str]:

@@ -56,6 +56,7 @@ def test_without_an_engine_it_is_said_what_to_do(without_engine: Path, tmp_path:
     [
         ("echo 4.3.1 runc", True, "podman 4.3.1 with runc."),
         ("echo 5.0.0 crun", VERSION_2, "podman 5.0.0 with crun." if VERSION_2 else "apt-get install runc"),
+        ("echo 3.4.4 runc", False, "it is podman 3.4.4, and containers need 4.1 or newer."),
         ("exit 125", False, "does not work: "),
         (NO_RUNTIME, False, "invalid argument. Install what it starts containers with: apt-get install runc"),
     ],
