@@ -13,15 +13,16 @@ from pathlib import Path
 
 # It waits for its agent's end only when nobody makes the container any more. Where the one who made it was
 # killed, more may be left than the engine knows of: the mark stays, and the server looks for it (clary.sandbox.engine).
+# Its variables are named as none of a container's is that comes through it (clary.agent.container_words).
 _SCRIPT = """
-status=0
-if read -r opened; then {make} </dev/null; status=$?; fi
+_status=0
+if read -r _opened; then {make} </dev/null; _status=$?; fi
 exec >/dev/null 2>&1
-echo $status >&0
-while read -r said; do :; done
-for each in 1 2 3 4 5; do
-  if {remove}; then [ $status -ge 128 ] || rm -f {mark}; exit; fi
-  sleep $each
+echo $_status >&0
+while read -r _said; do :; done
+for _each in 1 2 3 4 5; do
+  if {remove}; then [ $_status -ge 128 ] || rm -f {mark}; exit; fi
+  sleep $_each
 done
 """
 _LONGEST_REMOVAL = 60.0  # seconds
