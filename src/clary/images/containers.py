@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from clary.config import Settings
 from clary.contract.instance import Image
@@ -42,7 +42,23 @@ _TOO_LARGE = (
     "The image of {name} unpacks to more than {most} bytes, which is half of what the disk has free, or "
     "CLARY_IMAGE_LIMIT_BYTES. Make room, or raise that."
 )
+_FULL = (
+    "the disk has less than half of what it had free when podman began to unpack it. A file with holes may be in it, "
+    "which is written out; or make room."
+)
 _DIR_VERSION = "Directory Transport Version: 1.1\n"
+
+
+class _Room(NamedTuple):
+    """Of the engine's folder `place`: how many bytes an image may have unpacked, and how many stay free of the disk,
+    whatever engines make of it: of a file with holes a layer has a line, and they write it out."""
+
+    place: str
+    most: int
+    stays: int
+
+    def obstacle(self) -> str:
+        return _FULL if shutil.disk_usage(self.place).free < self.stays else ""
 
 
 class Containers:
@@ -133,8 +149,9 @@ class Containers:
             runs = engine.find()
             self._settings.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="image-", dir=self._settings.scratch) as folder:
-                self._lay_out(self._source, reference._replace(reference=digest), Path(folder), self._most(runs))
-                identity = runs.fetch("pull", "--quiet", f"dir:{folder}").split()[-1]
+                room = self._room(runs)
+                self._lay_out(self._source, reference._replace(reference=digest), Path(folder), room.most)
+                identity = runs.fetch("pull", "--quiet", f"dir:{folder}", obstacle=room.obstacle).split()[-1]
             runs.ask("tag", identity, image.container)
         except (CannotCount, NoEngine, EngineError, NoSuchImage, Damaged, OSError) as error:
             raise ImageBuildFailed(f"The image {image.uri} could not be given to the engine: {error}") from error
@@ -177,12 +194,11 @@ class Containers:
                         raise ImageBuildFailed(_TOO_LARGE.format(most=most, name=reference.place.repository))
             left -= layer.size * times
 
-    def _most(self, runs: Engine) -> int:
-        """Bytes that an image may have unpacked."""
-        if self._settings.image_limit_bytes:
-            return self._settings.image_limit_bytes
+    def _room(self, runs: Engine) -> _Room:
         place = runs.ask("info", "--format", "{{.Store.GraphRoot}}").strip()
-        return shutil.disk_usage(place).free // 2
+        free = shutil.disk_usage(place).free
+        most = self._settings.image_limit_bytes or free // 2
+        return _Room(place, most, free - max(most, free // 2))
 
     def _manifest(self, uri: str, reference: Reference | None, digest: str) -> Manifest | None:
         if reference is None or self._source is None:

@@ -6,12 +6,15 @@ have to be before it begins.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +25,7 @@ INSTALL = "Install podman (apt-get install podman, dnf install podman) and run C
 _INSTEAD = "Without containers folders stand for images: clary images register."
 _PATIENCE = 60.0  # seconds for an answer of the engine
 _LONGEST_TRANSFER = 3600.0  # seconds
+_LOOKS = 0.1  # seconds between looks for what stands in a transfer's way
 _MOST_FILES, _MOST_PROCESSES = 1_048_576, 16_384
 _OLDEST = (4, 1)  # of podman: the first that knows all the words which containers are run with
 _STATE = "{{.State.Status}} {{.State.ExitCode}}"
@@ -54,9 +58,29 @@ class Engine:
             raise EngineError(_last_line(done.stderr) or f"{self.command[0]} {words[0]} ended with {done.returncode}")
         return done.stdout
 
-    def fetch(self, *words: str) -> str:
-        """As `ask`, for what may take long."""
-        return self.ask(*words, patience=_LONGEST_TRANSFER)
+    def fetch(self, *words: str, obstacle: Callable[[], str] = str) -> str:
+        """As `ask`, for what may take long. `obstacle` is asked again and again meanwhile: what it says ends the call,
+        with all processes of its, and is the error."""
+        command, until = [*self.command, *words], time.monotonic() + _LONGEST_TRANSFER
+
+        def delayed() -> str:
+            return "" if time.monotonic() < until else f"it took more than {_LONGEST_TRANSFER:.0f} seconds"
+
+        try:
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,  # one of its processes unpacks, and would go on without it
+            ) as child:
+                out, err = _followed(child, lambda: obstacle() or delayed())
+        except OSError as error:
+            raise EngineError(f"{self.command[0]} {words[0]}: {error}") from error
+        if child.returncode:
+            raise EngineError(_last_line(err) or f"{self.command[0]} {words[0]} ended with {child.returncode}")
+        return out
 
     def exit_status(self, container: str) -> int:
         """Of one that has ended. Raises EngineError when it has not, or nobody noted it."""
@@ -70,6 +94,21 @@ class Engine:
         processes the engine does not know. Raises EngineError."""
         monitors.end(container)
         self.ask(*removal(container))
+
+
+def _followed(child: subprocess.Popen[str], obstacle: Callable[[], str]) -> tuple[str, str]:
+    """What it prints, and says of errors. Raises EngineError with the obstacle. It does not outlive this."""
+    try:
+        while True:
+            try:
+                return child.communicate(timeout=_LOOKS)
+            except subprocess.TimeoutExpired:
+                if why := obstacle():
+                    raise EngineError(why) from None
+    except BaseException:  # a Ctrl-C among them, which does not reach it
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        raise
 
 
 def find() -> Engine:

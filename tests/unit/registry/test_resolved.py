@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from clary.config import Settings
-from clary.images.base import ImageNotOffered, ImageUnknown
+from clary.contract.processes import start_ticks
+from clary.images.base import ImageBuildFailed, ImageNotOffered, ImageUnknown
 from clary.images.local import LocalImages
 from clary.registry.names import host_name
 from clary.store.registry_schema import images as schema_images
 from unit.registry.homes import ACCOUNT, REGION, put
+from whole_server import wait_until
 
 OTHER = "210987654321"
 
@@ -66,6 +70,27 @@ def test_an_image_of_the_engine_by_this_servers_name(
     with pytest.raises(ImageUnknown):
         images.resolve(uri, account=OTHER)
     assert images.resolve(uri, account=ACCOUNT).repository.endswith(":repository/secret")
+
+
+def test_a_layer_that_podman_makes_more_of_than_was_counted(
+    home: Any, images: LocalImages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As of a file with holes: the pull is ended, with the process that writes, before the disk is full."""
+    put(home, home.add("app"), "1", b"config", b"layer")
+    podman, began = tmp_path / "podman", tmp_path / "began"
+    writing = "sh -c 'echo $$ > writer; mv writer began; exec sleep 600'"
+    podman.write_text(f"""#!/bin/sh
+cd {tmp_path}
+case " $* " in *" image exists "*) exit 1;; *" info "*) exec pwd;; *" pull "*) {writing} & wait;; esac
+""")
+    podman.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=49 if began.exists() else 100))
+    image = images.resolve(f"{host_name(ACCOUNT, REGION)}/app:1", account=ACCOUNT)
+    with pytest.raises(ImageBuildFailed, match="less than half of what it had free"):
+        images.build(image)
+    writer = int(began.read_text())
+    wait_until(lambda: start_ticks(writer) is None, 10)
 
 
 def test_a_damaged_manifest_is_told_of(home: Any, images: LocalImages, engine_with: Callable[[str], None]) -> None:
