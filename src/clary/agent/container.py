@@ -160,17 +160,23 @@ class ContainerCell:
             if status >= 128:
                 raise InternalFailure(f"The container engine was killed (status {status}) as it made the container.")
             self.status, self.ended = status, True
-            self._failure.write_text(_NOT_STARTED)
+            if not self._files.process.exists():  # else it may have begun, and the folder is its to lay links in
+                self._failure.write_text(_NOT_STARTED)
 
     def _began(self) -> None:
-        self._exit_note = monitors.exit_note(_number_in(self._files.monitor))
-        first = _number_in(self._files.process)
+        monitor, first = _number_in(self._files.monitor), _number_in(self._files.process)
+        self._exit_note = monitors.exit_note(monitor)
         self._group = memory_groups(first)
         try:
-            self._first = os.pidfd_open(first)
+            handle = os.pidfd_open(first)
         except OSError:  # it has ended
             self._over()
             return
+        if not monitors.has(monitor, first):
+            os.close(handle)
+            self._over()
+            return
+        self._first = handle
         self.control.register(self._first, select.EPOLLIN)
         if not self._wanted:
             self.kill()

@@ -24,9 +24,16 @@ def exit_note(monitor: int) -> Path | None:
         return None
 
 
+def has(monitor: int, process: int) -> bool:
+    """Whether that is the process of the monitor's container, or was left to this process by the monitor's death: the
+    number of one that has ended may be anybody's by now."""
+    return _parent(process) in (monitor, os.getpid())
+
+
 def end(container: str) -> None:
-    """Whoever makes a container of this name, and whoever was begun for it."""
-    named = {pid: given[0] for pid in _pids() if container in (given := _arguments(pid))}
+    """Whoever makes a container of this name, and whoever was begun for it: root's, since jobs can call themselves and
+    theirs what they like."""
+    named = {pid: given[0] for pid in _pids() if container in (given := _arguments(pid)) and _is_root_s(pid)}
     for pid in _called(named, _ENGINE):  # first: who makes it would go on
         _kill(pid)
     for monitor in _called(named, _MONITOR):
@@ -50,6 +57,14 @@ def _arguments(pid: int) -> list[str]:
         return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).split("\0")
     except OSError:
         return []
+
+
+def _is_root_s(pid: int) -> bool:
+    """Not by the owner of its folder, which is root for whoever forbids to be looked at."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return ["Uid:", *["0"] * 4] in [line.split() for line in lines]
+    return False
 
 
 def _parent(pid: int) -> int:
