@@ -16,7 +16,7 @@ from clary.modelserver.heads import LONGEST_PLAIN, plain
 
 _PIPELINED = 16  # requests that may wait on one connection before it is not read any further
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_NO_CONTENT = 204  # a plain number: comparing with the enumeration takes longer than reading a header
+_BODYLESS = (204, 304)  # plain numbers: comparing with the enumeration takes longer than reading a header
 
 
 class HttpConnection(asyncio.Protocol):
@@ -158,7 +158,7 @@ class HttpConnection(asyncio.Protocol):
         head = _head(reply.status, reply.phrase, reply.content_type, keep)
         if reply.headers:
             head += "".join(f"{name}: {value}\r\n" for name, value in reply.headers.items()).encode("latin-1")
-        if reply.status == _NO_CONTENT:
+        if reply.status in _BODYLESS:
             self._transport.write(head + b"\r\n")
         else:
             self._transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(reply.body), reply.body))
@@ -173,6 +173,6 @@ def _head(status: int, phrase: str, content_type: str, keep: bool) -> bytes:
     lines = f"HTTP/1.1 {status} {phrase or _PHRASES.get(status, '')}\r\n"
     if not keep:
         lines += "Connection: close\r\n"
-    if status != _NO_CONTENT:
+    if status not in _BODYLESS:
         lines += f"Content-Type: {content_type}\r\n"
     return lines.encode("latin-1")
