@@ -13,12 +13,14 @@ from clary.images.base import Collected, ImageNotOffered
 class FakeImages:
     """Implements clary.images.base.Images. `building` is called by `prepare`, which is ready
     after it; it may block or raise. `repository` is the ARN of the one that all images are of. What a URI stands
-    for, `stands`, may be changed, as by a tag that moves; images say which one they are by their `note`."""
+    for, `stands`, may be changed, as by a tag that moves; images say which one they are by their `note`. Of what is in
+    `gone` there is none any more."""
 
     def __init__(self, ready: bool = True, building: Callable[[], None] = lambda: None, repository: str = "") -> None:
         self.prepared = 0
         self._repository = repository
         self.stands = ""
+        self.gone: set[str] = set()
         self._ready = ready
         self._building = building
         self._mutex = threading.Lock()
@@ -29,6 +31,8 @@ class FakeImages:
             raise ImageNotOffered(f"The image {uri} is not offered. Offered: sagemaker-xgboost.")
         kind: Literal["framework", "builtin"] = "framework" if script else "builtin"
         one = pin or self.stands
+        if one in self.gone:
+            raise ImageNotOffered(f"{one} cannot be had any more.")
         return Image(kind, uri, "xgboost", "/environments/xgboost", one, repository=self._repository, pin=one)
 
     def ready(self, image: Image) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from clary.errors import ServiceError
-from clary.images.base import ImageNotOffered
 from clary.registry.names import digest_of
 from sagemaker_bench import IMAGE, Bench
 
@@ -72,17 +71,13 @@ def test_an_image_that_is_gone_ends_what_is_created_and_nothing_that_runs(bench:
     bench.model(), bench.config()
     bench.call("CreateEndpoint", EndpointName="e", EndpointConfigName="c")
     in_service(bench)
-
-    def gone(*_: object) -> None:
-        raise ImageNotOffered(f"{ONE} cannot be had any more")
-
-    bench.images.resolve = gone  # type: ignore[assignment]
+    bench.images.gone.add(ONE)
     first = bench.compute.alive()
     more = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}]
     bench.call("UpdateEndpointWeightsAndCapacities", EndpointName="e", DesiredWeightsAndCapacities=more)
     bench.settle(3)
     endpoint = bench.endpoint()
-    assert (endpoint["EndpointStatus"], endpoint["FailureReason"]) == ("InService", f"{ONE} cannot be had any more")
+    assert (endpoint["EndpointStatus"], endpoint["FailureReason"]) == ("InService", f"{ONE} cannot be had any more.")
     assert bench.compute.alive() == first
     bench.call("CreateEndpoint", EndpointName="f", EndpointConfigName="c")
     bench.settle(2)
