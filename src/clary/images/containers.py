@@ -34,6 +34,7 @@ _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Annotations that tell a container's runtime what to do: let go of its system call filter, or of the machine's limits.
 _INSTRUCTIONS = ("run.oci.", "org.criu.", "org.systemd.property.", "io.podman.", "io.katacontainers.", "module.wasm.")
 _OF_A_MANIFEST = ("schemaVersion", "mediaType", "config", "layers")
+_OF_A_DESCRIPTOR = ("mediaType", "digest", "size")
 _GONE = (
     "Image '{uri}' stood for {digest} when this began, and the repository does not have that any more. Push that image "
     "again, or begin anew with what the URI stands for now (an endpoint by UpdateEndpoint)."
@@ -248,9 +249,16 @@ def _refuse_instructions(uri: str, annotations: dict[str, str]) -> None:
 
 def _for_the_engine(data: bytes) -> bytes:
     """The manifest without its annotations, under whatever spelling of the word engines take it: they hand them to the
-    container's runtime, and there are some by which it lets go of its system call filter."""
-    document: dict[str, Any] = json.loads(data)
-    return json.dumps({name: document[name] for name in _OF_A_MANIFEST if name in document}).encode()
+    container's runtime, and there are some by which it lets go of its system call filter. Nor with another spelling of
+    a layer's digest, by which they would take another layer than the one that was counted."""
+    document = _chosen(json.loads(data), _OF_A_MANIFEST)
+    layers = [_chosen(each, _OF_A_DESCRIPTOR) for each in document["layers"]]
+    config = _chosen(document["config"], _OF_A_DESCRIPTOR)
+    return json.dumps({**document, "config": config, "layers": layers}).encode()
+
+
+def _chosen(document: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: document[name] for name in names if name in document}
 
 
 def _of_this_machine(source: ImageSource, reference: Reference) -> Manifest:

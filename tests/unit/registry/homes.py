@@ -28,17 +28,17 @@ def push(home: Any, repository: Repository, *pieces: bytes) -> str:
 def put(home: Any, repository: Repository, tag: str, *data: bytes, **more: Any) -> str:
     descriptors = [{"digest": push(home, repository, each), "size": len(each)} for each in data]
     document = {"schemaVersion": 2, "config": descriptors[0], "layers": descriptors[1:], **more}
-    return _enter(home, repository, tag, document)
+    return enter(home, repository, tag, document)
 
 
 def index(home: Any, repository: Repository, tag: str, children: list[str], number: int) -> str:
     """One of images that are there; `number` tells it from another of the same."""
     listed = [{"digest": each, "size": 1} for each in children]
     document = {"schemaVersion": 2, "manifests": listed, "annotations": {"number": str(number)}}
-    return _enter(home, repository, tag, document)
+    return enter(home, repository, tag, document)
 
 
-def _enter(home: Any, repository: Repository, tag: str, document: dict[str, Any]) -> str:
+def enter(home: Any, repository: Repository, tag: str, document: dict[str, Any]) -> str:
     manifest, now = manifests.parse(json.dumps(document).encode()), home.clock.now()
     home.database.write(
         lambda connection: images.put(connection, repository, manifest, tag or None, now, lambda _: False)

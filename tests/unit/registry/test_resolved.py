@@ -18,7 +18,7 @@ from clary.images.base import ImageBuildFailed, ImageNotOffered, ImageUnknown
 from clary.images.local import LocalImages
 from clary.registry.names import host_name
 from clary.store.registry_schema import images as schema_images
-from unit.registry.homes import ACCOUNT, REGION, put
+from unit.registry.homes import ACCOUNT, REGION, digest, enter, push, put
 from whole_server import wait_until
 
 OTHER = "210987654321"
@@ -93,11 +93,32 @@ case " $* " in *" image exists "*) exit 1;; *" info "*) exec pwd;; *" pull "*) {
     wait_until(lambda: start_ticks(writer) is None, 10)
 
 
+def test_a_layer_is_told_to_podman_by_the_one_digest_that_was_counted(
+    home: Any, images: LocalImages, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Go takes the last of what differs in case alone."""
+    repository, large = home.add("app"), bytes(1000)
+    descriptors = [{"digest": push(home, repository, each), "size": len(each)} for each in (b"config", b"small", large)]
+    both = {**descriptors[1], "Digest": descriptors[2]["digest"], "annotations": {"a": "b"}, "URLs": ["http://a"]}
+    document = {"schemaVersion": 2, "config": {**descriptors[0], "Digest": digest(large)}, "layers": [both]}
+    enter(home, repository, "1", document)
+    podman = tmp_path / "podman"
+    podman.write_text(f"""#!/bin/sh
+case " $* " in *" image exists "*) exit 1;; *" info "*) echo {tmp_path};; *" pull "*) for at; do :; done
+cat "${{at#dir:}}/manifest.json" > {tmp_path}/told; echo identity;; esac
+""")
+    podman.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    images.build(images.resolve(f"{host_name(ACCOUNT, REGION)}/app:1", account=ACCOUNT))
+    told = json.loads((tmp_path / "told").read_text())
+    assert (told["config"], told["layers"]) == (descriptors[0], [descriptors[1]])
+
+
 def test_a_damaged_manifest_is_told_of(home: Any, images: LocalImages, engine_with: Callable[[str], None]) -> None:
-    digest = put(home, home.add("app"), "1", b"layer")
+    image = put(home, home.add("app"), "1", b"layer")
     engine_with("none")
     change = schema_images.update().values(manifest=b"{}")
     home.database.write(lambda connection: connection.execute(change))
-    for pin in ("", digest):
+    for pin in ("", image):
         with pytest.raises(ImageNotOffered, match=r"is damaged .* Push it again"):
             images.resolve(f"{host_name(ACCOUNT, REGION)}/app:1", account=ACCOUNT, pin=pin)
