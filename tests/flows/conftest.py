@@ -22,6 +22,7 @@ printf 'HTTP/1.1 200 OK\\r\\nContent-Length: %s\\r\\nConnection: close\\r\\n\\r\
 """
 TRAIN = """#!/bin/sh
 echo "given $GIVEN, id $(id -u), folder $(pwd)"
+echo "code $(cat /opt/ml/code/own)"
 echo "hosts $(cat /etc/hosts | tr '\\n' ' ')" >&2
 cat /opt/ml/input/config/hyperparameters.json
 echo
@@ -71,6 +72,8 @@ def podman() -> Engine:
 def built(podman: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The name, in the engine, of an image that is a static busybox with `train` and `serve`."""
     folder = container_images.busybox_image(tmp_path_factory.mktemp("image"), PROGRAMS)
+    with (folder / "Dockerfile").open("a") as file:
+        file.write("RUN mkdir -p /opt/ml/code && echo of the image > /opt/ml/code/own\nVOLUME /opt/ml/model\n")
     name = f"localhost/clary-test-{uuid.uuid4().hex[:8]}:1"
     podman.fetch("build", "--quiet", "--ulimit", "nofile=4096:4096", "--tag", name, str(folder))
     yield name

@@ -50,6 +50,7 @@ def test_an_image_is_trained_deployed_and_asked(server: WholeServer, podman: Eng
     assert done["TrainingJobStatus"] == "Completed", (done.get("FailureReason"), lines)
     assert "given by the request, id 0, folder /opt/program" in lines
     assert '{"epochs": "3"}' in lines
+    assert "code of the image" in lines
     assert "hosts 127.0.0.1 localhost 127.0.0.2 algo-1 " in lines
     assert "more than a loopback" not in lines
     assert any("NoNewPrivs:\t1" in line for line in lines)

@@ -27,7 +27,8 @@ def podman() -> Iterator[Engine]:
     engine = container_images.working_engine()
     yield engine
     left = engine.ask("images", "--quiet", "--filter", f"reference=*{NAME}*").split()
-    engine.ask("rmi", "--force", "--ignore", *set(left))
+    if left:
+        engine.ask("rmi", "--force", "--ignore", *set(left))
 
 
 @pytest.fixture

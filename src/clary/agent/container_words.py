@@ -33,6 +33,8 @@ _CAPABILITIES = (
     "SYS_CHROOT",
 )
 _SETTINGS = f"[containers]\ndefault_sysctls = []\ndefault_capabilities = {json.dumps(_CAPABILITIES)}\n"
+# One by one: what an image has beside them (its code) stays, and a volume that it declares for one is not in its way.
+_FOLDERS = ("input", "model", "output", "checkpoints")
 _LONGEST_LINE = 60 * 1024  # bytes: what engines take of a line in a file of variables
 # Read by the engine, by what it starts or by the shell that starts it, from their own environment.
 _READ_BY_ENGINES = re.compile(
@@ -160,10 +162,10 @@ def _memory(size: int) -> list[str]:
 
 def _volumes(confinement: Confinement, files: Files) -> list[str]:
     base = confinement.base
+    modes = dict.fromkeys(_FOLDERS, "") | dict.fromkeys(confinement.readonly, ":ro")
     pairs = [
-        f"{base}:{INSIDE_BASE}",
+        *(f"{base}/{each}:{INSIDE_BASE}/{each}{mode}" for each, mode in modes.items()),
         f"{files.hosts}:/etc/hosts:ro",
-        *(f"{base}/{each}:{INSIDE_BASE}/{each}:ro" for each in confinement.readonly),
     ]
     if confinement.authorities:
         pairs.append(f"{files.authorities}:{INSIDE_AUTHORITIES}:ro")
