@@ -58,9 +58,9 @@ def under_way(connection: Connection, after: int, limit: int) -> list[Replicatio
 
 
 def end(connection: Connection, replication: Replication, status: Status, failure: str) -> None:
-    """Unless it was begun anew meanwhile."""
-    this = replications.c.id == replication.id
-    connection.execute(replications.update().where(this).values(status=status, failure=failure))
+    """Unless it was begun anew meanwhile, or another server was done with it before."""
+    this = (replications.c.id == replication.id, replications.c.status == _UNDER_WAY)
+    connection.execute(replications.update().where(*this).values(status=status, failure=failure))
 
 
 def forget(connection: Connection, replication: Replication) -> None:

@@ -51,7 +51,7 @@ def test_an_index_that_has_an_image_by_many_ways(home: Any, platform: Any) -> No
     for _ in range(30):  # by two to the thirtieth ways
         level = [index(home, repository, "v1", level, number) for number in range(2)]
     begin(home, repository, level[1], "v1")
-    assert replicating.replicate(platform, threading.Event())
+    assert replicating.replicate(platform, threading.Event(), {})
     assert statuses(home, repository, level[1]) == [("COMPLETE", "")]
     assert there(home, repository, "v1")
 
@@ -70,12 +70,12 @@ def test_a_damaged_layer_keeps_no_other_image_from_its_turn(home: Any, platform:
     flip(Path(home.objects.path(file)), 3)
     for image, tag in ((broken, "broken"), (whole, "whole")):
         begin(home, repository, image, tag)
-    assert replicating.replicate(platform, threading.Event())
+    assert replicating.replicate(platform, threading.Event(), {})
     assert statuses(home, repository, broken) == [("FAILED", "ImageDamaged")]
     assert statuses(home, repository, whole) == [("COMPLETE", "")]
     put(home, repository, "broken", b"of the broken one")
     begin(home, repository, broken, "broken")
-    assert replicating.replicate(platform, threading.Event())
+    assert replicating.replicate(platform, threading.Event(), {})
     assert statuses(home, repository, broken) == [("COMPLETE", "")]
 
 
@@ -85,9 +85,15 @@ def test_what_cannot_be_done_now_is_done_later(home: Any, platform: Any, monkeyp
     begin(home, repository, image, "v1")
     full = SimpleNamespace(writer=lambda: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     full.read = home.objects.read
-    assert not replicating.replicate(SimpleNamespace(**{**vars(platform), "objects": full}), threading.Event())
+    resting: dict[int, float] = {}
+    assert not replicating.replicate(SimpleNamespace(**{**vars(platform), "objects": full}), threading.Event(), resting)
+    other = put(home, repository, "v2", b"other layer")
+    begin(home, repository, other, "v2")
+    assert not replicating.replicate(platform, threading.Event(), resting)
     assert statuses(home, repository, image) == [("IN_PROGRESS", "")]
-    assert replicating.replicate(platform, threading.Event())
+    assert statuses(home, repository, other) == [("COMPLETE", "")]  # it does not wait for the first
+    resting = dict.fromkeys(resting, 0.0)
+    assert replicating.replicate(platform, threading.Event(), resting)
     assert statuses(home, repository, image) == [("COMPLETE", "")]
 
 
@@ -101,6 +107,6 @@ def test_what_was_deleted_or_moved_meanwhile(home: Any, platform: Any) -> None:
         begin(home, where, image, "")
     home.database.write(lambda connection: images.remove(connection, repository, deleted, 0.0))
     home.database.write(lambda connection: repositories.remove(connection, gone))
-    assert replicating.replicate(platform, threading.Event())
+    assert replicating.replicate(platform, threading.Event(), {})
     assert [there(home, repository, each) for each in (first, second, "v1", deleted)] == [True, False, False, False]
     assert not there(home, gone, of_gone)

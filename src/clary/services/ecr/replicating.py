@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from sqlalchemy.engine import Connection
 
@@ -40,32 +41,39 @@ _CODES = {_Refused: "AccessDenied", TagTaken: "ImageTagAlreadyExists", Damaged: 
 
 def forever(platform: Platform, stopping: threading.Event, every: float = _EVERY) -> None:
     """Until `stopping` is set."""
+    resting: dict[int, float] = {}
     while not stopping.is_set():
         wait = every
         try:
-            wait = every if replicate(platform, stopping) else _AGAIN
+            replicate(platform, stopping, resting)
         except Exception:  # the thread lives as long as the server
+            wait = _AGAIN
             if not stopping.is_set():
                 _LOG.exception("images could not be replicated; the next round tries again")
         stopping.wait(wait)
 
 
-def replicate(platform: Platform, stopping: threading.Event) -> bool:
+def replicate(platform: Platform, stopping: threading.Event, resting: dict[int, float]) -> bool:
     """Brings what is under way to where it goes; whether that was done with all of it. What was refused is done with:
-    a push of the image begins it anew."""
-    database, after, done = platform.stores.objects, 0, True
+    a push of the image begins it anew. `resting` has the rows that could not be done, and until when (monotonic) they
+    are let be; the others do not wait for them."""
+    database, after, begun = platform.stores.objects, 0, time.monotonic()
+    for row in [each for each, until in resting.items() if until <= begun]:
+        del resting[row]
     while found := database.read(lambda connection, after=after: replications.under_way(connection, after, _BATCH)):  # type: ignore[misc] # mypy does not see defaults
         for each in found:
             if stopping.is_set():
                 return True
+            if each.id in resting:
+                continue
             try:
                 _bring(platform, each)
             except Exception:  # a full disk, a layer that went meanwhile: one that fails keeps no other from its turn
-                done = False
+                resting[each.id] = time.monotonic() + _AGAIN
                 if not stopping.is_set():
                     _LOG.exception("%s could not be brought to %s in %s", each.digest, each.account, each.region)
         after = found[-1].id
-    return done
+    return not resting
 
 
 def _bring(platform: Platform, replication: Replication) -> None:
@@ -130,6 +138,7 @@ class _Copying:
         now = self._platform.clock.now()
 
         def enter(connection: Connection) -> None:
+            self._permit(connection, "ecr:ReplicateImage")  # the bytes may have been long on their way
             here = repositories.again(connection, target)
             # A tag that was moved meanwhile comes with the image that it names now.
             named = tag if tag and images.tagged(connection, self._source, tag) == manifest.digest else None
@@ -152,11 +161,11 @@ class _Copying:
     def _permit(self, connection: Connection, action: str) -> None:
         """Another account's registry has to let this one's in. Raises _Refused."""
         account, resource = self._source.account, repositories.arn(self._place)
-        side = policies.side(connection, resource)
-        if account == self._place.account or side is None:
+        if account == self._place.account:
             return
+        side = policies.side(connection, resource)
         ask = Ask(Principal("root", account, root_arn(account), account), action, resource)
-        if not decide(ask, Standing(resource=side.policy, resource_account=side.account)).allowed:
+        if side is None or not decide(ask, Standing(resource=side.policy, resource_account=side.account)).allowed:
             raise _Refused
 
     def _layer(self, target: Repository, digest: str) -> None:
