@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,9 +73,14 @@ def _candidates(version: str) -> Iterator[Path]:
     installed = (*pyenv.glob(f"{version}.*/bin"), *uv.glob(f"cpython-{version}.*/bin"))
     usual = (Path("/usr/local/bin"), Path("/usr/bin"))
     for folder in itertools.chain(folders, sorted(installed, reverse=True), usual):
-        path = folder / f"python{version}"
-        if os.access(path, os.X_OK):
-            yield path.resolve()
+        path = (folder / f"python{version}").resolve()
+        if folder.is_absolute() and os.access(path, os.X_OK) and not _is_anybody_s(path, folder):
+            yield path
+
+
+def _is_anybody_s(*places: Path) -> bool:
+    """What everybody may write is not asked by a server that runs as root."""
+    return os.geteuid() == 0 and any(each.stat().st_mode & stat.S_IWOTH for each in places)
 
 
 def _is(path: Path, version: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,14 @@ def test_of_a_virtual_environment_what_it_is_made_of(found: Path) -> None:
 def test_the_name_of_an_environment_says_its_python() -> None:
     assert pythons.version_of(pythons.environment("3.10")) == "3.10" != pythons.OWN
     assert pythons.version_of("tensorflow-2.15") == f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests run as an ordinary user already")
+@pytest.mark.parametrize("place", ["", "python3.77"])
+def test_one_that_everybody_may_write_is_not_even_asked(found: Path, place: str) -> None:
+    tells(found / "python3.77", f": > {found.parent}/asked; echo True")
+    assert pythons.find("3.77") == str(found / "python3.77")
+    (found.parent / "asked").unlink()
+    (found / place).chmod(0o777)
+    assert pythons.find("3.77") is None
+    assert not (found.parent / "asked").exists()
