@@ -22,6 +22,7 @@ from clary.agent.cell import Cell, Request
 from clary.agent.container import ContainerPreparation
 from clary.contract.folder import InstanceFolder
 from clary.contract.instance import Image, InstanceSpec
+from clary.contract.layout import Layout
 from clary.sandbox import Confinement, syscalls
 from clary.sandbox.confinement import id_range
 from clary.testing.sandbox_conformance import STATUS, EscapeProbes, Jail, Running, SandboxConformance
@@ -64,9 +65,11 @@ class ContainerJail(Jail):
         instance = f"jail-{uuid.uuid4().hex[:12]}"
         values: dict[str, Any] = {"base": str(here / "ml"), "root": "", "identity": id_range(instance)[0]}
         confinement = Confinement("namespaces", **{**values, **changes})
-        for each in (Path(confinement.base), *Path(confinement.base).iterdir()):
+        layout = Layout(Path(confinement.base))
+        for each in (*layout.inputs(), *layout.outputs()):
+            each.mkdir(parents=True, exist_ok=True)
+        for each in (layout.base, *layout.base.iterdir()):
             os.chown(each, confinement.identity, confinement.identity)
-        (Path(confinement.base) / "output").mkdir(exist_ok=True)
         spec = InstanceSpec(
             id=instance,
             purpose="training",

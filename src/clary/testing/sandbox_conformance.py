@@ -433,10 +433,11 @@ print(json.dumps([seen, subprocess.run(["sh", "-c", "echo out"], capture_output=
         assert jail.answer(program) == [[1], "out\n"]
 
     def test_files_it_makes_belong_to_an_unprivileged_id_outside(self, jail: Jail) -> None:
-        running = jail.start("open('/opt/ml/made', 'w').close(); print(json.dumps(os.getuid()))")
+        making = "os.makedirs('/opt/ml/model', exist_ok=True); open('/opt/ml/model/made', 'w').close()"
+        running = jail.start(f"{making}; print(json.dumps(os.getuid()))")
         outcome = running.finish()
         assert outcome.answer == 0
-        owner = Path(running.confinement.base, "made").stat().st_uid
+        owner = Path(running.confinement.base, "model", "made").stat().st_uid
         assert owner == (running.confinement.identity if jail.user is None and os.geteuid() == 0 else owner) != 0
 
     def test_memory_is_bounded_for_each_process(self, jail: Jail) -> None:
