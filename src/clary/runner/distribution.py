@@ -78,7 +78,10 @@ def asked(
     host, group = resources["current_host"], resources["current_group_name"]
     if not any(settings.get(each) for each in _ANY):
         return Distribution("alone", host)
-    groups = tuple(settings.get(_GROUPS) or (group,))
+    given = settings.get(_GROUPS) or [group]
+    if not isinstance(given, list):
+        raise Unsupported(f"{_GROUPS} has to be a list of names of instance groups.")
+    groups = tuple(given)
     hosts = tuple(name for each in _groups(resources, groups) for name in each["hosts"])
     way = _way(settings, user, framework, len(hosts)) if group in groups else "alone"
     processes = _count(settings, _PER_HOST, 1)
@@ -90,6 +93,7 @@ def asked(
 
 
 def _groups(resources: Mapping[str, Any], names: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Of the job, those of these names."""
     found = [each for each in resources["instance_groups"] if each["instance_group_name"] in names]
     if not found:
         raise Unsupported(f"{_GROUPS} names no instance group of this job.")

@@ -113,6 +113,7 @@ def test_only_the_groups_that_are_named_take_part() -> None:
         ("pytorch", {"sagemaker_pytorch_xla_multi_worker_enabled": True}, "AWS's training compiler"),
         ("pytorch", {TORCHRUN: True, "sagemaker_mpi_num_of_processes_per_host": 0.5}, "no number from 1 to 4096"),
         ("pytorch", {MPI: True, "sagemaker_distribution_instance_groups": ["other"]}, "no instance group of this job"),
+        ("pytorch", {MPI: True, "sagemaker_distribution_instance_groups": 5}, "has to be a list of names"),
     ],
 )
 def test_what_cannot_be_done_here_is_said(framework: str, settings: dict[str, Any], reason: str) -> None:
