@@ -2,7 +2,7 @@
 
 from clary.auth.policy.caller import CURRENT, NEW, Caller, Identity, Side, Version
 from clary.auth.policy.decision import Ask, Decision, Matched, Standing, decide
-from clary.auth.policy.language import MalformedPolicy, Policy, parse
+from clary.auth.policy.language import MalformedPolicy, Policy, parse, stored
 from clary.auth.policy.patterns import Context
 from clary.auth.policy.words import denial
 
@@ -23,4 +23,5 @@ __all__ = [
     "decide",
     "denial",
     "parse",
+    "stored",
 ]

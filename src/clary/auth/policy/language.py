@@ -118,6 +118,15 @@ def parse(text: str | Mapping[str, Any], source: str = "") -> Policy:
     return _parse(text if isinstance(text, str) else json.dumps(text), source)
 
 
+def stored(text: str, source: str) -> Policy | None:
+    """What decides of a text that was taken as a policy once; None where an earlier release took what this one does
+    not."""
+    try:
+        return parse(text, source)
+    except MalformedPolicy:
+        return None
+
+
 @lru_cache(maxsize=4096)
 def _parse(text: str, source: str) -> Policy:
     document = _json(text)

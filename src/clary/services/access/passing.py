@@ -7,7 +7,7 @@ import json
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Ask, MalformedPolicy, Policy, Side, Standing, decide, parse
+from clary.auth.policy import Ask, Policy, Side, Standing, decide, stored
 from clary.auth.principals import Principal
 from clary.errors import ServiceError, validation
 from clary.store import records
@@ -45,7 +45,4 @@ def refused(role: str) -> ServiceError:
 @functools.lru_cache(256)  # pure, so never stale: who creates much passes the same roles again
 def _trusted(document: str, role: str) -> Policy | None:
     """The trust policy in a role's document, which is JSON text."""
-    try:
-        return parse(json.loads(document).get("AssumeRolePolicyDocument", ""), role)
-    except MalformedPolicy:
-        return None
+    return stored(json.loads(document).get("AssumeRolePolicyDocument", ""), role)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from clary.auth.policy import MalformedPolicy, Policy, parse
+from clary.auth.policy import MalformedPolicy, Policy, parse, stored
 from clary.errors import ServiceError
 from clary.services.ecr import faults
 from clary.services.iam import principals
@@ -51,21 +51,13 @@ def _is_one(text: str, resources: bool) -> bool:
     )
 
 
-def told(call: Call, stored: str) -> str:
-    return call.platform.stores.records.read(lambda connection: principals.show(connection, stored))
+def told(call: Call, text: str) -> str:
+    return call.platform.stores.records.read(lambda connection: principals.show(connection, text))
 
 
-def read(stored: str | None, source: str) -> Policy | None:
+def read(text: str | None, source: str) -> Policy | None:
     """What decides; None for none, and for one that an earlier release took and this one does not."""
-    return None if stored is None else _read(stored, source)
-
-
-@functools.lru_cache(1024)  # pure, so never stale
-def _read(text: str, source: str) -> Policy | None:
-    try:
-        return parse(text, source)
-    except MalformedPolicy:
-        return None
+    return None if text is None else stored(text, source)
 
 
 @functools.lru_cache(256)  # of policies that compare by identity, which `read` remembers

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import Ask, Caller, Decision, MalformedPolicy, Policy, Standing, decide, denial, parse
+from clary.auth.policy import Ask, Caller, Decision, Policy, Standing, decide, denial, parse, stored
 from clary.errors import ServiceError
 from clary.services import tagging
 from clary.services.kms import faults, granted, paging
@@ -96,10 +96,7 @@ def _standing(caller: Caller, key: Record) -> Standing:
 
 
 def _policy(key: Record) -> Policy | None:
-    try:
-        return parse(key.document["Policy"], key.arn)
-    except MalformedPolicy:
-        return None
+    return stored(key.document["Policy"], key.arn)
 
 
 def _keys(asker: Asker, key: Record) -> Keys:

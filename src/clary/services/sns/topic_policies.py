@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 
 from sqlalchemy.engine import Connection
 
-from clary.auth.policy import MalformedPolicy, Policy, Side, parse
+from clary.auth.policy import MalformedPolicy, Side, parse, stored
 from clary.services.iam import principals
 from clary.services.operation import Call, Document, Operations
 from clary.services.sns import faults, topic_records
@@ -53,15 +52,7 @@ def text_of(topic: Record) -> str:
 def side(connection: Connection, arn: str) -> Side | None:
     """Whose the topic is and what its policy says; None when there is no such topic."""
     topic = topic_records.by_arn(connection, arn)
-    return None if topic is None else Side(topic.account, _read(text_of(topic), arn))
-
-
-@functools.lru_cache(1024)  # pure, so never stale
-def _read(text: str, source: str) -> Policy | None:
-    try:
-        return parse(text, source)
-    except MalformedPolicy:
-        return None
+    return None if topic is None else Side(topic.account, stored(text_of(topic), arn))
 
 
 def checked(text: str) -> str:
